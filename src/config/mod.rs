@@ -1,0 +1,204 @@
+//! The configuration in force. The text form (`text`) is what people write; converting it into
+//! these types is the only validation there is, so whatever holds a [`Config`] can rely on it.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use url::Url;
+
+use crate::{proto::BearerMechanism, secret::Secret};
+
+/// Everything that a running gateway needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// Where clients connect; at least one.
+    pub listeners: Vec<ListenConfig>,
+    /// Who may log in; unique by login, compared without case.
+    pub accounts: Vec<Arc<AccountConfig>>,
+    /// Bounds on numbers.
+    pub limits: Limits,
+    /// Bounds on waiting.
+    pub deadlines: Deadlines,
+    /// Holds the store and its key.
+    pub state_folder: PathBuf,
+}
+
+/// A protocol that legacy clients speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// RFC 3501, RFC 9051.
+    Imap,
+}
+
+/// One local port.
+#[derive(Clone, Debug)]
+pub struct ListenConfig {
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// Where.
+    pub address: SocketAddr,
+    /// How it is protected.
+    pub tls: ListenTls,
+}
+
+/// Protection of a local port: no TLS mode can be written without its certificate.
+#[derive(Clone, Debug)]
+pub enum ListenTls {
+    /// Clear text.
+    None,
+    /// Clear text until the client asks for TLS; logins in clear only where `login_in_clear`.
+    StartTls {
+        /// What the gateway shows.
+        certificate: CertificateFiles,
+        /// Whether a login is accepted before TLS.
+        login_in_clear: bool,
+    },
+    /// TLS from the first byte (RFC 8314).
+    Implicit {
+        /// What the gateway shows.
+        certificate: CertificateFiles,
+    },
+    /// TLS if the client begins with a ClientHello within `wait`, else as `StartTls`.
+    Auto {
+        /// What the gateway shows.
+        certificate: CertificateFiles,
+        /// Whether a login is accepted without TLS.
+        login_in_clear: bool,
+        /// How long the greeting is held back for a ClientHello.
+        wait: Duration,
+    },
+}
+
+/// A certificate chain and its key, both PEM; they may be the same file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CertificateFiles {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// One account: who logs in locally, and what that opens.
+#[derive(Debug)]
+pub struct AccountConfig {
+    /// What the client types as its user name.
+    pub login: String,
+    /// The user in the SASL exchange with the upstream: the mailbox.
+    pub mailbox: String,
+    /// How its access tokens come about.
+    pub oauth: OAuthConfig,
+    /// Which mechanism carries the token; `None` takes XOAUTH2 if offered, else OAUTHBEARER.
+    pub mechanism: Option<BearerMechanism>,
+    /// The IMAP upstream, where the account has one.
+    pub imap: Option<UpstreamConfig>,
+    /// Capabilities to hide beside those that the gateway always hides (upper case).
+    pub hide_capabilities: Vec<String>,
+    /// How many connections the account may have at once.
+    pub connection_limit: usize,
+}
+
+/// One upstream server.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// DNS name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// How TLS begins. There is no mode without TLS.
+    pub mode: UpstreamTlsMode,
+    /// Whom we believe.
+    pub verification: Verification,
+}
+
+impl fmt::Display for UpstreamConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// How TLS with the upstream begins (RFC 8314 names).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamTlsMode {
+    /// From the first byte.
+    Implicit,
+    /// After STARTTLS; anything but a clean go-ahead ends the connection.
+    StartTls,
+}
+
+/// How a server's certificate is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Verification {
+    /// Chain and name, against the operating system's roots and an optional CA file.
+    Roots {
+        /// PEM; believed beside the system's roots.
+        ca_file: Option<PathBuf>,
+        /// The name to look for in the certificate, where it is not the host's.
+        name: Option<String>,
+    },
+    /// The leaf certificate itself: the SHA-256 of its DER form, and nothing else.
+    Pin {
+        /// 32 octets.
+        sha256: [u8; 32],
+    },
+    /// Nothing is verified: whoever is in the middle reads the mail and the token.
+    DangerSkip,
+}
+
+/// How an account's access tokens come about.
+#[derive(Debug)]
+pub struct OAuthConfig {
+    /// The token endpoint: https, or http on loopback.
+    pub token_url: Url,
+    /// The application's id at the provider.
+    pub client_id: String,
+    /// The application's secret; public clients have none.
+    pub client_secret: Option<Secret>,
+    /// Scopes asked for, in order.
+    pub scopes: Vec<String>,
+    /// Which grant.
+    pub grant: Grant,
+    /// PEM; believed beside the system's roots for the token endpoint.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The OAuth 2.0 grants that the gateway knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// RFC 6749 section 4.4: the application itself.
+    ClientCredentials,
+    /// RFC 6749 section 6: a person signed in once, and the refresh token goes on.
+    RefreshToken,
+}
+
+/// Bounds on numbers; every field has a documented default in `config::text`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections per listener.
+    pub connections_per_listener: usize,
+    /// Connections per client address, not applied to loopback.
+    pub connections_per_address: usize,
+    /// Wrong logins on one connection before it is closed.
+    pub login_failures_per_connection: usize,
+}
+
+/// Bounds on waiting; every field has a documented default in `config::text`.
+#[derive(Clone, Debug)]
+pub struct Deadlines {
+    /// From accept to a login, and from one failed login to the next.
+    pub login: Duration,
+    /// From a login to its verdict, everything included.
+    pub verdict: Duration,
+    /// One TLS handshake.
+    pub handshake: Duration,
+    /// One TCP connect, all addresses of the host included.
+    pub connect: Duration,
+    /// One answer of the upstream before the relay.
+    pub upstream_answer: Duration,
+    /// One exchange with the token endpoint.
+    pub token: Duration,
+    /// How long a wrong login waits for its answer.
+    pub failed_login_delay: Duration,
+    /// After one side has closed: how long the other may go on without a byte passing.
+    pub linger: Duration,
+    /// How long a stopping gateway waits for its sessions.
+    pub shutdown: Duration,
+}
