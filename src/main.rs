@@ -1,1 +1,2 @@
+//! The `saslgate` program.
 fn main() {}

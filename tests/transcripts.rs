@@ -1,1 +1,2 @@
-
+//! The transcripts, run against the pure machines.
+fn main() {}

@@ -5,7 +5,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use url::Url;
 
-use crate::{proto::BearerMechanism, secret::Secret};
+use crate::{
+    proto::{BearerMechanism, LoginBounds},
+    secret::Secret,
+};
 
 /// Everything that a running gateway needs to know.
 #[derive(Debug)]
@@ -20,6 +23,19 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// Holds the store and its key.
     pub state_folder: PathBuf,
+    /// How a client hears that a person must sign in again.
+    pub signin_refusal: SigninRefusal,
+}
+
+/// How a client hears that a person must sign in again (a setting for administrators whose clients
+/// do not show temporary errors).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SigninRefusal {
+    /// As a passing fault with a sentence that says what to do: no client throws its password away.
+    #[default]
+    Temporary,
+    /// Like a wrong password.
+    Credentials,
 }
 
 /// A protocol that legacy clients speak.
@@ -158,6 +174,9 @@ pub struct OAuthConfig {
     pub grant: Grant,
     /// PEM; believed beside the system's roots for the token endpoint.
     pub ca_file: Option<PathBuf>,
+    /// How much of its lifetime an access token must have left to open an IMAP session, in percent:
+    /// providers cut a session when its token ends.
+    pub fresh_percent: u8,
 }
 
 /// The OAuth 2.0 grants that the gateway knows.
@@ -178,6 +197,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Wrong logins on one connection before it is closed.
     pub login_failures_per_connection: usize,
+    /// What a client may send before its login.
+    pub before_login: LoginBounds,
 }
 
 /// Bounds on waiting; every field has a documented default in `config::text`.

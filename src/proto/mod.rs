@@ -39,6 +39,40 @@ pub enum Output<E> {
     Event(E),
 }
 
+/// Bounds on what a client may send before its login. Every excess is a reply, never a larger buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginBounds {
+    /// Octets in one line, its CRLF included.
+    pub line: usize,
+    /// Octets in one literal: a user name or a password.
+    pub literal: usize,
+    /// Octets in all, from the greeting (or the TLS handshake) to the login.
+    pub total: usize,
+    /// Commands that are not understood or not allowed, before the connection is closed.
+    pub faults: usize,
+}
+
+impl Default for LoginBounds {
+    fn default() -> Self {
+        Self { line: 16 * 1024, literal: 8 * 1024, total: 64 * 1024, faults: 5 }
+    }
+}
+
+/// How far TLS has come on the local leg when the machine starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalTls {
+    /// In clear, and it stays so: a loopback listener.
+    Unavailable,
+    /// In clear, STARTTLS is offered.
+    Offer {
+        /// Whether a login is accepted before TLS; if not, no mechanism is advertised and a login is
+        /// refused with [`RefusalReason::TlsRequired`].
+        login_in_clear: bool,
+    },
+    /// TLS is on.
+    Established,
+}
+
 /// The leg towards the mail client: we are the server.
 pub trait Downstream: Machine<Event = DownstreamEvent> {
     /// The local STARTTLS handshake is done. The machine forgets what it learnt before (RFC 3501
@@ -138,7 +172,8 @@ pub enum BearerMechanism {
 /// What the upstream says of itself after login.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Welcome {
-    /// Capabilities as sent, unfiltered, one an entry with its parameters (`IDLE`, `SIZE 1000`).
+    /// Capabilities one an entry with its parameters (`IDLE`, `SIZE 1000`): as sent when the upstream
+    /// machine tells them, filtered for the account before [`Downstream::conclude`] gets them.
     pub capabilities: Vec<String>,
 }
 

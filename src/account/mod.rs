@@ -1,0 +1,1 @@
+//! Login name to account, and the local passwords.

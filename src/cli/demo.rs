@@ -1,0 +1,1 @@
+//! `saslgate demo`: the gateway in front of the in-memory provider.

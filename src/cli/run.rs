@@ -1,0 +1,1 @@
+//! `saslgate run`: the daemon.

@@ -1,0 +1,1 @@
+//! THE file to read: one connection from accept to end.

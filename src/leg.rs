@@ -1,0 +1,99 @@
+//! One leg of a connection before the relay: the one loop that moves bytes between a stream and a
+//! machine. The hard thing is the order: everything a machine transmits is on the wire before its
+//! event is acted on, so a go-ahead for STARTTLS precedes the handshake and a refusal the close.
+
+use std::{io, sync::Arc};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::{
+    proto::{Machine, Output, Side},
+    stream::Stream,
+    tap::Tap,
+};
+
+/// A stream with its side and whoever listens in on it.
+pub struct Leg<S> {
+    stream: Stream<S>,
+    side: Side,
+    tap: Option<(u64, Arc<dyn Tap>)>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
+    /// A leg over a stream that is still in clear. `tap` sees it under the connection's number.
+    pub fn new(stream: S, side: Side, tap: Option<(u64, Arc<dyn Tap>)>) -> Self {
+        Self { stream: Stream::Clear(stream), side, tap }
+    }
+
+    /// Moves bytes until the machine has an event. The caller bounds the time.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the peer closes, or the stream's own error.
+    pub async fn next_event<M: Machine + ?Sized>(
+        &mut self,
+        machine: &mut M,
+    ) -> io::Result<M::Event> {
+        let mut input = BytesMut::new();
+        loop {
+            while let Some(output) = machine.poll_output() {
+                match output {
+                    Output::Transmit(bytes) => self.transmit(&bytes).await?,
+                    Output::Event(event) => {
+                        self.stream.flush().await?;
+                        return Ok(event);
+                    }
+                }
+            }
+            self.stream.flush().await?;
+            input.clear();
+            input.reserve(READ_SIZE);
+            if self.stream.read_buf(&mut input).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.tell_tap(true, &input);
+            machine.handle_input(&input);
+            // Before login the input may hold a password.
+            crate::secret::wipe(&mut input);
+        }
+    }
+
+    /// Sends what the machine has left to say, when no event is expected any more.
+    pub async fn drain<M: Machine + ?Sized>(&mut self, machine: &mut M) -> io::Result<()> {
+        while let Some(output) = machine.poll_output() {
+            if let Output::Transmit(bytes) = output {
+                self.transmit(&bytes).await?;
+            }
+        }
+        self.stream.flush().await
+    }
+
+    /// The transport, for a handshake.
+    pub fn stream_mut(&mut self) -> &mut Stream<S> {
+        &mut self.stream
+    }
+
+    /// Whether TLS is established.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    /// Takes the leg apart for the relay.
+    pub fn into_parts(self) -> (Stream<S>, Option<(u64, Arc<dyn Tap>)>) {
+        (self.stream, self.tap)
+    }
+
+    async fn transmit(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.tell_tap(false, bytes);
+        self.stream.write_all(bytes).await
+    }
+
+    fn tell_tap(&self, from_peer: bool, bytes: &[u8]) {
+        if let Some((connection, tap)) = &self.tap {
+            tap.saw(*connection, self.side, from_peer, bytes);
+        }
+    }
+}
+
+/// Login dialogues are short lines; a token answer may be some kilobytes.
+const READ_SIZE: usize = 4096;

@@ -1,0 +1,1 @@
+//! Local ports: bind, permit, accept, back off, stop.

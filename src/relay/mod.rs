@@ -1,0 +1,1 @@
+//! Copies both directions after login.

@@ -1,0 +1,151 @@
+//! What must survive: grants (refresh tokens and the last access token) and local passwords. The hard
+//! thing is that several processes share it: the daemon, and whatever a person types in a shell. So
+//! each grant has a version that fences writes, and one lease that says who is refreshing.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
+
+use crate::secret::Secret;
+
+/// The result of a store operation, boxed so that `dyn Store` works.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Keeps grants and local passwords, by account key: the account's login in lower case.
+///
+/// Every method that writes has made its change durable when its future resolves.
+pub trait Store: Send + Sync {
+    /// The grant of an account, if there is one.
+    fn grant<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<GrantRecord>>;
+
+    /// Writes a grant if its stored version is still `expected` (`None`: there is none yet). Returns
+    /// the new version, or `None` if someone else was faster and nothing was written.
+    fn write_grant<'a>(
+        &'a self,
+        account: &'a str,
+        expected: Option<i64>,
+        grant: &'a Grant,
+    ) -> StoreFuture<'a, Option<i64>>;
+
+    /// Removes a grant: only a person's command calls this.
+    fn remove_grant<'a>(&'a self, account: &'a str) -> StoreFuture<'a, bool>;
+
+    /// Takes the account's refresh lease for `owner` until `length` from now, unless another owner
+    /// holds one that has not run out. Returns whether it was taken.
+    fn take_lease<'a>(
+        &'a self,
+        account: &'a str,
+        owner: &'a str,
+        length: Duration,
+    ) -> StoreFuture<'a, bool>;
+
+    /// Gives the lease back, if `owner` still holds it.
+    fn release_lease<'a>(&'a self, account: &'a str, owner: &'a str) -> StoreFuture<'a, ()>;
+
+    /// The local passwords of an account; `None` where there never was one.
+    fn local_passwords<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<LocalPasswords>>;
+
+    /// The salt of an account's local passwords: `proposed` is kept if there is none yet.
+    fn password_salt<'a>(
+        &'a self,
+        account: &'a str,
+        proposed: [u8; 16],
+    ) -> StoreFuture<'a, [u8; 16]>;
+
+    /// Adds a local password, or replaces the one of the same name.
+    fn write_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        password: &'a LocalPassword,
+    ) -> StoreFuture<'a, ()>;
+
+    /// Removes the local password of that name. Returns whether there was one.
+    fn remove_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+    ) -> StoreFuture<'a, bool>;
+
+    /// A number that grows with every change of grants or local passwords, by any process. Cheap:
+    /// asked at each login.
+    fn generation(&self) -> StoreFuture<'_, i64>;
+}
+
+/// A grant as it is stored.
+#[derive(Clone, Debug)]
+pub struct GrantRecord {
+    /// Fences writes.
+    pub version: i64,
+    /// The content, unsealed.
+    pub grant: Grant,
+}
+
+/// What a sign-in left behind.
+#[derive(Clone, Debug, Default)]
+pub struct Grant {
+    /// RFC 6749 section 6; absent where the application itself is the grant.
+    pub refresh_token: Option<Secret>,
+    /// The last access token, so that a restart needs no refresh.
+    pub access_token: Option<StoredAccessToken>,
+    /// Set durably before a refresh that may rotate the refresh token, cleared by the write that
+    /// follows it: a set mark at start means that a refresh was interrupted.
+    pub refresh_started: Option<SystemTime>,
+}
+
+/// An access token at rest.
+#[derive(Clone, Debug)]
+pub struct StoredAccessToken {
+    /// The token.
+    pub secret: Secret,
+    /// Wall clock.
+    pub obtained: SystemTime,
+    /// Wall clock.
+    pub expires: SystemTime,
+    /// What it was obtained for (token URL, client id, scopes): a token of another configuration is
+    /// not used.
+    pub purpose: String,
+}
+
+/// All local passwords of one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalPasswords {
+    /// Of the one Argon2id evaluation that serves all of them.
+    pub salt: [u8; 16],
+    /// In order of creation.
+    pub passwords: Vec<LocalPassword>,
+}
+
+/// One local password. The digest cannot be turned back into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalPassword {
+    /// Unique within the account, chosen by a person.
+    pub name: String,
+    /// HMAC-SHA-256 of a fixed label, keyed with Argon2id(password, salt).
+    pub digest: [u8; 32],
+    /// Wall clock, whole seconds.
+    pub created: SystemTime,
+}
+
+/// Why the store could not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// Busy, full, unreadable: it may work later.
+    Unavailable(String),
+    /// There is a store but not the key that sealed it, or the key does not fit.
+    Key(String),
+    /// It was written by a newer version, or is damaged.
+    Unusable(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(text) | Self::Key(text) | Self::Unusable(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}

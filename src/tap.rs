@@ -1,0 +1,11 @@
+//! A place to listen in on both legs, for `saslgate demo`. What passes here holds secrets: whoever
+//! implements [`Tap`] answers for hiding them.
+
+use crate::proto::Side;
+
+/// Sees the bytes of every connection as they are read and written.
+pub trait Tap: Send + Sync {
+    /// `bytes` passed on the leg towards `side`; `from_peer` tells whether that leg's peer sent them
+    /// or we did.
+    fn saw(&self, connection: u64, side: Side, from_peer: bool, bytes: &[u8]);
+}
