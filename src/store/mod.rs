@@ -11,6 +11,11 @@ use std::{
 
 use crate::secret::Secret;
 
+pub mod memory;
+
+#[cfg(test)]
+pub(crate) mod conformance;
+
 /// The result of a store operation, boxed so that `dyn Store` works.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -149,3 +154,8 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+/// A local password is bound to the salt of its account, so the salt must be there first.
+fn no_salt() -> StoreError {
+    StoreError::Unavailable("the account has no salt for local passwords yet".to_owned())
+}
