@@ -150,7 +150,7 @@ fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
 fn in_our_words(message: &str) -> String {
     let message = message.trim_end();
     let Some((what, wrong, known)) = unknown_word(message) else {
-        return message.to_owned();
+        return message.replace("expected u64", "expected a number");
     };
     match nearest(wrong, &known) {
         Some(word) => format!("{what} `{wrong}`: did you mean `{word}`?"),

@@ -251,3 +251,6 @@ pub struct Deadlines {
     /// How long a stopping gateway waits for its sessions.
     pub shutdown: Duration,
 }
+
+#[cfg(test)]
+mod tests;

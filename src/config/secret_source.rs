@@ -149,3 +149,70 @@ fn trimmed(mut bytes: Vec<u8>) -> Secret {
 
 const MAX_SECRET: usize = 64 * 1024;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn source(folder: &Path) -> SourceFile {
+        SourceFile::new(folder.join("saslgate.toml"), "")
+    }
+
+    #[track_caller]
+    fn check(source: &SecretText, expected: Result<&str, &str>) {
+        let secret = read(&self::source(Path::new("")), source);
+        let secret = secret.map(|it| String::from_utf8(it.expose().to_vec()).unwrap());
+        assert_eq!(secret.as_deref().map_err(String::as_str), expected);
+    }
+
+    fn command(words: &[&str]) -> SecretText {
+        SecretText::Command(words.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    #[test]
+    fn a_file_gives_its_content_without_the_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "hunter2\r\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let written = SecretText::File("secret".into());
+        let secret = read(&source(folder.path()), &written).unwrap();
+        assert_eq!(secret.expose(), b"hunter2");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let fault = read(&source(folder.path()), &written).unwrap_err();
+        let expected = format!(
+            "the file {0} is open to other users of this machine: run `chmod 600 {0}` (its owner \
+             must be the user that saslgate runs as)",
+            path.display()
+        );
+        assert_eq!(fault, expected);
+    }
+
+    #[test]
+    fn a_program_is_run_without_a_shell() {
+        check(&command(&["printf", "%s\n\n", "$HOME;x"]), Ok("$HOME;x\n"));
+        check(&command(&["false"]), Err("the program false failed (exit status: 1)"));
+        check(&command(&["true"]), Err("the secret read there is empty"));
+        check(&command(&[]), Err("names no program: write [\"program\", \"argument\", …]"));
+        check(
+            &command(&["no-such-program-here"]),
+            Err(
+                "the program no-such-program-here cannot be run: No such file or directory (os error 2)",
+            ),
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        check(
+            &SecretText::Env("SASLGATE_NO_SUCH_VARIABLE".into()),
+            Err("the environment variable SASLGATE_NO_SUCH_VARIABLE is not set"),
+        );
+        check(
+            &SecretText::Credential("../x".into()),
+            Err("is not a credential's name: write the name that LoadCredential= gives it"),
+        );
+    }
+}
