@@ -80,7 +80,7 @@ impl Passwords {
         for form in forms(password) {
             let digest = self.digest(form, salt).await?;
             let candidates = stored.as_ref().map_or(&[][..], |stored| &stored.passwords);
-            found = found.or(find(candidates, &digest));
+            found = find(candidates, &digest).or(found);
         }
         if let Some(found) = found {
             let success = Success { name: found.name.clone(), digest: found.digest, generation };
@@ -219,7 +219,7 @@ fn fit(name: &str, password: &Secret) -> Result<(), SetPasswordError> {
         return Err(SetPasswordError::Empty);
     }
     let unsendable = |octet: &u8| matches!(octet, b'\0' | b'\r' | b'\n');
-    if password.len() > MAX_PASSWORD || password.expose().iter().any(|o| unsendable(o)) {
+    if password.len() > MAX_PASSWORD || password.expose().iter().any(unsendable) {
         return Err(SetPasswordError::Unsendable);
     }
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {

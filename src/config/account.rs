@@ -40,7 +40,7 @@ pub(super) fn judge_defaults(defaults: &Layer<'_>, cx: &mut Context) {
         if let Some(written) = written {
             let at = At::new(defaults.file, written.span().start, format!("defaults.{key}"));
             cx.mistake::<()>(
-                at,
+                &at,
                 "cannot be the same for all accounts: write it in each [[account]]",
             );
         }
@@ -77,13 +77,13 @@ pub(super) fn resolve(
 fn login(own: &Layer<'_>, cx: &mut Context) -> Option<String> {
     let Some(written) = &own.text.login else {
         return cx.mistake(
-            own.at("login"),
+            &own.at("login"),
             "is missing: write what the mail program will send as its user name",
         );
     };
     let at = At::new(own.file, written.span().start, "account.login");
     match unfit_name(written.get_ref()) {
-        Some(fault) => cx.mistake(at, fault),
+        Some(fault) => cx.mistake(&at, fault),
         None => Some(written.get_ref().clone()),
     }
 }
@@ -107,7 +107,7 @@ fn oauth(values: &mut Values<'_, '_>) -> Option<OAuthConfig> {
     let token_url = token_url(values, grant);
     let client_id = values.required("client_id", |t| &t.client_id, None, CLIENT_ID_MISSING);
     let client_id = client_id.and_then(|(id, at)| match unfit_name(&id) {
-        Some(fault) => values.cx.mistake(at, fault),
+        Some(fault) => values.cx.mistake(&at, fault),
         None => Some(id),
     });
     let client_secret = client_secret(values, grant);
@@ -135,7 +135,7 @@ fn token_url(values: &mut Values<'_, '_>, grant: Grant) -> Option<Url> {
     };
     let (text, at) = values.required("token_url", |t| &t.token_url, preset, TOKEN_URL_MISSING)?;
     let Ok(url) = Url::parse(&text) else {
-        return values.cx.mistake(at, "is not a URL: write it whole, beginning with https://");
+        return values.cx.mistake(&at, "is not a URL: write it whole, beginning with https://");
     };
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -144,10 +144,10 @@ fn token_url(values: &mut Values<'_, '_>, grant: Grant) -> Option<Url> {
         None => false,
     };
     if !(url.scheme() == "https" || url.scheme() == "http" && loopback) {
-        return values.cx.mistake(at, "must begin with https:// (http:// only on loopback)");
+        return values.cx.mistake(&at, "must begin with https:// (http:// only on loopback)");
     }
     if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return values.cx.mistake(at, "must have no user, password or #fragment: take it out");
+        return values.cx.mistake(&at, "must have no user, password or #fragment: take it out");
     }
     Some(url)
 }
@@ -159,16 +159,16 @@ fn fit_tenant(
 ) -> Option<String> {
     let Some((tenant, at)) = tenant else {
         let at = values.own.at("tenant");
-        return values.cx.mistake(at, TENANT_MISSING);
+        return values.cx.mistake(&at, TENANT_MISSING);
     };
     let fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     if tenant.is_empty() || !tenant.chars().all(fit) {
-        return values.cx.mistake(at, "is neither a tenant's id nor a domain such as example.com");
+        return values.cx.mistake(&at, "is neither a tenant's id nor a domain such as example.com");
     }
     let shared = MICROSOFT_SHARED_TENANTS.contains(&tenant.to_ascii_lowercase().as_str());
     if grant == Grant::ClientCredentials && shared {
         return values.cx.mistake(
-            at,
+            &at,
             format!(
                 "`{tenant}` stands for many tenants, and grant = \"client_credentials\" needs one: \
                  write the tenant's id or domain"
@@ -182,7 +182,7 @@ fn client_secret(values: &mut Values<'_, '_>, grant: Grant) -> Option<Option<Sec
     let Some((written, at)) = values.written(|t| &t.client_secret, Inherit::WithProvider) else {
         if grant == Grant::ClientCredentials {
             let at = values.own.at("client_secret");
-            return values.cx.mistake(at, SECRET_MISSING);
+            return values.cx.mistake(&at, SECRET_MISSING);
         }
         return Some(None);
     };
@@ -190,7 +190,7 @@ fn client_secret(values: &mut Values<'_, '_>, grant: Grant) -> Option<Option<Sec
     values.rows.push(Row::new("client_secret", show_secret(written), at.source()));
     match values.cx.secrets.read(at.file, written) {
         Ok(secret) => Some(Some(secret)),
-        Err(fault) => values.cx.mistake(at, fault),
+        Err(fault) => values.cx.mistake(&at, fault),
     }
 }
 
@@ -213,7 +213,7 @@ fn scopes(values: &mut Values<'_, '_>, grant: Grant) -> Option<Vec<String>> {
     match scopes.iter().find(|scope| scope.is_empty() || !scope.chars().all(fit)) {
         Some(scope) => {
             let text = format!("`{scope}` is not one scope: write each as a string of its own");
-            values.cx.mistake(at, text)
+            values.cx.mistake(&at, text)
         }
         None => Some(scopes),
     }
@@ -227,7 +227,7 @@ fn hide_capabilities(values: &mut Values<'_, '_>) -> Option<Vec<String>> {
     match names.iter().find(|name| name.is_empty() || !name.chars().all(fit)) {
         Some(name) => {
             let text = format!("`{name}` is not a capability's name, such as \"CONDSTORE\"");
-            values.cx.mistake(at, text)
+            values.cx.mistake(&at, text)
         }
         None => Some(names.iter().map(|name| name.to_ascii_uppercase()).collect()),
     }
@@ -257,7 +257,7 @@ impl<'a, 'c> Values<'a, 'c> {
         let mine = own.text.provider.as_ref().map(|it| *it.get_ref());
         let theirs = defaults.text.provider.as_ref().map(|it| *it.get_ref());
         let Some(provider) = mine.or(theirs) else {
-            return cx.mistake(own.at("provider"), PROVIDER_MISSING);
+            return cx.mistake(&own.at("provider"), PROVIDER_MISSING);
         };
         let same_provider = theirs.is_none_or(|theirs| theirs == provider);
         let mut values = Self {
@@ -277,7 +277,7 @@ impl<'a, 'c> Values<'a, 'c> {
             let at = At::new(own.file, tenant.span().start, "account.tenant");
             return values
                 .cx
-                .mistake(at, "belongs to microsoft365: a custom provider has token_url");
+                .mistake(&at, "belongs to microsoft365: a custom provider has token_url");
         }
         Some(values)
     }
@@ -322,7 +322,7 @@ impl<'a, 'c> Values<'a, 'c> {
             return Some(found);
         }
         let at = self.own.at(key);
-        let Some(text) = preset else { return self.cx.mistake(at, missing) };
+        let Some(text) = preset else { return self.cx.mistake(&at, missing) };
         self.rows.push(Row::new(key, quoted(&text), Source::Preset(self.preset.name)));
         Some((text, at))
     }
@@ -341,7 +341,7 @@ impl<'a, 'c> Values<'a, 'c> {
         if path.is_file() {
             Some(Some(path))
         } else {
-            self.cx.mistake(at, format!("the file {} is not there", path.display()))
+            self.cx.mistake(&at, format!("the file {} is not there", path.display()))
         }
     }
 
@@ -377,7 +377,7 @@ impl<'a, 'c> Values<'a, 'c> {
         self.rows.push(Row::new(key, number.to_string(), at.source()));
         match u16::try_from(number).ok().filter(|number| (1..=most).contains(number)) {
             Some(number) => Some(number),
-            None => self.cx.mistake(at, format!("must lie between 1 and {most}")),
+            None => self.cx.mistake(&at, format!("must lie between 1 and {most}")),
         }
     }
 
@@ -389,7 +389,7 @@ impl<'a, 'c> Values<'a, 'c> {
         let at = At::new(self.own.file, written.span().start, "account.mailbox");
         self.rows.push(Row::new("mailbox", quoted(written.get_ref()), at.source()));
         match unfit_name(written.get_ref()) {
-            Some(fault) => self.cx.mistake(at, fault),
+            Some(fault) => self.cx.mistake(&at, fault),
             None => Some(written.get_ref().clone()),
         }
     }

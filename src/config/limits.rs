@@ -99,7 +99,7 @@ impl Numbers<'_, '_> {
         let number = number.filter(|number| range.contains(number)).unwrap_or_else(|| {
             let at = place(self.file, 0, &format!("limits.{key}"), written);
             let text = format!("must lie between {} and {}", range.start(), range.end());
-            self.cx.mistake::<()>(at, text);
+            self.cx.mistake::<()>(&at, text);
             default
         });
         self.rows.push(Row::new(key, number.to_string(), origin(self.file, written)));
@@ -113,11 +113,11 @@ impl Numbers<'_, '_> {
         default_seconds: u64,
         least_seconds: u64,
     ) -> Duration {
-        let wait =
-            written.as_ref().map_or(Duration::from_secs(default_seconds), |wait| wait.get_ref().0);
+        let default = Duration::from_secs(default_seconds);
+        let wait = written.as_ref().map_or(default, |wait| wait.get_ref().0);
         if !(Duration::from_secs(least_seconds)..=MAX_WAIT).contains(&wait) {
             let at = place(self.file, 0, &format!("deadlines.{key}"), written);
-            self.cx.mistake::<()>(at, format!("must lie between {least_seconds}s and 1h"));
+            self.cx.mistake::<()>(&at, format!("must lie between {least_seconds}s and 1h"));
         }
         let row = quoted(&humantime::format_duration(wait).to_string());
         self.rows.push(Row::new(key, row, origin(self.file, written)));

@@ -35,7 +35,7 @@ pub(super) fn listeners(
         };
         if listener.address.port() != 0 && !seen.insert(listener.address) {
             let at = place(main, table.span().start, "listen.address", &table.get_ref().address);
-            cx.mistake::<()>(at, "is used by another [[listen]] already: choose another port");
+            cx.mistake::<()>(&at, "is used by another [[listen]] already: choose another port");
         }
         listeners.push(listener);
     }
@@ -75,7 +75,7 @@ fn listen(
     };
     if clear_logins && !address.ip().is_loopback() && !value(&text.allow_clear_network, false) {
         let at = place(file, offset, "listen.address", &text.address);
-        return cx.mistake(at, CLEAR_NETWORK);
+        return cx.mistake(&at, CLEAR_NETWORK);
     }
     let tls = match mode {
         ListenTlsText::None => ListenTls::None,
@@ -92,7 +92,7 @@ fn listen(
             rows.push(Row::new("tls_wait", row, origin(file, &text.tls_wait)));
             if wait > MAX_TLS_WAIT {
                 let at = place(file, offset, "listen.tls_wait", &text.tls_wait);
-                return cx.mistake(at, "clients give up: at most 10s");
+                return cx.mistake(&at, "clients give up: at most 10s");
             }
             let certificate = certificate(file, offset, text, &mut rows, cx)?;
             ListenTls::Auto { certificate, login_in_clear, wait }
@@ -113,7 +113,7 @@ fn listen_address(file: &SourceFile, text: &ListenText, cx: &mut Context) -> Opt
              \"[::1]:{IMAP_PORT}\" (a name such as localhost is not an address)",
             written.get_ref()
         );
-        cx.mistake(at, text)
+        cx.mistake(&at, text)
     })
 }
 
@@ -142,7 +142,7 @@ fn certificate(
         if present && !path.is_file() {
             present = false;
             let at = place(file, offset, &format!("listen.{name}"), written);
-            cx.mistake::<()>(at, missing_certificate(path));
+            cx.mistake::<()>(&at, missing_certificate(path));
         }
     }
     present.then_some(CertificateFiles { certificate, key })

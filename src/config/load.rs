@@ -39,7 +39,7 @@ pub enum Secrets {
 /// All mistakes that were found.
 pub fn load(paths: &Paths, secrets: Secrets) -> Result<Loaded, ConfigError> {
     let main = SourceFile::read(&paths.config)?;
-    let folder = paths.config.parent().unwrap_or(Path::new("")).join("accounts.d");
+    let folder = paths.config.with_file_name("accounts.d");
     let files = account_files(&folder)
         .map_err(|error| unreadable(&folder, &error))?
         .iter()

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 /// Everything that is wrong with a configuration; at least one mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl SourceFile {
 
     /// What a path that is written in this file means: relative to the file's own folder.
     pub(super) fn resolve_path(&self, written: &str) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(written)
+        self.path.parent().map_or_else(|| written.into(), |folder| folder.join(written))
     }
 
     /// The line of an offset, counted from 1.
@@ -128,14 +128,11 @@ impl SourceFile {
 fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let name = key.get_ref();
-        let inner = match value.get_ref() {
-            DeValue::Table(table) => key_at(table, offset),
-            DeValue::Array(items) => items.iter().find_map(|item| match item.get_ref() {
-                DeValue::Table(table) => key_at(table, offset),
-                _ => None,
-            }),
-            _ => None,
-        };
+        let value_table = value.get_ref().as_table();
+        let items = value.get_ref().as_array().into_iter().flat_map(|items| items.iter());
+        let mut tables =
+            value_table.into_iter().chain(items.filter_map(|it| it.get_ref().as_table()));
+        let inner = tables.find_map(|table| key_at(table, offset));
         match inner {
             Some(inner) => Some(format!("{name}.{inner}")),
             None if key.span().contains(&offset) || value.span().contains(&offset) => {

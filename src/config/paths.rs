@@ -26,6 +26,13 @@ impl Paths {
         Self::choose(config, state, Self::of_user(), |path| path.is_file())
     }
 
+    /// The folder of the configuration, or the one where it is expected if there is none yet.
+    pub fn folder_of_config(config: Option<&Path>) -> PathBuf {
+        let file =
+            Self::find(config, None).map_or_else(|mistake| mistake.file, |paths| paths.config);
+        file.parent().map_or_else(PathBuf::new, Path::to_path_buf)
+    }
+
     fn choose(
         config: Option<&Path>,
         state: Option<&Path>,

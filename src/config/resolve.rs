@@ -60,7 +60,7 @@ impl Context {
     }
 
     /// Notes a mistake; `None`, so that a caller can return it.
-    pub(super) fn mistake<T>(&mut self, at: At<'_>, text: impl Into<String>) -> Option<T> {
+    pub(super) fn mistake<T>(&mut self, at: &At<'_>, text: impl Into<String>) -> Option<T> {
         self.mistakes.push(at.file.mistake(at.offset, &at.key, text));
         None
     }
@@ -166,7 +166,7 @@ fn accounts(
                 "there is already an account with this login at {other} (upper and lower case are \
                  the same): each login stands once"
             );
-            cx.mistake::<()>(own.at("login"), text);
+            cx.mistake::<()>(&own.at("login"), text);
         }
         accounts.push(Arc::new(account));
     }

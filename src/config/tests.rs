@@ -224,7 +224,7 @@ application's secret, for example client_secret = { file = \"client-secret\" }",
 }
 
 #[test]
-fn mistakes_of_accounts() {
+fn what_is_missing_in_an_account() {
     for (text, expected) in [
         (
             "",
@@ -257,6 +257,10 @@ fn mistakes_of_accounts() {
     ] {
         check_mistakes(text, expected);
     }
+}
+
+#[test]
+fn what_is_wrong_in_an_account() {
     for (line, expected) in [
         (
             "mailbox = \"a\\u0001b\"",

@@ -15,7 +15,7 @@ use super::{
 pub(super) fn imap(values: &mut Values<'_, '_>) -> Option<UpstreamConfig> {
     let preset = values.preset.imap_host.map(str::to_owned);
     let host = values.required("imap.host", |t| imap_text(t, |i| &i.host), preset, HOST_MISSING);
-    let host = host.and_then(|(host, at)| fit_host(values, host, at));
+    let host = host.and_then(|(host, at)| fit_host(values, host, &at));
     let mode = mode(values);
     let port = port(values, mode);
     let verification = verification(values);
@@ -27,7 +27,7 @@ fn imap_text<T>(text: &AccountText, field: impl Fn(&ImapText) -> &Written<T>) ->
     text.imap.as_ref().map_or(&None, field)
 }
 
-fn fit_host(values: &mut Values<'_, '_>, host: String, at: At<'_>) -> Option<String> {
+fn fit_host(values: &mut Values<'_, '_>, host: String, at: &At<'_>) -> Option<String> {
     if ServerName::try_from(host.as_str()).is_ok() {
         return Some(host);
     }
@@ -71,7 +71,7 @@ fn port(values: &mut Values<'_, '_>, mode: UpstreamTlsMode) -> Option<u16> {
     values.rows.push(Row::new("imap.port", port.to_string(), at.source()));
     match u16::try_from(port).ok().filter(|&port| port != 0) {
         Some(port) => Some(port),
-        None => values.cx.mistake(at, "must lie between 1 and 65535"),
+        None => values.cx.mistake(&at, "must lie between 1 and 65535"),
     }
 }
 
@@ -88,16 +88,16 @@ fn verification(values: &mut Values<'_, '_>) -> Option<Verification> {
     let pin = values.optional("imap.pin_sha256", |t| imap_text(t, |i| &i.pin_sha256));
     let skip = skip(values);
     match (pin, skip, name) {
-        (Some((_, at)), Some(_), _) => values.cx.mistake(at, PIN_AND_SKIP),
-        (Some(_), None, Some((_, at))) => values.cx.mistake(at, PIN_AND_NAME),
-        (None, Some(at), Some(_)) => values.cx.mistake(at, SKIP_AND_NAME),
+        (Some((_, at)), Some(_), _) => values.cx.mistake(&at, PIN_AND_SKIP),
+        (Some(_), None, Some((_, at))) => values.cx.mistake(&at, PIN_AND_NAME),
+        (None, Some(at), Some(_)) => values.cx.mistake(&at, SKIP_AND_NAME),
         (None, Some(_), None) => Some(Verification::DangerSkip),
         (Some((text, at)), None, None) => match pin_octets(&text) {
             Some(sha256) => Some(Verification::Pin { sha256 }),
-            None => values.cx.mistake(at, PIN_FORM),
+            None => values.cx.mistake(&at, PIN_FORM),
         },
         (None, None, Some((name, at))) => {
-            let name = Some(fit_host(values, name, at)?);
+            let name = Some(fit_host(values, name, &at)?);
             Some(Verification::Roots { ca_file, name })
         }
         (None, None, None) => Some(Verification::Roots { ca_file, name: None }),
