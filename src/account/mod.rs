@@ -2,6 +2,7 @@
 //! nothing: an unknown name costs as much as a wrong password ([`password`]).
 
 pub mod password;
+mod successes;
 mod worker;
 
 use std::{collections::HashMap, sync::Arc};

@@ -13,6 +13,7 @@ mod secret_source;
 mod show;
 mod text;
 mod upstream;
+mod values;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
