@@ -310,7 +310,7 @@ mod tests {
     fn bounds() {
         let endless = [b"* OK ".to_vec(), vec![b'x'; LINE]].concat();
         assert_eq!(read(&endless), Err("an endless response"));
-        let pieces = b"* X {0}\r\n".repeat(1).into_iter().chain(b"y {0}\r\n".repeat(LINE));
+        let pieces = b"* X {0}\r\n".iter().copied().chain(b"y {0}\r\n".repeat(LINE));
         assert_eq!(read(&pieces.collect::<Vec<_>>()), Err("an endless response"));
         assert_eq!(read(b"* X {65537}\r\n"), Err("too much data before the login"));
         assert_eq!(read(b"* OK\n"), Err("a line that does not end in CRLF"));

@@ -284,10 +284,10 @@ S: * OK [CAPABILITY AUTH=OAUTHBEARER] hi
 
 #[test]
 fn a_name_with_controls_is_not_sent() {
-    check(&format!(
+    check(
         "S: * OK [CAPABILITY AUTH=XOAUTH2] hi\n= Ready\n[login u\u{1}auth=Bearer x]\n\
-         = Reject(Protocol {{ fault: \"user name or token hold what cannot be sent\" }})"
-    ));
+         = Reject(Protocol { fault: \"user name or token hold what cannot be sent\" })",
+    );
 }
 
 #[test]
