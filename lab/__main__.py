@@ -11,7 +11,7 @@ import lab
 from process import LabError
 
 # What everything else stands on comes first; the search for secrets comes last, over all logs.
-ORDER = ["test_upstream"]
+ORDER = ["test_upstream", "test_clients", "test_bytes", "test_sessions", "test_tokens", "test_secrets"]
 
 
 def main():

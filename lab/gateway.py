@@ -6,6 +6,7 @@ and `Gateway.all` remembers each with the passwords that it was told.
 
 import os
 import secrets
+import signal
 from dataclasses import dataclass, field
 
 from process import LabError, Process, free_port, run, wait_until
@@ -127,8 +128,11 @@ class Gateway:
 
     # --- the daemon ---
 
-    def start(self):
+    def start(self, later=None):
+        """Starts it; `later` ("+15m") sets its clock forward, so that tokens are old without waiting."""
         command = [binary(), "run", "--config", self.config, "--state", self.state]
+        if later:
+            command = ["faketime", "-m", "-f", later, *command]
         self._process = Process(self.name, command, self.log_path, env=self.environment())
         self._process.wait_ready(
             lambda: self._process.log().count("listening") >= len(self.ports), "all its ports"
@@ -138,6 +142,15 @@ class Gateway:
         """SIGTERM; returns the exit code."""
         process, self._process = self._process, None
         return process.stop()
+
+    def interrupt(self):
+        """Ctrl-C; returns the exit code."""
+        process, self._process = self._process, None
+        return process.stop(signal.SIGINT)
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def kill(self):
         """kill -9."""

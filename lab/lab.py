@@ -2,10 +2,18 @@
 
 from world import World, provider_client
 
+# Each test that counts requests has an application of its own.
+ROBOTS = ("refused-once", "refused-many", "refused-always", "refused-new", "first", "restart", "faulty-robot", "slow")
+PERSONS = ("faulty-person", "killed-before", "killed-after", "killed-strict", "random-strict")
+LENIENT = ("killed-lenient", "random-lenient")
+
 CLIENTS = [
     provider_client("robot", "client_credentials", "alice@lab.test", jwt=True),
     provider_client("robot-opaque", "client_credentials", "bob@lab.test"),
     provider_client("person", "refresh_token", "carol@lab.test", lifetime=20),
+    *(provider_client(name, "client_credentials", "dora@lab.test") for name in ROBOTS),
+    *(provider_client(name, "refresh_token", "emil@lab.test") for name in PERSONS),
+    *(provider_client(name, "refresh_token", "fritz@lab.test", rotation="lenient") for name in LENIENT),
 ]
 
 _world = None

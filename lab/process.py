@@ -105,15 +105,15 @@ class Process:
         self.wait()
         self._log.close()
 
-    def stop(self):
-        """SIGTERM; returns the exit code. A program that does not heed it is killed, and that is an error."""
+    def stop(self, number=signal.SIGTERM):
+        """Asks it to end; returns the exit code. A program that does not is killed, and that is an error."""
         if self.running():
-            self.send(signal.SIGTERM)
+            self.send(number)
         try:
             code = self.wait()
         except subprocess.TimeoutExpired:
             self.kill()
-            raise LabError(f"{self.name} did not stop on SIGTERM\n{tail(self.log_path)}") from None
+            raise LabError(f"{self.name} did not stop on signal {number}\n{tail(self.log_path)}") from None
         self._log.close()
         return code
 

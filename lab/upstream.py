@@ -28,6 +28,8 @@ class Session:
         # Everything after the tagged OK of the login and the gateway's own CAPABILITY.
         self.received = bytearray()
         self.sent = bytearray()
+        # Set when the server has closed the connection.
+        self.ended = threading.Event()
 
 
 class RecordingUpstream:
@@ -97,6 +99,7 @@ class RecordingUpstream:
             with self._context.wrap_socket(connection, server_side=True) as tls:
                 self.sessions.append(session)
                 Conversation(self, session, tls).run()
+                tls.shutdown(socket.SHUT_RDWR)
         except (ConnectionError, ssl.SSLError):
             pass  # the gateway left, as tests make it do
         except OSError as error:
@@ -104,6 +107,8 @@ class RecordingUpstream:
                 self._faults.append(error)
         except Exception as error:  # reported where the test can see it
             self._faults.append(error)
+        finally:
+            session.ended.set()
 
 
 class Conversation:

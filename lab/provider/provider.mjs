@@ -24,7 +24,7 @@ const clients = new Map(config.clients.map((client) => [client.id, client]));
 const counts = new Map(); // client -> { asked, granted, refused }
 const issued = []; // every token that ever left, for the search through the gateway's log
 const faults = new Map(); // client -> how its next token requests go wrong
-const held = new Set(); // goes on: answers that a `hold` fault keeps back
+const held = new Set(); // each lets one request or answer go on that a `hold` fault keeps back
 
 // --- storage: memory, forgotten with the process ---------------------------------------------------
 
@@ -105,7 +105,8 @@ provider.use(async (ctx, next) => {
   counts.set(id, count);
   count.asked += 1;
   const fault = takeFault(id);
-  if (fault === 'hold-request') await hold();
+  // Taken from the network and not looked at: `release` lets it through, `drop` does not.
+  if (fault === 'hold-request' && await hold() === 'drop') { ctx.req.destroy(); ctx.respond = false; return undefined; }
   if (fault === 'unavailable') { ctx.status = 503; ctx.set('Retry-After', '1'); ctx.body = 'busy'; return undefined; }
   if (fault === 'nonsense') { ctx.type = 'html'; ctx.body = '<html>Please accept our cookies</html>'; return undefined; }
   await next();
@@ -141,6 +142,7 @@ const doors = {
   // How many token requests are being kept back at this moment.
   '/_lab/held': () => held.size,
   '/_lab/release': () => { held.forEach((resolve) => resolve()); held.clear(); },
+  '/_lab/drop': () => { held.forEach((resolve) => resolve('drop')); held.clear(); },
   '/_lab/fault': (query) => {
     const times = Number(query.get('times') ?? 1);
     if (times > 0) faults.set(query.get('client'), { kind: query.get('kind'), times });
