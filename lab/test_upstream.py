@@ -7,6 +7,7 @@ import imaplib
 import unittest
 
 import lab
+from upstream import RecordingUpstream
 from world import xoauth2
 
 
@@ -59,3 +60,42 @@ class Upstream(unittest.TestCase):
         with self.session() as imap, self.assertRaises(imaplib.IMAP4.error):
             imap.authenticate("XOAUTH2", answer)
         self.assertIn(b'"status"', challenges[1])
+
+
+class Recorder(unittest.TestCase):
+    """The server of the lab's own that records and breaks off."""
+
+    def session(self, upstream, token="token"):
+        imap = imaplib.IMAP4_SSL("localhost", upstream.port, ssl_context=lab.world().tls(), timeout=30)
+        imap.authenticate("XOAUTH2", lambda _: xoauth2("alice@lab.test", token))
+        imap.xatom("CAPABILITY")
+        return imap
+
+    def test_records_what_it_is_told_and_tells(self):
+        with RecordingUpstream(lab.world()) as upstream:
+            with self.session(upstream) as imap:
+                imap.select()
+                imap.append("INBOX", None, None, upstream.message)
+                self.assertEqual(imap.fetch("1", "(BODY[])")[1][0][1], upstream.message)
+            session = upstream.sessions[0]
+            self.assertEqual((session.user, session.token), ("alice@lab.test", "token"))
+            self.assertIn(b"{%d}\r\n%b\r\n" % (len(upstream.message), upstream.message), session.received)
+            self.assertTrue(session.received.startswith(imap.tagpre))
+            self.assertIn(upstream.message + b")\r\n", session.sent)
+
+    def test_refuses_with_a_challenge(self):
+        with RecordingUpstream(lab.world()) as upstream:
+            upstream.refuse = lambda token: token == "stale"
+            with self.assertRaisesRegex(imaplib.IMAP4.error, "AUTHENTICATIONFAILED"):
+                self.session(upstream, "stale")
+            self.session(upstream, "fresh").logout()
+
+    def test_breaks_off_in_a_literal(self):
+        with RecordingUpstream(lab.world()) as upstream:
+            upstream.cut_after = 5
+            imap = self.session(upstream)
+            imap.select()
+            with self.assertRaises(imaplib.IMAP4.abort):
+                imap.fetch("1", "(BODY[])")
+            imap.shutdown()
+            self.assertTrue(upstream.sessions[0].sent.endswith(upstream.message[:5]))

@@ -98,8 +98,8 @@ class RecordingUpstream:
         try:
             with self._context.wrap_socket(connection, server_side=True) as tls:
                 self.sessions.append(session)
-                Conversation(self, session, tls).run()
-                tls.shutdown(socket.SHUT_RDWR)
+                with tls.makefile("rb") as reader:  # keeps the socket open as long as it is
+                    Conversation(self, session, tls, reader).run()
         except (ConnectionError, ssl.SSLError):
             pass  # the gateway left, as tests make it do
         except OSError as error:
@@ -114,9 +114,8 @@ class RecordingUpstream:
 class Conversation:
     """One session's IMAP."""
 
-    def __init__(self, upstream, session, tls):
-        self.upstream, self.session, self.tls = upstream, session, tls
-        self.reader = tls.makefile("rb")
+    def __init__(self, upstream, session, tls, reader):
+        self.upstream, self.session, self.tls, self.reader = upstream, session, tls, reader
         self.recording = False
 
     def run(self):
