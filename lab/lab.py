@@ -12,8 +12,8 @@ CLIENTS = [
     provider_client("robot-opaque", "client_credentials", "bob@lab.test"),
     provider_client("person", "refresh_token", "carol@lab.test", lifetime=20),
     *(provider_client(name, "client_credentials", "dora@lab.test") for name in ROBOTS),
-    *(provider_client(name, "refresh_token", "emil@lab.test") for name in PERSONS),
-    *(provider_client(name, "refresh_token", "fritz@lab.test", rotation="lenient") for name in LENIENT),
+    *(provider_client(name, "refresh_token", "emil@lab.test", lifetime=1) for name in PERSONS),
+    *(provider_client(name, "refresh_token", "fritz@lab.test", lifetime=1, rotation="lenient") for name in LENIENT),
 ]
 
 _world = None
