@@ -2,3 +2,6 @@
 //! three mail protocols wrap them in, is here too, since the core stands on nom and bytes alone.
 
 pub mod base64;
+pub mod bearer;
+pub mod oauthbearer;
+pub mod xoauth2;
