@@ -189,7 +189,7 @@ pub enum Verification {
 }
 
 /// How an account's access tokens come about.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OAuthConfig {
     /// The token endpoint: https, or http on loopback.
     pub token_url: Url,

@@ -29,14 +29,8 @@ impl Fault {
                 "The store {path} cannot grow: the disk is full. Make room."
             )),
             Some(CORRUPT | NOT_A_DATABASE) => self.damaged(),
-            _ => match error {
-                sqlx::Error::ColumnNotFound(_)
-                | sqlx::Error::ColumnDecode { .. }
-                | sqlx::Error::RowNotFound => self.damaged(),
-                other => {
-                    StoreError::Unavailable(format!("The store {path} does not serve: {other}."))
-                }
-            },
+            _ if is_misread(error) => self.damaged(),
+            _ => StoreError::Unavailable(format!("The store {path} does not serve: {error}.")),
         }
     }
 
@@ -76,6 +70,16 @@ impl Fault {
              from elsewhere. Sign in again for this account."
         ))
     }
+}
+
+/// Whether a row was there but not in the form that the schema promises.
+fn is_misread(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::RowNotFound
+    )
 }
 
 /// SQLite's result code without its extension, which stands in the upper bits.

@@ -40,7 +40,7 @@ impl KeySource {
                     }
                 }
                 Err(error) => Err(unreadable(path, &error)),
-                Ok(key) => check(path, key),
+                Ok(key) => check(path, &key),
             },
         }
     }
@@ -54,7 +54,7 @@ fn create(path: &Path) -> Result<Secret, StoreError> {
         Ok(()) => Ok(Secret::new(key.as_slice())),
         // Another process was faster: its key is the key.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            check(path, read(path).map_err(|error| unreadable(path, &error))?)
+            check(path, &read(path).map_err(|error| unreadable(path, &error))?)
         }
         Err(error) => Err(unreadable(path, &error)),
     }
@@ -74,7 +74,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(content)
 }
 
-fn check(path: &Path, key: Zeroizing<Vec<u8>>) -> Result<Secret, StoreError> {
+fn check(path: &Path, key: &[u8]) -> Result<Secret, StoreError> {
     if key.len() != KEY_LENGTH {
         return Err(StoreError::Key(format!(
             "{} is not a saslgate key: it must have exactly {KEY_LENGTH} octets. Restore it from \
@@ -89,7 +89,7 @@ fn check(path: &Path, key: Zeroizing<Vec<u8>>) -> Result<Secret, StoreError> {
             path.display(),
         )));
     }
-    Ok(Secret::new(key.as_slice()))
+    Ok(Secret::new(key))
 }
 
 fn missing(path: &Path) -> StoreError {
