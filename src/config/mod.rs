@@ -1,9 +1,30 @@
 //! The configuration in force. The text form (`text`) is what people write; converting it into
 //! these types is the only validation there is, so whatever holds a [`Config`] can rely on it.
 
+mod account;
+mod limits;
+mod listen;
+mod load;
+mod mistake;
+mod paths;
+mod preset;
+mod resolve;
+mod secret_source;
+mod show;
+mod text;
+mod upstream;
+
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use url::Url;
+
+pub(crate) use self::listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY};
+pub use self::{
+    load::{Loaded, Secrets, load},
+    mistake::{ConfigError, Mistake},
+    paths::Paths,
+    show::{Row, Section, Source},
+};
 
 use crate::{
     proto::{BearerMechanism, LoginBounds},
@@ -110,6 +131,13 @@ pub struct AccountConfig {
     pub hide_capabilities: Vec<String>,
     /// How many connections the account may have at once.
     pub connection_limit: usize,
+}
+
+impl AccountConfig {
+    /// The account's key in the store: its login in lower case.
+    pub fn key(&self) -> String {
+        self.login.to_lowercase()
+    }
 }
 
 /// One upstream server.
@@ -223,3 +251,6 @@ pub struct Deadlines {
     /// How long a stopping gateway waits for its sessions.
     pub shutdown: Duration,
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@
 
 pub mod imap;
 pub(crate) mod line;
+pub mod text;
 
 use bytes::{Bytes, BytesMut};
 
