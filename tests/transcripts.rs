@@ -40,7 +40,9 @@ fn every_reason_is_shown() {
             | Act::Farewell(_) => None,
         })
         .collect();
-    let missing: Vec<_> = REASONS.iter().filter(|reason| !shown.contains(reason)).collect();
+    // The machine itself refuses for want of TLS: tls_required_*.txt.
+    let of_the_driver = REASONS.iter().filter(|&&reason| reason != RefusalReason::TlsRequired);
+    let missing: Vec<_> = of_the_driver.filter(|reason| !shown.contains(reason)).collect();
     assert!(missing.is_empty(), "no transcript refuses with {missing:?}");
 }
 
@@ -92,7 +94,7 @@ fn texts_become_octets() {
         // RFC 4616 section 4.
         ("{plain tim tanstaaftanstaaf}", b"AHRpbQB0YW5zdGFhZnRhbnN0YWFm\r\n"),
         ("{plain Ursel Kurt xipj3plmq}", b"VXJzZWwAS3VydAB4aXBqM3BsbXE=\r\n"),
-        ("{plain \"\" \"a b\" \"\"}", b"AABhIGIA\r\n"),
+        ("{plain \"\" \"a b\" \"\"}", b"AGEgYgA=\r\n"),
         // RFC 7628 section 4.1, the GS2 header and the host as there.
         (
             "{oauthbearer user@example.com vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg== \

@@ -198,7 +198,9 @@ impl Transcript {
         segment.extend(pieces.iter().cloned());
         written.push_str(&format!(" + {text}"));
         if crosses {
-            self.push(line, leg.other(), Act::Expect(pieces), text);
+            let mark = if leg == Leg::Local { 'C' } else { 'S' };
+            let written = format!("{mark}: {text}");
+            self.push(line, leg.other(), Act::Expect(pieces), &written);
         }
         Ok(())
     }

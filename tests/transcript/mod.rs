@@ -9,5 +9,5 @@ pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod text;
 
-pub(crate) use format::{Act, Leg, Transcript};
+pub(crate) use format::{Act, Transcript};
 pub(crate) use run::{Cut, run};

@@ -424,8 +424,7 @@ impl LegState {
         if effect != is_effect {
             return Err("the gateway does something else".into());
         }
-        let length = text::matches(pattern, said, tags);
-        let length = length.filter(|&length| !effect || length == said.len());
+        let length = text::matches(pattern, said, effect, tags);
         let length = length.ok_or("the gateway says something else")?;
         let rest = said.split_off(length);
         let taken = std::mem::replace(said, rest);

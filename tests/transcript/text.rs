@@ -56,17 +56,24 @@ pub(crate) fn octets(pieces: &[Piece], tags: &Tags) -> Result<Vec<u8>, String> {
     Ok(octets)
 }
 
-/// How many octets of `front` the pattern takes, if it fits; tags that are met for the first time
-/// are remembered.
-pub(crate) fn matches(pattern: &[Piece], front: &[u8], tags: &mut Tags) -> Option<usize> {
-    let Some((first, others)) = pattern.split_first() else { return Some(0) };
+/// How many octets of `front` the pattern takes, if it fits: all of them, if it must be the `whole`.
+/// Tags that are met for the first time are remembered.
+pub(crate) fn matches(
+    pattern: &[Piece],
+    front: &[u8],
+    whole: bool,
+    tags: &mut Tags,
+) -> Option<usize> {
+    let Some((first, others)) = pattern.split_first() else {
+        return (!whole || front.is_empty()).then_some(0);
+    };
     match first {
         Piece::Octets(octets) => {
             let rest = front.strip_prefix(octets.as_slice())?;
-            Some(octets.len() + matches(others, rest, tags)?)
+            Some(octets.len() + matches(others, rest, whole, tags)?)
         }
         Piece::Any => prefixes(front, |octet| octet != b'\r' && octet != b'\n')
-            .find_map(|(taken, rest)| Some(taken.len() + matches(others, rest, tags)?)),
+            .find_map(|(taken, rest)| Some(taken.len() + matches(others, rest, whole, tags)?)),
         Piece::Tag(number) => {
             let known = tags.get(number).cloned();
             let tag = known.unwrap_or_else(|| {
@@ -78,7 +85,7 @@ pub(crate) fn matches(pattern: &[Piece], front: &[u8], tags: &mut Tags) -> Optio
             }
             let length = tag.len();
             tags.insert(*number, tag);
-            Some(length + matches(others, rest, tags)?)
+            Some(length + matches(others, rest, whole, tags)?)
         }
         Piece::Set(atoms) => {
             let (taken, rest) =
@@ -90,7 +97,7 @@ pub(crate) fn matches(pattern: &[Piece], front: &[u8], tags: &mut Tags) -> Optio
             if found != wanted {
                 return None;
             }
-            Some(taken.len() + matches(others, rest, tags)?)
+            Some(taken.len() + matches(others, rest, whole, tags)?)
         }
     }
 }
@@ -166,8 +173,8 @@ const WORDS: [&str; 6] = ["plain", "xoauth2", "oauthbearer", "base64", "repeat",
 
 fn expand(word: &str, arguments: &str, expected: bool) -> Result<Piece, String> {
     let encoded = |octets: &[u8]| Piece::Octets(STANDARD.encode(octets).into_bytes());
-    let words = self::words(arguments)?;
-    let texts: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    let list = words(arguments)?;
+    let texts: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
     Ok(match (word, texts.as_slice()) {
         ("plain", [user, password]) => encoded(&[b"", *user, *password].join(&0)),
         ("plain", [authzid, user, password]) => encoded(&[*authzid, *user, *password].join(&0)),
