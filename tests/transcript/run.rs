@@ -12,7 +12,7 @@ use bytes::{Buf, BytesMut};
 use saslgate::{
     proto::{
         Credentials, Downstream, DownstreamEvent, Output, Refusal, Rejection, Relay, Side, Step,
-        Upstream, UpstreamCredential, UpstreamEvent,
+        Upstream, UpstreamCredential, UpstreamEvent, Welcome,
         imap::{
             capability::CapabilityFilter,
             downstream::ImapDownstream,
@@ -257,9 +257,10 @@ impl<'t> Run<'t> {
 
     fn begin_relay(&mut self, capabilities: Vec<String>) {
         let filter = CapabilityFilter::new(&self.transcript.setup.hide);
+        let relay = ImapRelay::new(filter.clone()).bound_literals(&capabilities);
         let capabilities = filter.apply(capabilities);
         if let Some(machine) = &mut self.downstream_machine {
-            machine.conclude(Ok(saslgate::proto::Welcome { capabilities }));
+            machine.conclude(Ok(Welcome { capabilities }));
         }
         self.drain_downstream();
         let (Some(downstream), Some(upstream)) =
@@ -268,7 +269,7 @@ impl<'t> Run<'t> {
             return;
         };
         self.relay = Some(Joined {
-            relay: ImapRelay::new(filter),
+            relay,
             from_client: downstream.into_residue(),
             from_upstream: upstream.into_residue(),
         });
