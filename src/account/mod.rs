@@ -2,11 +2,12 @@
 //! nothing: an unknown name costs as much as a wrong password ([`password`]).
 
 pub mod password;
+mod successes;
 mod worker;
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::config::AccountConfig;
+use crate::{config::AccountConfig, store::account_key};
 
 /// The accounts by login name, without case.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ impl Accounts {
     /// The account with this login. Names are UTF-8; anything else is no account's name.
     pub fn find(&self, login: &[u8]) -> Option<Arc<AccountConfig>> {
         let login = std::str::from_utf8(login).ok()?;
-        self.by_key.get(&login.to_lowercase()).map(Arc::clone)
+        self.by_key.get(&account_key(login)).map(Arc::clone)
     }
 }
 

@@ -4,7 +4,6 @@
 //! account, and the last successes are remembered under a key that dies with the process.
 
 use std::{
-    collections::{HashMap, VecDeque},
     fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -12,11 +11,14 @@ use std::{
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac, rand};
 
-use super::worker::{Worker, WorkerError};
+use super::{
+    successes::{Success, Successes},
+    worker::{Worker, WorkerError},
+};
 use crate::{
     config::AccountConfig,
     secret::Secret,
-    store::{LocalPassword, LocalPasswords, Store, StoreError},
+    store::{LocalPassword, Store, StoreError},
 };
 
 /// Checks, sets and removes local passwords.
@@ -267,62 +269,6 @@ fn find<'a>(candidates: &'a [LocalPassword], digest: &[u8; 32]) -> Option<&'a Lo
     found
 }
 
-/// The last successes, oldest first in `order`.
-#[derive(Default)]
-struct Successes {
-    by_key: HashMap<[u8; 32], Success>,
-    order: VecDeque<[u8; 32]>,
-}
-
-#[derive(Clone)]
-struct Success {
-    name: String,
-    /// Of the stored password, to see that it is still there.
-    digest: [u8; 32],
-    /// The store's, when it was last seen there.
-    generation: i64,
-}
-
-impl Successes {
-    /// A success that nothing can have revoked since.
-    fn find(&self, key: &[u8; 32], generation: i64) -> Option<Success> {
-        self.by_key.get(key).filter(|success| success.generation == generation).cloned()
-    }
-
-    /// A success from before a change in the store, if its password is still there. The store
-    /// changes with every refreshed token, so this spares most evaluations on a busy gateway.
-    fn confirm(
-        &mut self,
-        key: &[u8; 32],
-        generation: i64,
-        stored: Option<&LocalPasswords>,
-    ) -> Option<Success> {
-        let success = self.by_key.get_mut(key)?;
-        let still_there = stored.is_some_and(|stored| {
-            stored.passwords.iter().any(|it| it.name == success.name && it.digest == success.digest)
-        });
-        if !still_there {
-            self.by_key.remove(key);
-            self.order.retain(|it| it != key);
-            return None;
-        }
-        success.generation = generation;
-        Some(success.clone())
-    }
-
-    fn insert(&mut self, key: [u8; 32], success: Success) {
-        if self.by_key.insert(key, success).is_some() {
-            return;
-        }
-        self.order.push_back(key);
-        if self.order.len() > MAX_SUCCESSES
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_key.remove(&oldest);
-        }
-    }
-}
-
 fn tag(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
     let mut context = hmac::Context::with_key(key);
     for part in parts {
@@ -352,7 +298,6 @@ pub const MAX_PASSWORD: usize = 256;
 const DIGEST_LABEL: &[u8] = b"saslgate local password v1";
 const MAX_NAME: usize = 64;
 const MAX_PASSWORDS: usize = 64;
-const MAX_SUCCESSES: usize = 4096;
 const GROUPS: usize = 4;
 /// Lower case and digits without i, l, o and 0 (1 stays, alone of its looks).
 const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";

@@ -127,23 +127,6 @@ async fn the_number_of_passwords_is_bounded() {
 }
 
 #[test]
-fn remembered_successes_are_bounded() {
-    let mut successes = Successes::default();
-    let key = |number: usize| {
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        key
-    };
-    for number in 0..=MAX_SUCCESSES {
-        let success = Success { name: String::new(), digest: [0; 32], generation: 1 };
-        successes.insert(key(number), success);
-    }
-    assert!(successes.find(&key(0), 1).is_none());
-    assert!(successes.find(&key(MAX_SUCCESSES), 1).is_some());
-    assert_eq!((successes.by_key.len(), successes.order.len()), (MAX_SUCCESSES, MAX_SUCCESSES));
-}
-
-#[test]
 fn generated_passwords_are_four_groups_and_differ() {
     let password = generate().unwrap();
     let text = std::str::from_utf8(password.expose()).unwrap();

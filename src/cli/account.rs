@@ -1,7 +1,7 @@
 //! `saslgate account`: local passwords and sign-ins. The hard thing is that the daemon may be running
 //! on the same store: every change is one durable write, which the daemon sees at the next login.
 
-use std::{fmt::Write as _, io::IsTerminal, sync::Arc};
+use std::{fmt::Write as _, io::IsTerminal, sync::Arc, time::SystemTime};
 
 use clap::{Args, Subcommand};
 
@@ -12,7 +12,8 @@ use super::{
 use crate::{
     account::password::{self, Passwords, SetPasswordError},
     config::{AccountConfig, Config, Grant, Secrets},
-    store::{self, Store, StoreError, sqlite::SqliteStore},
+    store::{LocalPasswords, Store, StoreError, account_key, sqlite::SqliteStore},
+    token::{self, GrantStatus},
 };
 
 /// List accounts, set their local passwords, bring in a sign-in.
@@ -121,7 +122,7 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
 }
 
 fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, Failure> {
-    let key = login.to_lowercase();
+    let key = account_key(login);
     config.accounts.iter().find(|account| account.key() == key).ok_or_else(|| {
         let known: Vec<&str> =
             config.accounts.iter().take(SHOWN).map(|account| account.login.as_str()).collect();
@@ -154,23 +155,27 @@ async fn list(config: &Config) -> Result<(), Failure> {
 }
 
 async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, Failure> {
-    let grant = match account.oauth.grant {
-        Grant::ClientCredentials => return Ok("as the application (client_credentials)".into()),
-        Grant::RefreshToken => store.grant(&account.key()).await?,
-    };
-    Ok(match grant.map(|record| record.grant) {
-        Some(store::Grant { refresh_token: Some(_), refresh_started: None, .. }) => {
-            "a refresh token is here".into()
+    let status = GrantStatus::read(store, account).await?;
+    let mut text = match account.oauth.grant {
+        Grant::ClientCredentials => "as the application (client_credentials)".to_owned(),
+        Grant::RefreshToken if status.signed_in => "signed in".to_owned(),
+        Grant::RefreshToken => {
+            format!("none yet: run `saslgate account import-token {}`", account.login)
         }
-        Some(store::Grant { refresh_token: Some(_), refresh_started: Some(since), .. }) => format!(
-            "a refresh token is here; a refresh began at {} and has not ended",
-            humantime::format_rfc3339_seconds(since)
-        ),
-        _ => format!("none yet: run `saslgate account import-token {}`", account.login),
-    })
+    };
+    if let Some((_, expires)) = status.access_token {
+        let ends = if expires > SystemTime::now() { "ends" } else { "ended" };
+        let expires = humantime::format_rfc3339_seconds(expires);
+        let _ = write!(text, "; the last access token {ends} at {expires}");
+    }
+    if let Some(since) = status.refresh_started {
+        let since = humantime::format_rfc3339_seconds(since);
+        let _ = write!(text, "; a refresh that began at {since} has not ended");
+    }
+    Ok(text)
 }
 
-fn names(account: &AccountConfig, stored: Option<&store::LocalPasswords>) -> String {
+fn names(account: &AccountConfig, stored: Option<&LocalPasswords>) -> String {
     let names: Vec<String> = stored
         .iter()
         .flat_map(|stored| &stored.passwords)
@@ -199,24 +204,16 @@ fn import_token(
             account.login
         )));
     }
-    let token = read_secret(&format!("Refresh token for {}", account.login), false)?;
+    let secret = read_secret(&format!("Refresh token for {}", account.login), false)?;
     // RFC 6749 appendix A.17: refresh-token = 1*VSCHAR
-    if token.is_empty() || !token.expose().iter().all(|octet| (0x20..=0x7E).contains(octet)) {
+    if secret.is_empty() || !secret.expose().iter().all(|octet| (0x20..=0x7E).contains(octet)) {
         return Err(Failure::mistake(
             "this is not a refresh token: it is empty, or holds characters that none has",
         ));
     }
-    let grant = store::Grant { refresh_token: Some(token), ..store::Grant::default() };
     runtime.block_on(async {
         let store = open(config).await?;
-        let key = account.key();
-        for _ in 0..ATTEMPTS {
-            let expected = store.grant(&key).await?.map(|record| record.version);
-            if store.write_grant(&key, expected, &grant).await?.is_some() {
-                return Ok(());
-            }
-        }
-        Err(Failure::fault("another process keeps changing this sign-in: try again in a minute"))
+        Ok::<_, Failure>(token::import(store.as_ref(), account, secret).await?)
     })?;
     let hint = if std::io::stdin().is_terminal() { "" } else { " Remove the file it came from." };
     say(format_args!("The refresh token of {} is in the store.{hint}", account.login))
@@ -248,5 +245,3 @@ Examples:
 
 const DEFAULT_NAME: &str = "default";
 const SHOWN: usize = 10;
-/// The daemon may refresh at the same moment; twice in a row would be strange.
-const ATTEMPTS: usize = 5;

@@ -93,11 +93,11 @@ impl Made {
         };
         fs::create_dir_all(folder).map_err(|error| fault(folder, &error))?;
         let files = [
-            (DEFAULT_KEY, &self.key),
-            (DEFAULT_CERTIFICATE, &self.certificate),
-            (AUTHORITY, &self.authority),
+            (DEFAULT_KEY, &self.key, OWNER_ONLY),
+            (DEFAULT_CERTIFICATE, &self.certificate, FOR_ALL),
+            (AUTHORITY, &self.authority, FOR_ALL),
         ];
-        for (name, _) in files {
+        for (name, _, _) in files {
             let path = folder.join(name);
             if !force && path.exists() {
                 return Err(Failure::mistake(format!(
@@ -107,9 +107,9 @@ impl Made {
                 )));
             }
         }
-        for (name, content) in files {
+        for (name, content, mode) in files {
             let path = folder.join(name);
-            write_private(&path, content).map_err(|error| fault(&path, &error))?;
+            replace(&path, content, mode).map_err(|error| fault(&path, &error))?;
         }
         Ok(())
     }
@@ -156,15 +156,21 @@ fn refuse_unfit(names: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// Replaces the file in one step, readable by its owner only: the daemon may read it at any moment.
-fn write_private(path: &Path, content: &str) -> io::Result<()> {
+/// Replaces the file in one step: the daemon may read it at any moment. `mode` counts on Unix.
+fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
     let mut file = options.open(&temporary)?;
     file.write_all(content.as_bytes())?;
     file.sync_all()?;
@@ -212,6 +218,9 @@ Mail programs must trust the authority, which signed nothing else and cannot sig
 }
 
 const AUTHORITY: &str = "saslgate-authority.pem";
+const OWNER_ONLY: u32 = 0o600;
+/// Programs of other users verify with these.
+const FOR_ALL: u32 = 0o644;
 const VALID_DAYS: u32 = 820;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -257,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_private_and_not_replaced_unasked() {
+    fn the_key_is_private_and_files_are_not_replaced_unasked() {
         let folder = tempfile::tempdir().unwrap();
         let (made, _) = made();
         made.write(folder.path(), false).unwrap();
@@ -271,10 +280,11 @@ mod tests {
         assert_eq!(read(DEFAULT_CERTIFICATE), other.certificate);
         assert_eq!(read(AUTHORITY), other.authority);
         #[cfg(unix)]
-        for entry in fs::read_dir(folder.path()).unwrap() {
+        {
             use std::os::unix::fs::PermissionsExt;
-            let mode = entry.unwrap().metadata().unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
+            let key = fs::metadata(folder.path().join(DEFAULT_KEY)).unwrap();
+            assert_eq!(key.permissions().mode() & 0o777, 0o600);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
         }
     }
 

@@ -160,30 +160,36 @@ impl From<Mistake> for Failure {
 
 const GLOBAL: &str = "Options of every command";
 
-const EXAMPLES: &str = "\
+macro_rules! examples {
+    () => {
+        "\
 Examples:
   saslgate demo                                   see it work, without an account anywhere
   saslgate config check                           find mistakes in the configuration
   saslgate account password me@example.com        set the password for a mail program
   saslgate account import-token me@example.com    bring in a refresh token
-  saslgate run                                    serve mail programs";
+  saslgate run                                    serve mail programs"
+    };
+}
 
-const EXAMPLES_AND_PLACES: &str = "\
-Examples:
-  saslgate demo                                   see it work, without an account anywhere
-  saslgate config check                           find mistakes in the configuration
-  saslgate account password me@example.com        set the password for a mail program
-  saslgate account import-token me@example.com    bring in a refresh token
-  saslgate run                                    serve mail programs
+const EXAMPLES: &str = examples!();
+
+const EXAMPLES_AND_PLACES: &str = concat!(
+    examples!(),
+    "
 
 Places:
-  The configuration is the first of --config, $SASLGATE_CONFIG, ~/.config/saslgate/saslgate.toml
-  (on Windows, saslgate\\saslgate.toml in %APPDATA%) and /etc/saslgate/saslgate.toml; accounts.d/*.toml
-  beside it is read too. The store is in --state, $SASLGATE_STATE, or the state folder of the same
-  rank: ~/.local/state/saslgate or /var/lib/saslgate.
+  configuration  the first of --config, $SASLGATE_CONFIG, ~/.config/saslgate/saslgate.toml (on
+                 Windows %APPDATA%\\saslgate\\saslgate.toml), /etc/saslgate/saslgate.toml; and
+                 accounts.d/*.toml beside it
+  store          --state, $SASLGATE_STATE, or the state folder of the same rank:
+                 ~/.local/state/saslgate, /var/lib/saslgate
 
 Exit codes:
-  0 done   1 something failed   2 a mistake in the configuration or on the command line";
+  0  done
+  1  something failed
+  2  a mistake in the configuration or on the command line"
+);
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ mod secret_source;
 mod show;
 mod text;
 mod upstream;
+mod values;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -29,6 +30,7 @@ pub use self::{
 use crate::{
     proto::{BearerMechanism, LoginBounds},
     secret::Secret,
+    store::account_key,
 };
 
 /// Everything that a running gateway needs to know.
@@ -134,9 +136,9 @@ pub struct AccountConfig {
 }
 
 impl AccountConfig {
-    /// The account's key in the store: its login in lower case.
+    /// The account's key in the store.
     pub fn key(&self) -> String {
-        self.login.to_lowercase()
+        account_key(&self.login)
     }
 }
 

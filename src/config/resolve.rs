@@ -7,14 +7,14 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use toml::Spanned;
 
 use super::{
-    AccountConfig, Config, Loaded, Secrets, SigninRefusal,
-    account::{self, Layer},
+    AccountConfig, Config, Loaded, Secrets, SigninRefusal, account,
     limits::{deadlines, limits},
     listen::listeners,
     mistake::{ConfigError, Mistake, SourceFile},
     secret_source::SecretReader,
     show::{Row, Section, Source, quoted},
     text::{AccountText, AccountsFileText, FileText, SigninRefusalText, Written},
+    values::Layer,
 };
 
 /// Judges the main file and the files of `accounts.d`.
@@ -61,7 +61,11 @@ impl Context {
 
     /// Notes a mistake; `None`, so that a caller can return it.
     pub(super) fn mistake<T>(&mut self, at: &At<'_>, text: impl Into<String>) -> Option<T> {
-        self.mistakes.push(at.file.mistake(at.offset, &at.key, text));
+        let mistake = at.file.mistake(at.offset, &at.key, text);
+        // What is wrong in `[defaults]` is wrong in every account.
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
         None
     }
 

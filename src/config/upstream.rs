@@ -5,10 +5,10 @@ use rustls::pki_types::ServerName;
 
 use super::{
     UpstreamConfig, UpstreamTlsMode, Verification,
-    account::{Inherit, Values},
     resolve::At,
     show::{Row, Source, quoted},
     text::{AccountText, ImapText, UpstreamTlsText, Written},
+    values::{Inherit, Values},
 };
 
 /// Judges the IMAP server.
