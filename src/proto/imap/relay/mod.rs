@@ -32,8 +32,8 @@ mod tests;
 use bytes::Bytes;
 
 use self::{client::Client, guard::Answers, server::Server};
-use super::capability::CapabilityFilter;
-use crate::proto::{Counts, Refusal, Relay, Step, text::printable};
+use super::{capability::CapabilityFilter, refusal::bye};
+use crate::proto::{Counts, Refusal, Relay, Step};
 
 /// The relay's eye on an IMAP session.
 #[derive(Debug)]
@@ -77,14 +77,10 @@ impl Relay for ImapRelay {
     }
 
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes> {
-        let text = printable(refusal.text.as_bytes(), FAREWELL);
-        self.server.is_between_responses().then(|| format!("* BYE [UNAVAILABLE] {text}\r\n").into())
+        self.server.is_between_responses().then(|| bye(refusal).into())
     }
 
     fn counts(&self) -> Counts {
         self.client.counts()
     }
 }
-
-/// Characters of a last word.
-const FAREWELL: usize = 400;
