@@ -1,12 +1,19 @@
 //! The transcripts, run against the pure machines: as written, and chopped at every octet. What one
 //! looks like is in tests/README.md.
 
+// A transcript that cannot be read fails its test.
+#![allow(clippy::panic)]
+
 mod transcript;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use saslgate::proto::RefusalReason;
-use transcript::{Act, Cut, Transcript, format::REASONS};
+use transcript::{
+    format::{Act, Leg, REASONS, Transcript},
+    run::{Cut, run},
+    sent::segments,
+};
 
 #[test]
 fn as_written() {
@@ -24,7 +31,7 @@ fn pipelined_until_login() {
     let pipelined = transcripts().into_iter().filter_map(|(name, transcript)| {
         transcript.pipelined().map(|transcript| (name, transcript))
     });
-    check(pipelined.collect(), Cut::Whole);
+    check(&pipelined.collect(), Cut::Whole);
 }
 
 #[test]
@@ -49,7 +56,7 @@ fn every_reason_is_shown() {
 #[test]
 fn a_wrong_transcript_fails() {
     let source = "# a server that says nothing of itself\nS: * OK hello\n";
-    let mismatch = transcript::run(&Transcript::parse(source).unwrap(), Cut::Whole).unwrap_err();
+    let mismatch = run(&Transcript::parse(source).unwrap(), Cut::Whole).unwrap_err();
     let shown = mismatch.to_string();
     assert_eq!(mismatch.line, 2, "{shown}");
     assert!(shown.contains("S: * OK hello"), "{shown}");
@@ -59,7 +66,7 @@ fn a_wrong_transcript_fails() {
 #[test]
 fn a_transcript_without_its_end_fails() {
     let source = "# a greeting that is not written\n[local tls: none]\n";
-    let mismatch = transcript::run(&Transcript::parse(source).unwrap(), Cut::Whole).unwrap_err();
+    let mismatch = run(&Transcript::parse(source).unwrap(), Cut::Whole).unwrap_err();
     assert!(mismatch.to_string().starts_with("at the end: the gateway said more"), "{mismatch}");
 }
 
@@ -121,16 +128,37 @@ fn texts_become_octets() {
     }
 }
 
-fn check_all(cut: Cut) {
-    check(transcripts(), cut);
+/// Fuzz seeds and benches read transcripts without running them.
+#[test]
+fn segments_tell_their_place() {
+    let source = "# two upstreams\n\
+                  C: A1 LOGIN a b\n\
+                  [token: T for u]\n    S: * OK hi\n\
+                  [token: T for u]\n    S: <tag2> OK in\n    [ok: IMAP4rev1]\n\
+                  C> A2 NOOP\n";
+    let seen: Vec<_> = segments(&Transcript::parse(source).unwrap())
+        .into_iter()
+        .map(|segment| (segment.leg, segment.dial, segment.relay, segment.octets))
+        .collect();
+    let expected = [
+        (Leg::Local, 0, false, b"A1 LOGIN a b\r\n".to_vec()),
+        (Leg::Upstream, 1, false, b"* OK hi\r\n".to_vec()),
+        (Leg::Upstream, 2, false, b"G2 OK in\r\n".to_vec()),
+        (Leg::Local, 2, true, b"A2 NOOP\r\n".to_vec()),
+    ];
+    assert_eq!(seen, expected);
 }
 
-fn check(transcripts: BTreeMap<String, Transcript>, cut: Cut) {
+fn check_all(cut: Cut) {
+    check(&transcripts(), cut);
+}
+
+fn check(transcripts: &BTreeMap<String, Transcript>, cut: Cut) {
     assert!(!transcripts.is_empty(), "no transcripts");
     let failures: Vec<String> = transcripts
         .iter()
         .filter_map(|(name, transcript)| {
-            let mismatch = transcript::run(transcript, cut).err()?;
+            let mismatch = run(transcript, cut).err()?;
             Some(format!("{name}: {}\n{mismatch}", transcript.about))
         })
         .collect();

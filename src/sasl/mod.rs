@@ -11,3 +11,6 @@ pub mod login;
 pub mod oauthbearer;
 pub mod plain;
 pub mod xoauth2;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;

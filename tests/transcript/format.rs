@@ -261,7 +261,7 @@ impl Setup {
                 for bound in arguments.split(", ") {
                     let (name, value) = bound.split_once(' ').ok_or("[bounds: line 80, …]")?;
                     let value = value.parse().map_err(|_| format!("`{value}` is no number"))?;
-                    *self.bound(name).ok_or(format!("unknown bound `{name}`"))? = value;
+                    *self.bound(name).ok_or_else(|| format!("unknown bound `{name}`"))? = value;
                 }
             }
         }
@@ -282,7 +282,7 @@ impl Setup {
 fn refusal(arguments: &str, alert: bool) -> Result<Refusal, String> {
     let (name, text) = arguments.split_once(' ').unwrap_or((arguments, ""));
     let reason = REASONS.into_iter().find(|reason| format!("{reason:?}") == name);
-    let reason = reason.ok_or(format!("unknown reason `{name}`"))?;
+    let reason = reason.ok_or_else(|| format!("unknown reason `{name}`"))?;
     let text = String::from_utf8(plain(text)?).map_err(|error| error.to_string())?;
     Ok(Refusal { alert, ..Refusal::new(reason, text) })
 }

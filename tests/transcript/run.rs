@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 use bytes::{Buf, BytesMut};
 use saslgate::{
     proto::{
-        Credentials, Downstream, DownstreamEvent, Output, Refusal, Rejection, Relay, Side, Step,
-        Upstream, UpstreamCredential, UpstreamEvent, Welcome,
+        Counts, Credentials, Downstream, DownstreamEvent, Output, Refusal, Rejection, Relay, Side,
+        Step, Upstream, UpstreamCredential, UpstreamEvent, Welcome,
         imap::{
             capability::CapabilityFilter,
             downstream::ImapDownstream,
@@ -55,7 +55,6 @@ pub(crate) fn run(transcript: &Transcript, cut: Cut) -> Result<(), Box<Mismatch>
 struct Run<'t> {
     transcript: &'t Transcript,
     cut: Cut,
-    tags: Tags,
     local: LegState,
     upstream: LegState,
     downstream_machine: Option<Box<dyn Downstream>>,
@@ -68,6 +67,8 @@ struct Run<'t> {
 struct LegState {
     /// What the gateway is on this leg: `S` or `C`.
     mark: char,
+    /// Tags of the gateway's own on this leg.
+    tags: Tags,
     said: VecDeque<Said>,
     /// What passed before, as lines to show.
     log: Vec<String>,
@@ -95,7 +96,6 @@ impl<'t> Run<'t> {
         Self {
             transcript,
             cut,
-            tags: Tags::new(),
             local: LegState::new('S'),
             upstream: LegState::new('C'),
             downstream_machine: Some(Box::new(ImapDownstream::new(local_tls, bounds))),
@@ -107,20 +107,18 @@ impl<'t> Run<'t> {
 
     fn step(&mut self, line: &Line) -> Result<(), String> {
         match &line.act {
-            Act::Expect(pattern) | Act::Effect(pattern) => {
-                let counts = self.relay.as_ref().map(|joined| joined.relay.counts());
-                if let (Some(counts), true) = (counts, line.written.starts_with("[counts: ")) {
-                    let (commands, guarded) = (counts.commands, counts.guarded);
-                    let counted = format!("counts: commands {commands}, guarded {guarded}");
-                    self.local.said.push_back(Said::Effect(counted.into_bytes()));
+            Act::Expect(pattern) => self.leg(line.leg).take(pattern, false),
+            Act::Effect(pattern) => {
+                if line.written.starts_with("[counts: ") {
+                    self.count()?;
                 }
-                let leg = match line.leg {
-                    Leg::Local => &mut self.local,
-                    Leg::Upstream => &mut self.upstream,
-                };
-                leg.take(pattern, matches!(line.act, Act::Effect(_)), &mut self.tags)
+                self.leg(line.leg).take(pattern, true)
             }
-            act => {
+            act @ (Act::Send(_)
+            | Act::Token { .. }
+            | Act::Refuse(_)
+            | Act::Dismiss(_)
+            | Act::Farewell(_)) => {
                 self.nothing_left()?;
                 self.leg(line.leg).log.push(line.written.clone());
                 self.act(line.leg, act)
@@ -128,10 +126,18 @@ impl<'t> Run<'t> {
         }
     }
 
+    /// The relay is asked what it has counted.
+    fn count(&mut self) -> Result<(), String> {
+        let joined = self.relay.as_ref().ok_or("the relay has not begun")?;
+        let Counts { commands, guarded } = joined.relay.counts();
+        self.local.happen(format!("counts: commands {commands}, guarded {guarded}").as_bytes());
+        Ok(())
+    }
+
     fn act(&mut self, leg: Leg, act: &Act) -> Result<(), String> {
         match act {
             Act::Send(pieces) => {
-                let octets = text::octets(pieces, &self.tags)?;
+                let octets = text::octets(pieces, &self.leg(leg).tags)?;
                 self.send(leg, &octets)?;
             }
             Act::Token { token, user } => self.dial(user, token),
@@ -237,7 +243,7 @@ impl<'t> Run<'t> {
         let Setup { starttls, mechanism, .. } = self.transcript.setup;
         self.credential = Some((user.to_string(), token.to_vec()));
         self.upstream.closed = false;
-        self.tags.clear();
+        self.upstream.tags.clear();
         self.upstream_machine = Some(Box::new(ImapUpstream::new(UpstreamOptions {
             starttls,
             mechanism,
@@ -371,7 +377,7 @@ fn take_step(step: Step, input: &mut BytesMut, to: &mut LegState) -> bool {
 impl LegState {
     fn new(mark: char) -> Self {
         let (said, log) = (VecDeque::new(), Vec::new());
-        Self { mark, said, log, closed: false, handshake: false }
+        Self { mark, tags: Tags::new(), said, log, closed: false, handshake: false }
     }
 
     fn say(&mut self, octets: &[u8]) {
@@ -411,12 +417,7 @@ impl LegState {
     }
 
     /// Compares the next thing with what the transcript expects.
-    fn take(
-        &mut self,
-        pattern: &[text::Piece],
-        effect: bool,
-        tags: &mut Tags,
-    ) -> Result<(), String> {
+    fn take(&mut self, pattern: &[text::Piece], effect: bool) -> Result<(), String> {
         let (said, is_effect) = match self.said.front_mut() {
             Some(Said::Octets(octets)) => (octets, false),
             Some(Said::Effect(name)) => (name, true),
@@ -425,7 +426,7 @@ impl LegState {
         if effect != is_effect {
             return Err("the gateway does something else".into());
         }
-        let length = text::matches(pattern, said, effect, tags);
+        let length = text::matches(pattern, said, effect, &mut self.tags);
         let length = length.ok_or("the gateway says something else")?;
         let rest = said.split_off(length);
         let taken = std::mem::replace(said, rest);

@@ -47,7 +47,8 @@ pub(crate) fn octets(pieces: &[Piece], tags: &Tags) -> Result<Vec<u8>, String> {
         match piece {
             Piece::Octets(some) => octets.extend_from_slice(some),
             Piece::Tag(number) => {
-                let tag = tags.get(number).ok_or(format!("<tag{number}> was never expected"))?;
+                let tag =
+                    tags.get(number).ok_or_else(|| format!("<tag{number}> was never expected"))?;
                 octets.extend_from_slice(tag);
             }
             Piece::Any | Piece::Set(_) => return Err("a pattern cannot be sent".into()),

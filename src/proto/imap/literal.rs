@@ -38,6 +38,27 @@ fn announcement(input: &[u8]) -> IResult<&[u8], (u64, bool)> {
     all_consuming(body).map(|(_, octets, plus, _)| (octets, plus.is_some())).parse(input)
 }
 
+/// Compares [`announced`] with a reading of the grammar from right to left, without a parser.
+///
+/// # Panics
+/// If the two see different literals.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_literal(line: &[u8]) {
+    let digit = |octet: &&u8| octet.is_ascii_digit();
+    let mut octets = line.iter().rev().peekable();
+    let braced = octets.next() == Some(&b'}');
+    let plus = octets.next_if_eq(&&b'+').is_some();
+    let mut digits: Vec<u8> = std::iter::from_fn(|| octets.next_if(digit)).copied().collect();
+    digits.reverse();
+    let number = String::from_utf8_lossy(&digits).parse::<u64>();
+    let opened = octets.next() == Some(&b'{');
+    let binary = octets.next() == Some(&b'~');
+    let sound = braced && opened && digits.len() <= 20;
+    let expected = number.ok().filter(|_| sound);
+    let expected = expected.map(|octets| Literal { octets, synchronizing: !plus, binary });
+    assert_eq!(announced(line), expected);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +83,7 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(announced(line.as_bytes()), expected, "{line}");
+            fuzz_literal(line.as_bytes());
         }
     }
 }

@@ -26,6 +26,9 @@
 //! already and must be read, or the connection ends (RFC 7888 section 4).
 
 mod commands;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
 #[cfg(test)]
 mod tests;
 

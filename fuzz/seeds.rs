@@ -1,0 +1,104 @@
+//! Writes what the peers of the transcripts send as the fuzzers' first inputs, one folder a target:
+//! `fuzz_seeds FOLDER`. How a target reads its input is in fuzz/README.md.
+
+#[path = "../tests/transcript/mod.rs"]
+#[allow(dead_code, reason = "a transcript is read here, not run")]
+mod transcript;
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use saslgate::proto::{BearerMechanism, LocalTls, LoginBounds};
+use transcript::{
+    format::{Leg, Transcript},
+    sent::{Segment, segments},
+};
+
+fn main() -> io::Result<()> {
+    let corpus = PathBuf::from(env::args_os().nth(1).unwrap_or_else(|| "fuzz/corpus".into()));
+    for target in ["imap_downstream", "imap_upstream", "imap_relay", "imap_literal", "sasl"] {
+        fs::create_dir_all(corpus.join(target))?;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/imap");
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        let transcript = Transcript::parse(&fs::read_to_string(&path)?);
+        let transcript =
+            transcript.map_err(|error| io::Error::other(format!("{path:?}: {error}")))?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        for (target, number, seed) in seeds(&transcript) {
+            fs::write(corpus.join(target).join(format!("{name}-{number}")), seed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The inputs that a transcript makes, numbered within their target.
+fn seeds(transcript: &Transcript) -> Vec<(&'static str, usize, Vec<u8>)> {
+    let segments = segments(transcript);
+    let joined = |wanted: &dyn Fn(&Segment) -> bool| -> Vec<u8> {
+        let some = segments.iter().filter(|segment| wanted(segment));
+        some.flat_map(|segment| segment.octets.clone()).collect()
+    };
+    let client = joined(&|segment| segment.leg == Leg::Local && !segment.relay);
+    let mut seeds = vec![
+        ("imap_downstream", 0, [vec![downstream_choice(transcript)], client.clone()].concat()),
+        ("sasl", 0, client),
+    ];
+    let dials = segments.iter().map(|segment| segment.dial).max().unwrap_or_default();
+    for dial in 1..=dials {
+        let upstream = |segment: &Segment| {
+            segment.leg == Leg::Upstream && segment.dial == dial && !segment.relay
+        };
+        let choice = vec![upstream_choice(transcript)];
+        seeds.push(("imap_upstream", dial, [choice, joined(&upstream)].concat()));
+    }
+    let session = segments.iter().filter(|segment| segment.relay);
+    seeds.push(("imap_relay", 0, session.flat_map(pieces).collect()));
+    let all = joined(&|_| true);
+    let announcing = all.split(|&octet| octet == b'\n').filter(|line| line.contains(&b'{'));
+    seeds.extend(announcing.take(4).enumerate().map(|(number, line)| {
+        ("imap_literal", number, line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+    }));
+    seeds.retain(|(_, _, seed)| seed.len() > 1 && seed.len() <= LARGEST);
+    seeds
+}
+
+/// The options octet of `fuzz_downstream`.
+fn downstream_choice(transcript: &Transcript) -> u8 {
+    let tls = match transcript.setup.local_tls {
+        LocalTls::Unavailable => 0,
+        LocalTls::Established => 1,
+        LocalTls::Offer { login_in_clear: false } => 2,
+        LocalTls::Offer { login_in_clear: true } => 3,
+    };
+    let bounded = u8::from(transcript.setup.bounds != LoginBounds::default());
+    let opened = transcript.steps.iter().any(|step| step.written.starts_with("[ok: "));
+    tls | bounded << 2 | u8::from(opened) << 3
+}
+
+/// The options octet of `fuzz_upstream`.
+fn upstream_choice(transcript: &Transcript) -> u8 {
+    let mechanism = match transcript.setup.mechanism {
+        None => 0,
+        Some(BearerMechanism::XOAuth2) => 1,
+        Some(BearerMechanism::OAuthBearer) => 2,
+    };
+    u8::from(transcript.setup.starttls) | mechanism << 1
+}
+
+/// A segment as `fuzz_relay` reads it: an octet with the side and the length, then the piece.
+fn pieces(segment: &Segment) -> Vec<u8> {
+    let side = if segment.leg == Leg::Upstream { 0x80 } else { 0 };
+    let chunks = segment.octets.chunks(128);
+    let piece = |chunk: &[u8]| {
+        let length = u8::try_from(chunk.len() - 1).unwrap_or(0x7f);
+        [&[side | length], chunk].concat()
+    };
+    chunks.flat_map(piece).collect()
+}
+
+/// A fuzzer learns from short inputs.
+const LARGEST: usize = 8 * 1024;
