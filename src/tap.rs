@@ -1,6 +1,8 @@
 //! A place to listen in on both legs, for `saslgate demo`. What passes here holds secrets: whoever
 //! implements [`Tap`] answers for hiding them.
 
+use std::sync::Arc;
+
 use crate::proto::Side;
 
 /// Sees the bytes of every connection as they are read and written.
@@ -9,3 +11,6 @@ pub trait Tap: Send + Sync {
     /// or we did.
     fn saw(&self, connection: u64, side: Side, from_peer: bool, bytes: &[u8]);
 }
+
+/// Who listens in on one connection, and the number under which he knows it.
+pub type Wiretap = Option<(u64, Arc<dyn Tap>)>;
