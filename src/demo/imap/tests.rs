@@ -260,11 +260,11 @@ async fn a_message_is_fetched_in_all_its_parts() {
     for (items, expected) in [
         (
             "(FLAGS UID INTERNALDATE RFC822.SIZE)",
-            r#"* 2 FETCH (FLAGS () UID 2 INTERNALDATE "06-Jan-2026 09:30:00 +0000" RFC822.SIZE 917)"#,
+            r#"* 2 FETCH (FLAGS () UID 2 INTERNALDATE "06-Jan-2026 09:30:00 +0000" RFC822.SIZE 795)"#,
         ),
         (
             "FAST",
-            r#"* 2 FETCH (FLAGS () INTERNALDATE "06-Jan-2026 09:30:00 +0000" RFC822.SIZE 917)"#,
+            r#"* 2 FETCH (FLAGS () INTERNALDATE "06-Jan-2026 09:30:00 +0000" RFC822.SIZE 795)"#,
         ),
         (
             "ENVELOPE",
@@ -279,16 +279,16 @@ async fn a_message_is_fetched_in_all_its_parts() {
         (
             "BODYSTRUCTURE",
             concat!(
-                r#"* 2 FETCH (BODYSTRUCTURE (("text" "plain" ("charset" "utf-8") NIL NIL "quoted-printable" 56 1 NIL NIL)"#,
-                r#"("text" "csv" ("charset" "us-ascii" "name" "minutes.csv") NIL NIL "base64" 44 1 NIL "#,
+                r#"* 2 FETCH (BODYSTRUCTURE (("TEXT" "plain" ("charset" "utf-8") NIL NIL "quoted-printable" 57 0 NIL NIL)"#,
+                r#"("TEXT" "csv" ("charset" "us-ascii" "name" "minutes.csv") NIL NIL "base64" 44 0 NIL "#,
                 r#"("attachment" ("filename" "minutes.csv"))) "mixed" ("boundary" "demo-boundary") NIL))"#
             ),
         ),
         (
             "BODY",
             concat!(
-                r#"* 2 FETCH (BODY (("text" "plain" ("charset" "utf-8") NIL NIL "quoted-printable" 56 1)"#,
-                r#"("text" "csv" ("charset" "us-ascii" "name" "minutes.csv") NIL NIL "base64" 44 1) "mixed"))"#
+                r#"* 2 FETCH (BODY (("TEXT" "plain" ("charset" "utf-8") NIL NIL "quoted-printable" 57 0)"#,
+                r#"("TEXT" "csv" ("charset" "us-ascii" "name" "minutes.csv") NIL NIL "base64" 44 0) "mixed"))"#
             ),
         ),
         (
@@ -303,7 +303,7 @@ async fn a_message_is_fetched_in_all_its_parts() {
         ("BODY.PEEK[1.HEADER]", "* 2 FETCH (BODY[1.HEADER] NIL)"),
         (
             "BODY.PEEK[1.MIME]",
-            "* 2 FETCH (BODY[1.MIME] {90}\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n)",
+            "* 2 FETCH (BODY[1.MIME] {88}\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n)",
         ),
         (
             "BODY.PEEK[HEADER.FIELDS (subject X-None DATE)]",
@@ -371,7 +371,7 @@ async fn a_message_inside_a_message_counts_its_own_parts() {
     assert_eq!(answer, "* 4 EXISTS\nA1 OK [APPENDUID 1 4] Stored\n");
     for (section, expected) in [
         ("1", "{5}\nfirst"),
-        ("2.HEADER", "{63}\nSubject: inner\nContent-Type: multipart/mixed; boundary=i\n\n"),
+        ("2.HEADER", "{61}\nSubject: inner\nContent-Type: multipart/mixed; boundary=i\n\n"),
         ("2.HEADER.FIELDS (SUBJECT)", "{18}\nSubject: inner\n\n"),
         ("2.1", "{3}\n<p>"),
         ("2.1.MIME", "{27}\nContent-Type: text/html\n\n"),
@@ -385,8 +385,8 @@ async fn a_message_inside_a_message_counts_its_own_parts() {
     let answer = client.ask("A3 FETCH 4 BODY").await;
     let expected = concat!(
         r#"* 4 FETCH (BODY (("TEXT" "plain" NIL NIL NIL "7bit" 5 0)"#,
-        r#"("message" "rfc822" NIL NIL NIL "7bit" 136 (NIL "inner" NIL NIL NIL NIL NIL NIL NIL NIL) "#,
-        r#"(("text" "html" NIL NIL NIL "7bit" 3 0)("TEXT" "plain" NIL NIL NIL "7bit" 4 0) "mixed") 10) "#,
+        r#"("MESSAGE" "RFC822" NIL NIL NIL "7bit" 116 (NIL "inner" NIL NIL NIL NIL NIL NIL NIL NIL) "#,
+        r#"(("TEXT" "html" NIL NIL NIL "7bit" 3 0)("TEXT" "plain" NIL NIL NIL "7bit" 4 0) "mixed") 10) "#,
         "\"mixed\"))\nA3 OK Done\n"
     );
     assert_eq!(answer, expected);
@@ -415,7 +415,7 @@ async fn searches_find_exactly_what_fits() {
         ("SUBJECT minutes", "2"),
         ("SUBJECT \"WELCOME TO\"", "1"),
         ("BODY \"user\"", "1"),
-        ("BODY topic", ""),
+        ("BODY topic", "2"),
         ("TEXT minutes.csv", ""),
         ("TEXT lunch", "3"),
         ("HEADER Message-ID noon@", "3"),
@@ -424,8 +424,9 @@ async fn searches_find_exactly_what_fits() {
         ("BEFORE 6-Jan-2026", "1"),
         ("ON 6-Jan-2026", "2"),
         ("SENTSINCE 7-Jan-2026", "3"),
-        ("LARGER 800", "2"),
-        ("SMALLER 800", "1 3"),
+        ("LARGER 794", "2"),
+        ("LARGER 795", ""),
+        ("SMALLER 795", "1 3"),
         ("UID 2:*", "2 3"),
         ("1:2", "1 2"),
         ("NOT 1", "2 3"),
