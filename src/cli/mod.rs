@@ -1,10 +1,116 @@
 //! The command line: one file a command. A command returns [`Failure`] for people; the exit code says
 //! whose turn it is.
 
+pub mod account;
+pub mod cert;
+pub mod config;
+#[cfg(feature = "demo")]
 pub mod demo;
+pub mod log;
 pub mod run;
+pub(crate) mod terminal;
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use self::log::{LogFormat, LogLevel};
+use crate::config::{Config, ConfigError, Loaded, Mistake, Paths, Secrets, load};
+
+/// Lets mail software that only knows a user name and a password go on working with mail servers that
+/// only accept OAuth 2.0.
+///
+/// A mail program connects to saslgate on this machine and logs in with a password that was made for
+/// it here. saslgate gets an access token, logs in to the real server with it, and from then on
+/// passes both directions through untouched.
+#[derive(Debug, Parser)]
+#[command(name = "saslgate", version, after_help = EXAMPLES, after_long_help = EXAMPLES_AND_PLACES)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// It could not be done.
+    pub fn run(self) -> Result<(), Failure> {
+        let Self { global, command } = self;
+        match command {
+            Command::Run(args) => run::run(&args, &global),
+            #[cfg(feature = "demo")]
+            Command::Demo(args) => demo::run(&args, &global),
+            Command::Config(args) => config::run(&args, &global),
+            Command::Account(args) => account::run(&args, &global),
+            Command::Cert(args) => cert::run(&args, &global),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve mail programs, until SIGTERM or Ctrl-C
+    Run(run::RunArgs),
+    /// Try everything out without an account anywhere
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArgs),
+    /// Check the configuration, or show what is in force
+    Config(config::ConfigArgs),
+    /// List accounts, set their local passwords, bring in a sign-in
+    Account(account::AccountArgs),
+    /// Make a TLS certificate for mail programs on this machine
+    Cert(cert::CertArgs),
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// Configuration file [default: the first that is there of saslgate/saslgate.toml in your
+    /// configuration folder, and /etc/saslgate/saslgate.toml]
+    #[arg(long, global = true, env = "SASLGATE_CONFIG", value_name = "FILE", help_heading = GLOBAL)]
+    pub config: Option<PathBuf>,
+    /// Folder of the store and its key [default: the one that belongs to the configuration]
+    #[arg(long, global = true, env = "SASLGATE_STATE", value_name = "FOLDER", help_heading = GLOBAL)]
+    pub state: Option<PathBuf>,
+    /// How much is logged
+    #[arg(
+        long, global = true, value_enum, default_value_t, hide_possible_values = true,
+        value_name = "error|warn|info|debug|trace", help_heading = GLOBAL
+    )]
+    pub log_level: LogLevel,
+    /// How log lines look
+    #[arg(
+        long, global = true, value_enum, default_value_t, hide_possible_values = true,
+        value_name = "text|json", help_heading = GLOBAL
+    )]
+    pub log_format: LogFormat,
+}
+
+impl Global {
+    /// The configuration in force, client secrets included.
+    ///
+    /// # Errors
+    /// Its mistakes.
+    pub fn load_config(&self) -> Result<Config, Failure> {
+        Ok(self.load(Secrets::Read)?.config)
+    }
+
+    /// Sends log lines to standard error from now on.
+    pub fn init_log(&self) {
+        log::init(self.log_level, self.log_format);
+    }
+
+    fn load(&self, secrets: Secrets) -> Result<Loaded, Failure> {
+        Ok(load(&self.paths()?, secrets)?)
+    }
+
+    fn paths(&self) -> Result<Paths, Failure> {
+        Ok(Paths::find(self.config.as_deref(), self.state.as_deref())?)
+    }
+}
 
 /// Why a command did not do what was asked, in words for the terminal.
 #[derive(Debug)]
@@ -25,6 +131,11 @@ impl Failure {
     pub fn mistake(text: impl Into<String>) -> Self {
         Self { text: text.into(), code: 2 }
     }
+
+    /// Writes it to standard error; red where people see colours.
+    pub fn print(&self) {
+        terminal::complain(&self.text);
+    }
 }
 
 impl fmt::Display for Failure {
@@ -34,3 +145,51 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::mistake(error.to_string())
+    }
+}
+
+impl From<Mistake> for Failure {
+    fn from(mistake: Mistake) -> Self {
+        Self::mistake(mistake.to_string())
+    }
+}
+
+const GLOBAL: &str = "Options of every command";
+
+macro_rules! examples {
+    () => {
+        "\
+Examples:
+  saslgate demo                                   see it work, without an account anywhere
+  saslgate config check                           find mistakes in the configuration
+  saslgate account password me@example.com        set the password for a mail program
+  saslgate account import-token me@example.com    bring in a refresh token
+  saslgate run                                    serve mail programs"
+    };
+}
+
+const EXAMPLES: &str = examples!();
+
+const EXAMPLES_AND_PLACES: &str = concat!(
+    examples!(),
+    "
+
+Places:
+  configuration  the first of --config, $SASLGATE_CONFIG, ~/.config/saslgate/saslgate.toml (on
+                 Windows %APPDATA%\\saslgate\\saslgate.toml), /etc/saslgate/saslgate.toml; and
+                 accounts.d/*.toml beside it
+  store          --state, $SASLGATE_STATE, or the state folder of the same rank:
+                 ~/.local/state/saslgate, /var/lib/saslgate
+
+Exit codes:
+  0  done
+  1  something failed
+  2  a mistake in the configuration or on the command line"
+);
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,36 @@
 //! The configuration in force. The text form (`text`) is what people write; converting it into
 //! these types is the only validation there is, so whatever holds a [`Config`] can rely on it.
 
+mod account;
+mod limits;
+mod listen;
+mod load;
+mod mistake;
+mod paths;
+mod preset;
+mod resolve;
+mod secret_source;
+mod show;
+mod text;
+mod upstream;
+mod values;
+
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use url::Url;
 
+pub(crate) use self::listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY};
+pub use self::{
+    load::{Loaded, Secrets, load},
+    mistake::{ConfigError, Mistake},
+    paths::Paths,
+    show::{Row, Section, Source},
+};
+
 use crate::{
     proto::{BearerMechanism, LoginBounds},
     secret::Secret,
+    store::account_key,
 };
 
 /// Everything that a running gateway needs to know.
@@ -112,6 +135,13 @@ pub struct AccountConfig {
     pub connection_limit: usize,
 }
 
+impl AccountConfig {
+    /// The account's key in the store.
+    pub fn key(&self) -> String {
+        account_key(&self.login)
+    }
+}
+
 /// One upstream server.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
@@ -160,7 +190,7 @@ pub enum Verification {
 }
 
 /// How an account's access tokens come about.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OAuthConfig {
     /// The token endpoint: https, or http on loopback.
     pub token_url: Url,
@@ -223,3 +253,6 @@ pub struct Deadlines {
     /// How long a stopping gateway waits for its sessions.
     pub shutdown: Duration,
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@
 //! it returns `None`; send every `Transmit` in order before acting on the event behind it.
 
 pub mod imap;
+pub(crate) mod line;
+pub mod text;
 
 use bytes::{Bytes, BytesMut};
 

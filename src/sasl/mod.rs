@@ -1,4 +1,13 @@
 //! SASL mechanisms as pure functions from and to octets; base64 (RFC 4648 section 4), which all
 //! three mail protocols wrap them in, is here too, since the core stands on nom and bytes alone.
+//!
+//! What a mail client may use towards us: [`plain`] and [`login`], driven by [`exchange`]. What we use
+//! towards the provider: [`xoauth2`] and [`oauthbearer`], which share [`bearer`].
 
 pub mod base64;
+pub mod bearer;
+pub mod exchange;
+pub mod login;
+pub mod oauthbearer;
+pub mod plain;
+pub mod xoauth2;

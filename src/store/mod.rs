@@ -11,6 +11,19 @@ use std::{
 
 use crate::secret::Secret;
 
+pub mod key;
+pub mod memory;
+pub mod sqlite;
+
+mod fault;
+mod files;
+mod open;
+mod seal;
+mod time;
+
+#[cfg(test)]
+pub(crate) mod conformance;
+
 /// The result of a store operation, boxed so that `dyn Store` works.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -33,8 +46,8 @@ pub trait Store: Send + Sync {
     /// Removes a grant: only a person's command calls this.
     fn remove_grant<'a>(&'a self, account: &'a str) -> StoreFuture<'a, bool>;
 
-    /// Takes the account's refresh lease for `owner` until `length` from now, unless another owner
-    /// holds one that has not run out. Returns whether it was taken.
+    /// Takes the account's refresh lease for `owner` until `length` from now (ten minutes at most),
+    /// unless another owner holds one that has not run out. Returns whether it was taken.
     fn take_lease<'a>(
         &'a self,
         account: &'a str,
@@ -72,6 +85,11 @@ pub trait Store: Send + Sync {
     /// A number that grows with every change of grants or local passwords, by any process. Cheap:
     /// asked at each login.
     fn generation(&self) -> StoreFuture<'_, i64>;
+}
+
+/// The name under which the store knows an account, whatever the case its login is written in.
+pub fn account_key(login: &str) -> String {
+    login.to_lowercase()
 }
 
 /// A grant as it is stored.
@@ -149,3 +167,8 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+/// A local password is bound to the salt of its account, so the salt must be there first.
+fn no_salt() -> StoreError {
+    StoreError::Unavailable("the account has no salt for local passwords yet".to_owned())
+}

@@ -1,8 +1,301 @@
-//! Access tokens: kept, refreshed once for all who wait, never lost.
+//! Access tokens: kept, refreshed once for all who wait, never lost. The hard thing is "once": in
+//! this process all who want a token share one flight ([`slot`]), and among processes a lease in the
+//! store says who asks the provider ([`refresh`]). A flight is a task of its own, so a client that
+//! hangs up takes nothing away.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
-use crate::secret::Secret;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::{
+    config::AccountConfig,
+    secret::Secret,
+    store::{Grant, Store, StoreError, account_key},
+};
+use endpoint::Endpoint;
+use grant::Need;
+use refresh::Refresh;
+use slot::{Boarding, Slot};
+
+mod advice;
+mod answer;
+mod endpoint;
+mod grant;
+mod refresh;
+mod slot;
+
+#[cfg(test)]
+mod tests;
+
+/// Tells the time; tests move it.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// The wall clock. Expiry goes by it, since a monotonic clock stands still while a laptop sleeps.
+pub fn wall_clock() -> Clock {
+    Arc::new(SystemTime::now)
+}
+
+/// When a refused token is worth another request to the provider.
+#[derive(Clone, Copy, Debug)]
+pub struct ForcedRefresh {
+    /// A token must be at least this old: a fresh one was refused for another reason than its age.
+    pub youngest: Duration,
+    /// From one forced refresh of an account to the next.
+    pub interval: Duration,
+}
+
+impl Default for ForcedRefresh {
+    fn default() -> Self {
+        Self { youngest: Duration::from_secs(300), interval: Duration::from_secs(300) }
+    }
+}
+
+/// The access tokens of all accounts.
+#[derive(Clone)]
+pub struct Tokens {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    endpoint: Endpoint,
+    clock: Clock,
+    forced: ForcedRefresh,
+    /// Names this process in the store's leases; the number of the flight is added.
+    process: String,
+    flight: AtomicU64,
+    /// By account and purpose. Bounded by the accounts of the configurations that were in force.
+    slots: Mutex<HashMap<(String, String), Arc<Slot>>>,
+    flights: TaskTracker,
+}
+
+impl Tokens {
+    /// `deadline` bounds one exchange with a token endpoint.
+    pub fn new(store: Arc<dyn Store>, deadline: Duration) -> Self {
+        Self::with(store, deadline, wall_clock(), ForcedRefresh::default())
+    }
+
+    /// As [`Tokens::new`], with another clock and other limits.
+    pub fn with(
+        store: Arc<dyn Store>,
+        deadline: Duration,
+        clock: Clock,
+        forced: ForcedRefresh,
+    ) -> Self {
+        let flights = TaskTracker::new();
+        // A closed tracker still takes tasks; only so can one wait for it to be empty.
+        flights.close();
+        let endpoint = Endpoint::new(deadline);
+        let shared = Shared {
+            store,
+            endpoint,
+            clock,
+            forced,
+            process: process_name(),
+            flight: AtomicU64::new(0),
+            slots: Mutex::default(),
+            flights,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// A token with enough life left for a session. It comes from memory, from the store, or from
+    /// the provider, who is asked once for all who wait.
+    ///
+    /// If no new token can be had, the old one is handed out as long as it lasts.
+    pub async fn access_token(&self, account: &AccountConfig) -> Result<AccessToken, TokenError> {
+        let slot = self.slot(account);
+        let need = Need::Fresh(account.oauth.fresh_percent);
+        let generation = match self.shared.store.generation().await {
+            Ok(generation) => Some(generation),
+            Err(error) => {
+                warn!(account = account.login, "going on without the store: {error}");
+                None
+            }
+        };
+        if let Some(token) = slot.held(need, generation, self.now()) {
+            return Ok(token);
+        }
+        self.fly(&slot, account, None).await
+    }
+
+    /// A token in place of one that the upstream has refused: the newer one that is already here, or
+    /// the result of a forced refresh. [`TokenErrorKind::TooSoon`] where that would be a storm.
+    pub async fn replace_refused(
+        &self,
+        account: &AccountConfig,
+        refused: &AccessToken,
+    ) -> Result<AccessToken, TokenError> {
+        let slot = self.slot(account);
+        let other = Need::Other(&refused.secret);
+        if let Some(token) = slot.held(other, None, self.now()) {
+            return Ok(token);
+        }
+        self.check_force(&slot, account, refused)?;
+        let landed = self.fly(&slot, account, Some(refused)).await;
+        match landed {
+            // A flight that was under way for another reason may have brought the same token back.
+            Ok(token) if token.secret.expose() == refused.secret.expose() => {
+                self.check_force(&slot, account, refused)?;
+                self.fly(&slot, account, Some(refused)).await
+            }
+            landed => landed,
+        }
+    }
+
+    /// Waits for the refreshes under way: a process that ends before them may lose a sign-in.
+    pub async fn settle(&self) {
+        self.shared.flights.wait().await;
+    }
+
+    fn check_force(
+        &self,
+        slot: &Slot,
+        account: &AccountConfig,
+        refused: &AccessToken,
+    ) -> Result<(), TokenError> {
+        let now = self.now();
+        let within = |then, limit| grant::age(then, now).is_some_and(|age| age < limit);
+        let young = within(refused.obtained, self.shared.forced.youngest);
+        let recent = slot.forced().is_some_and(|then| within(then, self.shared.forced.interval));
+        if !young && !recent {
+            return Ok(());
+        }
+        Err(TokenError {
+            kind: TokenErrorKind::TooSoon,
+            text: format!(
+                "The mail server refuses the access token of {} although it is new. Check the \
+                 mailbox, the permissions of the application and its scopes.",
+                account.login
+            ),
+        })
+    }
+
+    /// Joins the flight under way, or starts one, and waits for it to land.
+    async fn fly(
+        &self,
+        slot: &Arc<Slot>,
+        account: &AccountConfig,
+        refused: Option<&AccessToken>,
+    ) -> Result<AccessToken, TokenError> {
+        let mut receiver = match slot.board() {
+            Boarding::Join(receiver) => receiver,
+            Boarding::Start(sender, receiver) => {
+                let refresh = self.refresh(slot, account, refused);
+                let slot = Arc::clone(slot);
+                self.shared.flights.spawn(async move {
+                    let landing = refresh.fly().await;
+                    slot.land();
+                    sender.send_replace(Some(landing));
+                });
+                receiver
+            }
+        };
+        let landing = match receiver.wait_for(Option::is_some).await {
+            Ok(landing) => landing.clone(),
+            Err(_) => None,
+        };
+        landing.unwrap_or_else(|| {
+            Err(TokenError {
+                kind: TokenErrorKind::Unavailable,
+                text: format!("The refresh for {} broke off. Please report it.", account.login),
+            })
+        })
+    }
+
+    fn refresh(
+        &self,
+        slot: &Arc<Slot>,
+        account: &AccountConfig,
+        refused: Option<&AccessToken>,
+    ) -> Refresh {
+        let number = self.shared.flight.fetch_add(1, Ordering::Relaxed);
+        Refresh {
+            owner: format!("{}-{number}", self.shared.process),
+            shared: Arc::clone(&self.shared),
+            slot: Arc::clone(slot),
+            login: account.login.clone(),
+            oauth: account.oauth.clone(),
+            key: account_key(&account.login),
+            purpose: grant::purpose(&account.oauth),
+            refused: refused.cloned(),
+        }
+    }
+
+    fn slot(&self, account: &AccountConfig) -> Arc<Slot> {
+        let key = (account_key(&account.login), grant::purpose(&account.oauth));
+        let mut slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(key).or_default())
+    }
+
+    fn now(&self) -> SystemTime {
+        (self.shared.clock)()
+    }
+}
+
+/// Stores a refresh token that a person brings along: a new sign-in, which replaces whatever there
+/// was. A running gateway uses it from the next login on.
+pub async fn import(
+    store: &dyn Store,
+    account: &AccountConfig,
+    refresh_token: Secret,
+) -> Result<(), StoreError> {
+    let key = account_key(&account.login);
+    let grant = Grant { refresh_token: Some(refresh_token), ..Grant::default() };
+    for _ in 0..IMPORT_TRIES {
+        let expected = store.grant(&key).await?.map(|record| record.version);
+        if store.write_grant(&key, expected, &grant).await?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(StoreError::Unavailable(format!(
+        "The sign-in of {} is being changed by others all the time. Try again.",
+        account.login
+    )))
+}
+
+/// What a list of accounts shows of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantStatus {
+    /// Whether someone has signed in. An application that is its own grant needs no sign-in.
+    pub signed_in: bool,
+    /// When the last access token was obtained, and when it ends or has ended.
+    pub access_token: Option<(SystemTime, SystemTime)>,
+    /// Since when a refresh is under way, or has been interrupted.
+    pub refresh_started: Option<SystemTime>,
+}
+
+impl GrantStatus {
+    /// Reads it for one account.
+    pub async fn read(store: &dyn Store, account: &AccountConfig) -> Result<Self, StoreError> {
+        let record = store.grant(&account_key(&account.login)).await?;
+        let grant = record.map(|record| record.grant).unwrap_or_default();
+        Ok(Self {
+            signed_in: grant.refresh_token.is_some(),
+            access_token: grant.access_token.map(|token| (token.obtained, token.expires)),
+            refresh_started: grant.refresh_started,
+        })
+    }
+}
+
+/// Another name for each process and each [`Tokens`].
+fn process_name() -> String {
+    let mut octets = [0; 8];
+    match aws_lc_rs::rand::fill(&mut octets) {
+        Ok(()) => format!("{}-{:016x}", std::process::id(), u64::from_be_bytes(octets)),
+        // Without random numbers TLS does not work either; the number of the process must do.
+        Err(_) => std::process::id().to_string(),
+    }
+}
 
 /// An access token as the gateway holds it.
 #[derive(Clone, Debug)]
@@ -46,3 +339,6 @@ impl fmt::Display for TokenError {
 }
 
 impl std::error::Error for TokenError {}
+
+/// Each try loses only to someone who has won, so many in a row mean that something spins.
+const IMPORT_TRIES: usize = 16;

@@ -307,11 +307,11 @@ async fn a_message_is_fetched_in_all_its_parts() {
         ),
         (
             "BODY.PEEK[HEADER.FIELDS (subject X-None DATE)]",
-            "* 2 FETCH (BODY[HEADER.FIELDS (subject X-None DATE)] {84}\nDate: Tue, 6 Jan 2026 09:30:00 +0000\nSubject: The minutes, with an attachment\n\n)",
+            "* 2 FETCH (BODY[HEADER.FIELDS (subject X-None DATE)] {82}\nDate: Tue, 6 Jan 2026 09:30:00 +0000\nSubject: The minutes, with an attachment\n\n)",
         ),
         (
             "BODY.PEEK[HEADER.FIELDS.NOT (Date From To Cc Subject Message-ID In-Reply-To)]",
-            "* 2 FETCH (BODY[HEADER.FIELDS.NOT (Date From To Cc Subject Message-ID In-Reply-To)] {79}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"demo-boundary\"\n\n)",
+            "* 2 FETCH (BODY[HEADER.FIELDS.NOT (Date From To Cc Subject Message-ID In-Reply-To)] {78}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"demo-boundary\"\n\n)",
         ),
     ] {
         let answer = client.ask(&format!("A1 FETCH 2 {items}")).await;

@@ -1,0 +1,34 @@
+"""`python3 lab [TEST …]`: runs the lab's tests, in the order below, over one world.
+
+A TEST is a file, class or method as unittest names them (`test_clients.Curl`). LAB_KEEP=1 keeps the
+folder with all logs.
+"""
+
+import sys
+import unittest
+
+import lab
+from process import LabError
+
+# What everything else stands on comes first; the search for secrets comes last, over all logs.
+ORDER = ["test_upstream", "test_clients", "test_bytes", "test_sessions", "test_tokens", "test_secrets"]
+
+
+def main():
+    suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:] or ORDER)
+    try:
+        lab.open_world()
+    except LabError as error:
+        print(f"The lab does not start: {error}", file=sys.stderr)
+        return 1
+    try:
+        result = unittest.TextTestRunner(verbosity=2).run(suite)
+        if not result.wasSuccessful():
+            print(lab.world().logs(), file=sys.stderr)
+    finally:
+        lab.close_world()
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The program under test: one configuration, one state folder, started and stopped at will.
+
+The hard thing is that its log must be searchable for secrets afterwards: every gateway runs at TRACE,
+and `Gateway.all` remembers each with the passwords that it was told.
+"""
+
+import glob
+import os
+import secrets
+import signal
+from dataclasses import dataclass, field
+
+from process import LabError, Process, free_port, run, wait_until
+from world import CLIENT_SECRET, ROOT
+
+
+def binary():
+    """The built program: $SASLGATE_BIN, else the newest of the two that cargo makes."""
+    if "SASLGATE_BIN" in os.environ:
+        return os.environ["SASLGATE_BIN"]
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+    built = [os.path.join(target, profile, "saslgate") for profile in ("debug", "release")]
+    built = [path for path in built if os.path.exists(path)]
+    if not built:
+        raise LabError("the gateway is not built: run `cargo build`, or set SASLGATE_BIN")
+    return max(built, key=os.path.getmtime)
+
+
+def libfaketime():
+    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    if not found:
+        raise LabError("libfaketime is missing (Debian package faketime)")
+    return found[0]
+
+
+@dataclass
+class Account:
+    """One `[[account]]`: who logs in, which of the provider's clients fetches tokens, where mail is."""
+
+    login: str
+    client: str
+    port: int
+    mailbox: str = ""
+    grant: str = "client_credentials"
+    tls: str = "implicit"
+    settings: dict = field(default_factory=dict)
+    passwords: dict = field(default_factory=dict)
+
+    def password(self, name="main"):
+        """The local password of that name, made when it is first asked for."""
+        return self.passwords.setdefault(name, "Local-" + secrets.token_urlsafe(15))
+
+
+class Gateway:
+    """`with Gateway(world, "name", [Account(…)]) as gateway:`; one local port per TLS mode."""
+
+    all = []
+
+    def __init__(self, world, name, accounts, modes=("none",), settings=""):
+        self.world, self.name, self.accounts = world, name, accounts
+        self.folder = world.path(name)
+        self.state = os.path.join(self.folder, "state")
+        self.ports = {mode: free_port() for mode in modes}
+        os.mkdir(self.folder, 0o700)
+        self.config = os.path.join(self.folder, "saslgate.toml")
+        self._write("client-secret", CLIENT_SECRET)
+        self._write("saslgate.toml", self._toml(settings))
+        self.log_path = world.path(f"{name}.gateway.log")
+        self._process = None
+        Gateway.all.append(self)
+
+    def __enter__(self):
+        for account in self.accounts:
+            account.password()
+            for name in account.passwords:
+                self.command("account", "password", account.login, "--name", name, stdin=account.password(name))
+            if account.grant == "refresh_token":
+                self.consent(account)
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        if self._process is not None:
+            code = self._process.stop()
+            self._process = None
+            if code:
+                raise LabError(f"{self.name} ended with exit code {code}")
+
+    def _write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def _toml(self, settings):
+        parts = [settings]
+        for mode, port in self.ports.items():
+            parts.append(f'[[listen]]\nprotocol = "imap"\naddress = "127.0.0.1:{port}"\ntls = "{mode}"')
+            if mode != "none":
+                parts.append(f'certificate = "{self.world.certificate}"\nkey = "{self.world.key}"')
+        parts.append(
+            f'[defaults]\nprovider = "custom"\ntoken_url = "{self.world.token_url}"\n'
+            f'client_secret = {{ file = "client-secret" }}\nscopes = ["mail"]\nca_file = "{self.world.ca}"'
+        )
+        for account in self.accounts:
+            parts.append(
+                f'[[account]]\nlogin = "{account.login}"\nmailbox = "{account.mailbox or account.login}"\n'
+                f'client_id = "{account.client}"\ngrant = "{account.grant}"'
+            )
+            parts.extend(f"{key} = {value}" for key, value in account.settings.items())
+            parts.append(f'[account.imap]\nhost = "localhost"\nport = {account.port}\ntls = "{account.tls}"')
+        return "\n".join(parts) + "\n"
+
+    # --- the command line ---
+
+    def environment(self):
+        return os.environ | {
+            "SASLGATE_CONFIG": self.config, "SASLGATE_STATE": self.state,
+            "SASLGATE_LOG": "trace", "RUST_LOG": "trace", "RUST_BACKTRACE": "1",
+        }
+
+    def command(self, *arguments, stdin="", fails=False):
+        """`saslgate ARGUMENTS`, with `stdin` on its standard input; returns what it printed."""
+        done = run([binary(), *arguments], input=(stdin + "\n").encode(), env=self.environment())
+        if (done.returncode != 0) != fails:
+            raise LabError(
+                f"saslgate {' '.join(arguments)}: exit code {done.returncode}\n"
+                f"{done.stdout.decode()}{done.stderr.decode()}"
+            )
+        return done.stdout.decode()
+
+    def consent(self, account):
+        """What a sign-in in a browser ends with: a refresh token in the store."""
+        client = self.world.clients[account.client]
+        token = self.world.provider("consent", client=account.client, mailbox=client["mailbox"])
+        self.command("account", "import-token", account.login, stdin=token)
+
+    # --- the daemon ---
+
+    def start(self, later=None):
+        """Starts it; `later` sets its clock forward by so many minutes, so that tokens are old and leases
+        have run out without waiting."""
+        command = [binary(), "run", "--config", self.config, "--state", self.state]
+        environment = self.environment()
+        if later:
+            # Not the `faketime` program: it would stand between us and the process that we kill.
+            environment |= {"LD_PRELOAD": libfaketime(), "FAKETIME": f"+{later}m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        self._process = Process(self.name, command, self.log_path, env=environment)
+        self._process.wait_ready(
+            lambda: self._process.log().count("listening") >= len(self.ports), "all its ports"
+        )
+
+    def stop(self):
+        """SIGTERM; returns the exit code."""
+        process, self._process = self._process, None
+        return process.stop()
+
+    def interrupt(self):
+        """Ctrl-C; returns the exit code."""
+        process, self._process = self._process, None
+        return process.stop(signal.SIGINT)
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def kill(self):
+        """kill -9."""
+        process, self._process = self._process, None
+        process.kill()
+
+    def log(self):
+        return self._process.log()
+
+    def wait_for_log(self, text):
+        wait_until(lambda: text in self.log(), f"{text!r} in the log of {self.name}")

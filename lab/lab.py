@@ -1,0 +1,34 @@
+"""What the tests share: one world for the whole run, made by __main__."""
+
+from world import World, provider_client
+
+# Each test that counts requests has an application of its own.
+ROBOTS = ("refused-once", "refused-many", "refused-always", "refused-new", "first", "restart", "faulty-robot", "slow")
+PERSONS = ("faulty-person", "killed-before", "killed-after", "killed-strict", "random-strict")
+LENIENT = ("killed-lenient", "random-lenient")
+
+CLIENTS = [
+    provider_client("robot", "client_credentials", "alice@lab.test", jwt=True),
+    provider_client("robot-opaque", "client_credentials", "bob@lab.test"),
+    provider_client("person", "refresh_token", "carol@lab.test", lifetime=20),
+    *(provider_client(name, "client_credentials", "dora@lab.test") for name in ROBOTS),
+    *(provider_client(name, "refresh_token", "emil@lab.test", lifetime=1) for name in PERSONS),
+    *(provider_client(name, "refresh_token", "fritz@lab.test", lifetime=1, rotation="lenient") for name in LENIENT),
+]
+
+_world = None
+
+
+def open_world():
+    global _world
+    _world = World(CLIENTS)
+    _world.__enter__()
+
+
+def world():
+    assert _world is not None, "run the tests with `python3 lab [TEST …]`"
+    return _world
+
+
+def close_world():
+    _world.__exit__()

@@ -1,0 +1,186 @@
+// The lab's OpenID provider: a real one (oidc-provider), told by the lab which clients it has, plus a
+// test-only door `/_lab/…` on the plain loopback port. The hard thing is `rotation`: a strict client's
+// spent refresh token revokes the whole grant (RFC 9700 section 4.14.2), a lenient client's old one goes
+// on working, as Microsoft's do.
+//
+//   node provider.mjs CONFIG.json
+//   { https_port, http_port, certificate, key, key_folder,
+//     clients: [{ id, secret, grant: "client_credentials" | "refresh_token", mailbox, jwt, lifetime, rotation }] }
+//
+// Dovecot asks the plain port (introspection), the gateway the TLS port (tokens).
+
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { Provider } from 'oidc-provider';
+
+const MAIL = 'urn:lab:mail';
+const SCOPE = 'mail';
+const KID = 'lab';
+
+const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+const clients = new Map(config.clients.map((client) => [client.id, client]));
+const counts = new Map(); // client -> { asked, granted, refused }
+const issued = []; // every token that ever left, for the search through the gateway's log
+const faults = new Map(); // client -> how its next token requests go wrong
+const held = new Set(); // each lets one request or answer go on that a `hold` fault keeps back
+
+// --- storage: memory, forgotten with the process ---------------------------------------------------
+
+const store = new Map(); // "Model:id" -> payload
+
+class Adapter {
+  constructor(model) { this.model = model; }
+  async upsert(id, payload) { store.set(`${this.model}:${id}`, payload); }
+  async find(id) { return store.get(`${this.model}:${id}`); }
+  async findByUid() { return undefined; }
+  async findByUserCode() { return undefined; }
+  async destroy(id) { store.delete(`${this.model}:${id}`); }
+  async consume(id) {
+    const payload = await this.find(id);
+    if (clients.get(payload.clientId)?.rotation !== 'lenient') payload.consumed = Math.floor(Date.now() / 1000);
+  }
+  async revokeByGrantId(grantId) {
+    for (const [key, payload] of store) if (payload.grantId === grantId) store.delete(key);
+  }
+}
+
+// --- the provider ----------------------------------------------------------------------------------
+
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+// Dovecot looks for a token's key at <folder>/<azp, else "default">/<alg>/<kid>.
+mkdirSync(`${config.key_folder}/default/RS256`, { recursive: true });
+writeFileSync(`${config.key_folder}/default/RS256/${KID}`, createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }));
+
+const lifetime = (ctx, token, client) => clients.get(client.clientId)?.lifetime ?? 3600;
+const provider = new Provider(`https://localhost:${config.https_port}`, {
+  adapter: Adapter,
+  jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: KID, use: 'sig', alg: 'RS256' }] },
+  clients: [
+    ...config.clients.map(({ id, secret, grant }) => ({
+      client_id: id,
+      client_secret: secret,
+      grant_types: grant === 'refresh_token' ? ['authorization_code', 'refresh_token'] : [grant],
+      response_types: grant === 'refresh_token' ? ['code'] : [],
+      redirect_uris: grant === 'refresh_token' ? ['http://127.0.0.1/'] : [],
+      application_type: 'native',
+      token_endpoint_auth_method: 'client_secret_post',
+    })),
+    // The mail server, asking whether a token is good.
+    { client_id: 'dovecot', client_secret: 'introspection', grant_types: [], response_types: [], redirect_uris: [] },
+  ],
+  scopes: ['openid', 'offline_access', SCOPE],
+  features: {
+    clientCredentials: { enabled: true },
+    devInteractions: { enabled: false },
+    introspection: { enabled: true, allowedPolicy: () => true },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => MAIL,
+      useGrantedResource: () => true,
+      getResourceServerInfo: (ctx, resource, client) => ({
+        scope: SCOPE,
+        audience: MAIL,
+        accessTokenFormat: clients.get(client.clientId)?.jwt ? 'jwt' : 'opaque',
+        jwt: { sign: { alg: 'RS256', kid: KID } },
+      }),
+    },
+  },
+  // Dovecot 2.3 knows RFC 7519's `typ: JWT` only, not RFC 9068's.
+  formats: { customizers: { jwt: (ctx, token, jwt) => { jwt.header = { typ: 'JWT' }; } } },
+  extraTokenClaims: (ctx, token) => ({ email: token.accountId ?? clients.get(token.clientId)?.mailbox }),
+  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: id }) }),
+  issueRefreshToken: () => true,
+  rotateRefreshToken: () => true,
+  ttl: { AccessToken: lifetime, ClientCredentials: lifetime, RefreshToken: 86400, Grant: 86400 },
+});
+
+provider.use(async (ctx, next) => {
+  if (ctx.path !== '/token') return next();
+  const body = await readBody(ctx.req);
+  ctx.req.body = body; // the provider takes a body that was read for it
+  const id = new URLSearchParams(body).get('client_id');
+  const count = counts.get(id) ?? { asked: 0, granted: 0, refused: 0 };
+  counts.set(id, count);
+  count.asked += 1;
+  const fault = takeFault(id);
+  // Taken from the network and not looked at: `release` lets it through, `drop` does not.
+  if (fault === 'hold-request' && await hold() === 'drop') { ctx.req.destroy(); ctx.respond = false; return undefined; }
+  if (fault === 'unavailable') { ctx.status = 503; ctx.set('Retry-After', '1'); ctx.body = 'busy'; return undefined; }
+  if (fault === 'nonsense') { ctx.type = 'html'; ctx.body = '<html>Please accept our cookies</html>'; return undefined; }
+  await next();
+  count[ctx.status === 200 ? 'granted' : 'refused'] += 1;
+  for (const name of ['access_token', 'refresh_token']) if (ctx.body?.[name]) issued.push(ctx.body[name]);
+  if (fault === 'hold-answer') await hold();
+  return undefined;
+});
+
+function takeFault(id) {
+  const fault = faults.get(id);
+  if (!fault) return undefined;
+  fault.times -= 1;
+  if (fault.times === 0) faults.delete(id);
+  return fault.kind;
+}
+
+function hold() {
+  return new Promise((resolve) => { held.add(resolve); });
+}
+
+async function readBody(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+// --- the door for tests ----------------------------------------------------------------------------
+
+const doors = {
+  '/_lab/requests': () => Object.fromEntries(counts),
+  '/_lab/issued': () => issued,
+  // How many token requests are being kept back at this moment.
+  '/_lab/held': () => held.size,
+  '/_lab/release': () => { held.forEach((resolve) => resolve()); held.clear(); },
+  '/_lab/drop': () => { held.forEach((resolve) => resolve('drop')); held.clear(); },
+  '/_lab/fault': (query) => {
+    const times = Number(query.get('times') ?? 1);
+    if (times > 0) faults.set(query.get('client'), { kind: query.get('kind'), times });
+    else faults.delete(query.get('client'));
+  },
+  // What a person's sign-in in a browser ends with.
+  '/_lab/consent': async (query) => {
+    const client = await provider.Client.find(query.get('client'));
+    const accountId = query.get('mailbox');
+    const grant = new provider.Grant({ accountId, clientId: client.clientId });
+    grant.addOIDCScope('openid offline_access');
+    grant.addResourceScope(MAIL, SCOPE);
+    const grantId = await grant.save();
+    const token = await new provider.RefreshToken({
+      accountId, client, grantId, scope: `offline_access ${SCOPE}`, resource: MAIL, gty: 'authorization_code',
+    }).save();
+    issued.push(token);
+    return token;
+  },
+  // A client's access tokens die before their time; its consent lives.
+  '/_lab/revoke': (query) => {
+    for (const [key, payload] of store) {
+      if (/^(AccessToken|ClientCredentials):/.test(key) && payload.clientId === query.get('client')) store.delete(key);
+    }
+  },
+};
+
+const serve = provider.callback();
+const plain = createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://localhost');
+  const door = doors[url.pathname];
+  if (!door) return serve(request, response);
+  const answer = await door(url.searchParams);
+  response.setHeader('Content-Type', 'application/json');
+  return response.end(JSON.stringify(answer ?? null));
+});
+const tls = createTlsServer({ cert: readFileSync(config.certificate), key: readFileSync(config.key) }, serve);
+
+plain.listen(config.http_port, '127.0.0.1', () => {
+  tls.listen(config.https_port, '127.0.0.1', () => console.log('listening'));
+});

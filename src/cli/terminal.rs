@@ -1,0 +1,109 @@
+//! What passes over the terminal. The hard thing is secrets: they are asked for without an echo, or
+//! read as one line of standard input; never taken from arguments, which everybody on the machine sees.
+
+use std::{
+    fmt::Display,
+    io::{self, BufRead, IsTerminal, Read, Write},
+};
+
+use super::{Failure, log::no_color};
+use crate::secret::Secret;
+
+/// Writes a line to standard output. Whoever closed it (`| head`) has seen enough.
+pub(crate) fn say(line: impl Display) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    match writeln!(output, "{line}").and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::fault(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a remark beside the result to standard error.
+pub(crate) fn remark(line: impl Display) {
+    // There is nowhere left to complain to.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes what went wrong to standard error.
+pub(crate) fn complain(text: &str) {
+    let (red, plain) = if io::stderr().is_terminal() && !no_color() {
+        ("\x1b[1;31m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    let mut lines = text.lines();
+    remark(format_args!("{red}error:{plain} {}", lines.next().unwrap_or_default()));
+    for line in lines {
+        remark(format_args!("       {line}"));
+    }
+}
+
+/// Asks for a secret on the terminal, twice if `again`; or, if standard input is not a terminal, reads
+/// its first line.
+pub(crate) fn read_secret(prompt: &str, again: bool) -> Result<Secret, Failure> {
+    if !io::stdin().is_terminal() {
+        return first_line(io::stdin().lock());
+    }
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt)
+            .map(|text| Secret::new(text.into_bytes()))
+            .map_err(|error| Failure::fault(format!("cannot read from the terminal: {error}")))
+    };
+    let secret = ask(&format!("{prompt}: "))?;
+    if again && ask(&format!("{prompt} (again): "))?.expose() != secret.expose() {
+        return Err(Failure::mistake("the two are not the same: nothing was changed"));
+    }
+    Ok(secret)
+}
+
+/// The first line without its end; whatever follows is refused, since it would be lost in silence.
+fn first_line(input: impl BufRead) -> Result<Secret, Failure> {
+    let fault = |error| Failure::fault(format!("cannot read standard input: {error}"));
+    // As large as it can get, so that no half-filled copy is left behind in freed memory.
+    let mut line = Vec::with_capacity(MAX_SECRET + 1);
+    let mut input = input.take(MAX_SECRET as u64 + 1);
+    input.read_until(b'\n', &mut line).map_err(fault)?;
+    let mut rest = Vec::new();
+    input.read_to_end(&mut rest).map_err(fault)?;
+    if !rest.is_empty() || line.len() > MAX_SECRET {
+        crate::secret::wipe(&mut rest);
+        crate::secret::wipe(&mut line);
+        return Err(Failure::mistake(
+            "standard input holds more than one line, or a line of more than 64 KiB: give the secret \
+             alone",
+        ));
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+    }
+    Ok(Secret::new(line))
+}
+
+const MAX_SECRET: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(input: &[u8], expected: Option<&[u8]>) {
+        let secret = first_line(input).ok();
+        assert_eq!(secret.as_ref().map(Secret::expose), expected);
+    }
+
+    #[test]
+    fn one_line_is_a_secret() {
+        check(b"hunter2", Some(b"hunter2"));
+        check(b"hunter2\n", Some(b"hunter2"));
+        check(b" a b \r\n", Some(b" a b "));
+        check(b"", Some(b""));
+        check(b"a\nb\n", None);
+        check(&vec![b'a'; MAX_SECRET], Some(&vec![b'a'; MAX_SECRET]));
+        check(&vec![b'a'; MAX_SECRET + 1], None);
+    }
+}

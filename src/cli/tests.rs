@@ -1,0 +1,91 @@
+use std::{fs, path::Path};
+
+use clap::CommandFactory;
+
+use super::*;
+
+/// Runs a command line against a folder with a configuration in it.
+fn run(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
+    let (config, state) = (folder.join("saslgate.toml"), folder.join("state"));
+    let global = [Path::new("saslgate"), "--config".as_ref(), &config, "--state".as_ref(), &state];
+    let arguments = global.into_iter().chain(arguments.iter().map(Path::new)).map(Path::as_os_str);
+    Cli::try_parse_from(arguments).expect("a command line").run()
+}
+
+#[track_caller]
+fn check_mistake(folder: &Path, arguments: &[&str], expected: &str) {
+    let failure = run(folder, arguments).unwrap_err();
+    assert_eq!((failure.text.as_str(), failure.code), (expected, 2));
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "[[account]]\nlogin = \"me@example.com\"\nprovider = \"microsoft365\"\n\
+                  tenant = \"example.com\"\nclient_id = \"id\"\n";
+    fs::write(folder.path().join("saslgate.toml"), config).unwrap();
+    folder
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_says_what_it_is_for() {
+    fn check(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        assert!(command.get_about().is_some(), "{path} has no help");
+        for argument in command.get_arguments() {
+            assert!(argument.get_help().is_some(), "{path}: {} has no help", argument.get_id());
+        }
+        for command in command.get_subcommands() {
+            check(command, &path);
+        }
+    }
+    check(&Cli::command(), "");
+}
+
+#[test]
+fn a_password_is_made_listed_and_removed() {
+    let folder = folder();
+    let folder = folder.path();
+    run(folder, &["account", "password", "ME@example.com", "--generate", "--name", "tb"]).unwrap();
+    run(folder, &["account", "list"]).unwrap();
+    run(folder, &["account", "remove-password", "me@example.com", "--name", "tb"]).unwrap();
+    check_mistake(
+        folder,
+        &["account", "remove-password", "me@example.com", "--name", "tb"],
+        "me@example.com has no password \"tb\"; `saslgate account list` shows their names",
+    );
+}
+
+#[test]
+fn an_unknown_account_is_a_mistake() {
+    check_mistake(
+        folder().path(),
+        &["account", "password", "you@example.com", "--generate"],
+        "there is no account you@example.com in the configuration; there is: me@example.com",
+    );
+}
+
+#[test]
+fn the_configuration_is_checked_and_shown() {
+    let folder = folder();
+    run(folder.path(), &["config", "check"]).unwrap();
+    run(folder.path(), &["config", "show"]).unwrap();
+    fs::write(folder.path().join("saslgate.toml"), "x = 1\n").unwrap();
+    let failure = run(folder.path(), &["config", "check"]).unwrap_err();
+    assert!(failure.text.contains("saslgate.toml:1: x: unknown key `x`"), "{failure}");
+    assert_eq!(failure.code, 2);
+}
+
+#[test]
+fn a_certificate_lies_where_a_listener_looks_for_it() {
+    let folder = folder();
+    run(folder.path(), &["cert", "new"]).unwrap();
+    let config = folder.path().join("saslgate.toml");
+    let text = fs::read_to_string(&config).unwrap() + "[[listen]]\ntls = \"implicit\"\n";
+    fs::write(&config, text).unwrap();
+    run(folder.path(), &["config", "check"]).unwrap();
+}

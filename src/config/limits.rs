@@ -1,0 +1,128 @@
+//! `[limits]` and `[deadlines]`: numbers and waits, each with its default and its bounds. The hard
+//! thing is to choose them: enough for every honest client, too little for a stranger's flood.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{
+    Deadlines, Limits,
+    mistake::SourceFile,
+    resolve::{Context, origin, place},
+    show::{Row, quoted},
+    text::{DeadlinesText, DurationText, LimitsText, Written},
+};
+use crate::proto::LoginBounds;
+
+pub(super) fn limits(file: &SourceFile, text: &LimitsText, cx: &mut Context) -> Option<Limits> {
+    let bounds = LoginBounds::default();
+    let mut numbers = Numbers { file, rows: Vec::new(), cx };
+    let limits = Limits {
+        connections_per_listener: numbers.number(
+            "connections_per_listener",
+            &text.connections_per_listener,
+            1000,
+            1..=1_000_000,
+        ),
+        connections_per_address: numbers.number(
+            "connections_per_address",
+            &text.connections_per_address,
+            50,
+            1..=1_000_000,
+        ),
+        login_failures_per_connection: numbers.number(
+            "login_failures",
+            &text.login_failures,
+            3,
+            1..=100,
+        ),
+        before_login: LoginBounds {
+            line: numbers.number("login_line", &text.login_line, bounds.line, 512..=1_048_576),
+            literal: numbers.number(
+                "login_literal",
+                &text.login_literal,
+                bounds.literal,
+                256..=1_048_576,
+            ),
+            total: numbers.number(
+                "login_total",
+                &text.login_total,
+                bounds.total,
+                4096..=16_777_216,
+            ),
+            faults: numbers.number("login_faults", &text.login_faults, bounds.faults, 1..=1000),
+        },
+    };
+    let rows = numbers.rows;
+    cx.section("[limits]", rows);
+    Some(limits)
+}
+
+pub(super) fn deadlines(
+    file: &SourceFile,
+    text: &DeadlinesText,
+    cx: &mut Context,
+) -> Option<Deadlines> {
+    let mut waits = Numbers { file, rows: Vec::new(), cx };
+    let deadlines = Deadlines {
+        login: waits.wait("login", &text.login, 300, 10),
+        verdict: waits.wait("verdict", &text.verdict, 50, 5),
+        handshake: waits.wait("handshake", &text.handshake, 30, 1),
+        connect: waits.wait("connect", &text.connect, 15, 1),
+        upstream_answer: waits.wait("upstream_answer", &text.upstream_answer, 20, 1),
+        token: waits.wait("token", &text.token, 20, 1),
+        failed_login_delay: waits.wait("failed_login_delay", &text.failed_login_delay, 2, 0),
+        linger: waits.wait("linger", &text.linger, 60, 1),
+        shutdown: waits.wait("shutdown", &text.shutdown, 10, 0),
+    };
+    let rows = waits.rows;
+    cx.section("[deadlines]", rows);
+    Some(deadlines)
+}
+
+/// Reads plain numbers and waits with their bounds. Out of bounds is a mistake; the default then
+/// stands in until the mistakes are told.
+struct Numbers<'a, 'c> {
+    file: &'a SourceFile,
+    rows: Vec<Row>,
+    cx: &'c mut Context,
+}
+
+impl Numbers<'_, '_> {
+    fn number(
+        &mut self,
+        key: &'static str,
+        written: &Written<u64>,
+        default: usize,
+        range: RangeInclusive<usize>,
+    ) -> usize {
+        let number =
+            written.as_ref().map_or(Some(default), |it| usize::try_from(*it.get_ref()).ok());
+        let number = number.filter(|number| range.contains(number)).unwrap_or_else(|| {
+            let at = place(self.file, 0, &format!("limits.{key}"), written);
+            let text = format!("must lie between {} and {}", range.start(), range.end());
+            self.cx.mistake::<()>(&at, text);
+            default
+        });
+        self.rows.push(Row::new(key, number.to_string(), origin(self.file, written)));
+        number
+    }
+
+    fn wait(
+        &mut self,
+        key: &'static str,
+        written: &Written<DurationText>,
+        default_seconds: u64,
+        least_seconds: u64,
+    ) -> Duration {
+        let default = Duration::from_secs(default_seconds);
+        let wait = written.as_ref().map_or(default, |wait| wait.get_ref().0);
+        if !(Duration::from_secs(least_seconds)..=MAX_WAIT).contains(&wait) {
+            let at = place(self.file, 0, &format!("deadlines.{key}"), written);
+            self.cx.mistake::<()>(&at, format!("must lie between {least_seconds}s and 1h"));
+        }
+        let row = quoted(&humantime::format_duration(wait).to_string());
+        self.rows.push(Row::new(key, row, origin(self.file, written)));
+        wait
+    }
+}
+
+const MAX_WAIT: Duration = Duration::from_secs(3600);

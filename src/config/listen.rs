@@ -1,0 +1,170 @@
+//! `[[listen]]`: where clients connect. The hard thing is what is refused: a password that would cross
+//! a network in clear, and TLS without a certificate.
+
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+
+use toml::Spanned;
+
+use super::{
+    CertificateFiles, ListenConfig, ListenTls, Protocol,
+    mistake::SourceFile,
+    resolve::{At, Context, origin, place, value},
+    show::{Row, quoted},
+    text::{ListenText, ListenTlsText, ProtocolText, Written},
+};
+
+pub(super) fn listeners(
+    main: &SourceFile,
+    written: &[Spanned<ListenText>],
+    cx: &mut Context,
+) -> Vec<ListenConfig> {
+    if written.is_empty() {
+        let listener = ListenText::default();
+        return listen(main, 0, &listener, cx).into_iter().collect();
+    }
+    let mut seen = HashSet::new();
+    let mut listeners = Vec::new();
+    for table in written {
+        let Some(listener) = listen(main, table.span().start, table.get_ref(), cx) else {
+            continue;
+        };
+        if listener.address.port() != 0 && !seen.insert(listener.address) {
+            let at = place(main, table.span().start, "listen.address", &table.get_ref().address);
+            cx.mistake::<()>(&at, "is used by another [[listen]] already: choose another port");
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+fn listen(
+    file: &SourceFile,
+    offset: usize,
+    text: &ListenText,
+    cx: &mut Context,
+) -> Option<ListenConfig> {
+    let mut rows = Vec::new();
+    let protocol = match text.protocol.as_ref().map(Spanned::get_ref) {
+        Some(ProtocolText::Imap) | None => Protocol::Imap,
+    };
+    rows.push(Row::new("protocol", quoted("imap"), origin(file, &text.protocol)));
+    let address = listen_address(file, text, cx)?;
+    rows.push(Row::new("address", quoted(&address.to_string()), origin(file, &text.address)));
+    let mode = text.tls.as_ref().map_or(ListenTlsText::None, |tls| *tls.get_ref());
+    let word = match mode {
+        ListenTlsText::None => "none",
+        ListenTlsText::StartTls => "starttls",
+        ListenTlsText::Implicit => "implicit",
+        ListenTlsText::Auto => "auto",
+    };
+    rows.push(Row::new("tls", quoted(word), origin(file, &text.tls)));
+    let login_in_clear = value(&text.login_in_clear, address.ip().is_loopback());
+    let clear_logins = match mode {
+        ListenTlsText::None => true,
+        ListenTlsText::StartTls | ListenTlsText::Auto => {
+            let row = login_in_clear.to_string();
+            rows.push(Row::new("login_in_clear", row, origin(file, &text.login_in_clear)));
+            login_in_clear
+        }
+        ListenTlsText::Implicit => false,
+    };
+    if clear_logins && !address.ip().is_loopback() && !value(&text.allow_clear_network, false) {
+        let at = place(file, offset, "listen.address", &text.address);
+        return cx.mistake(&at, CLEAR_NETWORK);
+    }
+    let tls = match mode {
+        ListenTlsText::None => ListenTls::None,
+        ListenTlsText::StartTls => ListenTls::StartTls {
+            certificate: certificate(file, offset, text, &mut rows, cx)?,
+            login_in_clear,
+        },
+        ListenTlsText::Implicit => {
+            ListenTls::Implicit { certificate: certificate(file, offset, text, &mut rows, cx)? }
+        }
+        ListenTlsText::Auto => {
+            let wait = text.tls_wait.as_ref().map_or(TLS_WAIT, |wait| wait.get_ref().0);
+            let row = quoted(&humantime::format_duration(wait).to_string());
+            rows.push(Row::new("tls_wait", row, origin(file, &text.tls_wait)));
+            if wait > MAX_TLS_WAIT {
+                let at = place(file, offset, "listen.tls_wait", &text.tls_wait);
+                return cx.mistake(&at, "clients give up: at most 10s");
+            }
+            let certificate = certificate(file, offset, text, &mut rows, cx)?;
+            ListenTls::Auto { certificate, login_in_clear, wait }
+        }
+    };
+    cx.section("[[listen]]", rows);
+    Some(ListenConfig { protocol, address, tls })
+}
+
+fn listen_address(file: &SourceFile, text: &ListenText, cx: &mut Context) -> Option<SocketAddr> {
+    let Some(written) = &text.address else {
+        return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, IMAP_PORT)));
+    };
+    written.get_ref().parse().ok().or_else(|| {
+        let at = At::new(file, written.span().start, "listen.address");
+        let text = format!(
+            "`{}` is not an address and a port: write for example \"127.0.0.1:{IMAP_PORT}\" or \
+             \"[::1]:{IMAP_PORT}\" (a name such as localhost is not an address)",
+            written.get_ref()
+        );
+        cx.mistake(&at, text)
+    })
+}
+
+/// The files of a listener with TLS. They must be there: a gateway that starts and then refuses every
+/// handshake would be found out by clients only.
+fn certificate(
+    file: &SourceFile,
+    offset: usize,
+    text: &ListenText,
+    rows: &mut Vec<Row>,
+    cx: &mut Context,
+) -> Option<CertificateFiles> {
+    let named =
+        |written: &Written<String>| written.as_ref().map(|path| file.resolve_path(path.get_ref()));
+    let certificate =
+        named(&text.certificate).unwrap_or_else(|| file.resolve_path(DEFAULT_CERTIFICATE));
+    let key = named(&text.key).unwrap_or_else(|| match text.certificate {
+        Some(_) => certificate.clone(),
+        None => file.resolve_path(DEFAULT_KEY),
+    });
+    let mut present = true;
+    for (name, path, written) in
+        [("certificate", &certificate, &text.certificate), ("key", &key, &text.key)]
+    {
+        rows.push(Row::new(name, quoted(&path.display().to_string()), origin(file, written)));
+        if present && !path.is_file() {
+            present = false;
+            let at = place(file, offset, &format!("listen.{name}"), written);
+            cx.mistake::<()>(&at, missing_certificate(path));
+        }
+    }
+    present.then_some(CertificateFiles { certificate, key })
+}
+
+fn missing_certificate(path: &Path) -> String {
+    format!(
+        "the file {} is not there: make a certificate with `saslgate cert new`, or name the files of \
+         your own in `certificate` and `key`",
+        path.display()
+    )
+}
+
+/// The names that `saslgate cert new` gives to its files.
+pub(crate) const DEFAULT_CERTIFICATE: &str = "saslgate-cert.pem";
+/// See [`DEFAULT_CERTIFICATE`].
+pub(crate) const DEFAULT_KEY: &str = "saslgate-key.pem";
+
+const IMAP_PORT: u16 = 1143;
+const TLS_WAIT: Duration = Duration::from_millis(300);
+const MAX_TLS_WAIT: Duration = Duration::from_secs(10);
+
+const CLEAR_NETWORK: &str = "passwords would cross the network in clear: set tls = \"implicit\", or \
+    \"starttls\" with login_in_clear = false, or listen on 127.0.0.1; if the network really is \
+    trusted, say allow_clear_network = true";

@@ -1,0 +1,71 @@
+//! Reads the configuration from the disk: the hand-written file, and `accounts.d/*.toml` beside it, in
+//! the order of their names. The hard thing is to read nothing by mistake: an editor's backup or a
+//! package manager's leftover is not an account.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Config, Section,
+    mistake::{ConfigError, Mistake, SourceFile},
+    paths::Paths,
+    resolve,
+};
+
+/// A configuration with the story of its values.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What is in force.
+    pub config: Config,
+    /// The same in words, with the source of each value.
+    pub sections: Vec<Section>,
+}
+
+/// Whether client secrets are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// They are read, and it is a mistake if one cannot be.
+    Read,
+    /// They are left empty: for commands that ask for no token, and may run as a user who must not
+    /// see them.
+    Skip,
+}
+
+/// Reads and judges the configuration.
+///
+/// # Errors
+/// All mistakes that were found.
+pub fn load(paths: &Paths, secrets: Secrets) -> Result<Loaded, ConfigError> {
+    let main = SourceFile::read(&paths.config)?;
+    let folder = paths.config.with_file_name("accounts.d");
+    let files = account_files(&folder)
+        .map_err(|error| unreadable(&folder, &error))?
+        .iter()
+        .map(|path| SourceFile::read(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    resolve::resolve(&main, &files, &paths.state, secrets)
+}
+
+fn account_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(folder: &Path, error: &io::Error) -> Mistake {
+    let text = format!("cannot be read: {error}");
+    Mistake { file: folder.into(), line: None, key: String::new(), text }
+}

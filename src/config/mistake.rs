@@ -1,0 +1,177 @@
+//! Mistakes in the configuration, as people hear of them: file, line, key, and how to put it right.
+//! The hard thing is to translate what the TOML reader says into these words without losing the
+//! place: the key is found again from the offset.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde::de::DeserializeOwned;
+use toml::de::DeTable;
+
+/// Everything that is wrong with a configuration; at least one mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// In the order found.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// As it was named to us.
+    pub file: PathBuf,
+    /// Counted from 1; `None` if the mistake is the file itself.
+    pub line: Option<usize>,
+    /// The key with its tables, such as `account.imap.port`; empty if there is none.
+    pub key: String,
+    /// What is wrong, and how to put it right.
+    pub text: String,
+}
+
+impl From<Mistake> for ConfigError {
+    fn from(mistake: Mistake) -> Self {
+        Self { mistakes: vec![mistake] }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.mistakes.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            mistake.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, " {}:", self.key)?;
+        }
+        write!(f, " {}", self.text)
+    }
+}
+
+/// A file of the configuration with its content.
+#[derive(Debug)]
+pub(super) struct SourceFile {
+    path: PathBuf,
+    text: String,
+}
+
+impl SourceFile {
+    pub(super) fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+
+    /// Reads it from the disk.
+    pub(super) fn read(path: &Path) -> Result<Self, Mistake> {
+        let fault = |text| Mistake { file: path.into(), line: None, key: String::new(), text };
+        let bytes =
+            std::fs::read(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| fault("is not UTF-8 text: save it with the encoding UTF-8".into()))?;
+        Ok(Self::new(path, text))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What a path that is written in this file means: relative to the file's own folder.
+    pub(super) fn resolve_path(&self, written: &str) -> PathBuf {
+        self.path.parent().map_or_else(|| written.into(), |folder| folder.join(written))
+    }
+
+    /// The line of an offset, counted from 1.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        1 + self.text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
+    }
+
+    pub(super) fn mistake(&self, offset: usize, key: &str, text: impl Into<String>) -> Mistake {
+        Mistake {
+            file: self.path.clone(),
+            line: Some(self.line(offset)),
+            key: key.to_owned(),
+            text: text.into(),
+        }
+    }
+
+    /// Turns the TOML text into its typed form. The first mistake of grammar, type or spelling ends
+    /// it.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Mistake> {
+        toml::from_str(&self.text).map_err(|error| {
+            let Some(span) = error.span() else {
+                return self.mistake(0, "", in_our_words(error.message()));
+            };
+            let key = DeTable::parse(&self.text)
+                .ok()
+                .and_then(|table| key_at(table.get_ref(), span.start))
+                .unwrap_or_default();
+            self.mistake(span.start, &key, in_our_words(error.message()))
+        })
+    }
+}
+
+/// The dotted name of the innermost key whose name or value covers `offset`.
+fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let name = key.get_ref();
+        let value_table = value.get_ref().as_table();
+        let items = value.get_ref().as_array().into_iter().flat_map(|items| items.iter());
+        let mut tables =
+            value_table.into_iter().chain(items.filter_map(|it| it.get_ref().as_table()));
+        let inner = tables.find_map(|table| key_at(table, offset));
+        match inner {
+            Some(inner) => Some(format!("{name}.{inner}")),
+            None if key.span().contains(&offset) || value.span().contains(&offset) => {
+                Some(name.to_string())
+            }
+            None => None,
+        }
+    })
+}
+
+/// The TOML reader's sentence in the words of this house; the nearest known word is offered.
+fn in_our_words(message: &str) -> String {
+    let message = message.trim_end();
+    let Some((what, wrong, known)) = unknown_word(message) else {
+        return message.replace("expected u64", "expected a number");
+    };
+    match nearest(wrong, &known) {
+        Some(word) => format!("{what} `{wrong}`: did you mean `{word}`?"),
+        None => format!("{what} `{wrong}`: known here: {}", known.join(", ")),
+    }
+}
+
+/// Takes serde's "unknown field `x`, expected one of `a`, `b`" apart.
+fn unknown_word(message: &str) -> Option<(&'static str, &str, Vec<&str>)> {
+    let what = match message {
+        _ if message.starts_with("unknown field `") => "unknown key",
+        _ if message.starts_with("unknown variant `") => "unknown word",
+        _ => return None,
+    };
+    let mut words = message.split('`').skip(1).step_by(2);
+    Some((what, words.next()?, words.collect()))
+}
+
+fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    let wrong = wrong.to_ascii_lowercase().replace('-', "_");
+    known
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(&wrong, word), *word))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
+        .map(|(_, word)| word)
+}

@@ -1,0 +1,201 @@
+//! From what was written to what is in force: the only validation there is. The hard thing is to go on
+//! after a mistake, so that a person hears of all of them at once: each function leaves its mistakes
+//! in the [`Context`] and returns `None`, and a [`Config`] exists only if there were none.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use toml::Spanned;
+
+use super::{
+    AccountConfig, Config, Loaded, Secrets, SigninRefusal, account,
+    limits::{deadlines, limits},
+    listen::listeners,
+    mistake::{ConfigError, Mistake, SourceFile},
+    secret_source::SecretReader,
+    show::{Row, Section, Source, quoted},
+    text::{AccountText, AccountsFileText, FileText, SigninRefusalText, Written},
+    values::Layer,
+};
+
+/// Judges the main file and the files of `accounts.d`.
+pub(super) fn resolve(
+    main: &SourceFile,
+    account_files: &[SourceFile],
+    state_folder: &Path,
+    secrets: Secrets,
+) -> Result<Loaded, ConfigError> {
+    let mut cx = Context::new(secrets);
+    let (text, account_texts) = parse_all(main, account_files, &mut cx)?;
+    let signin_refusal = signin_refusal(main, &text, &mut cx);
+    let listeners = listeners(main, &text.listen, &mut cx);
+    let limits = limits(main, &text.limits, &mut cx);
+    let deadlines = deadlines(main, &text.deadlines, &mut cx);
+    let accounts = accounts(main, &text, account_files, &account_texts, &mut cx);
+    cx.finish(main, |cx| {
+        Some(Loaded {
+            config: Config {
+                listeners,
+                accounts,
+                limits: limits?,
+                deadlines: deadlines?,
+                state_folder: state_folder.into(),
+                signin_refusal,
+            },
+            sections: std::mem::take(&mut cx.sections),
+        })
+    })
+}
+
+/// What all the judging shares.
+pub(super) struct Context {
+    mistakes: Vec<Mistake>,
+    sections: Vec<Section>,
+    /// Reads client secrets, each once.
+    pub(super) secrets: SecretReader,
+}
+
+impl Context {
+    fn new(secrets: Secrets) -> Self {
+        Self { mistakes: Vec::new(), sections: Vec::new(), secrets: SecretReader::new(secrets) }
+    }
+
+    /// Notes a mistake; `None`, so that a caller can return it.
+    pub(super) fn mistake<T>(&mut self, at: &At<'_>, text: impl Into<String>) -> Option<T> {
+        let mistake = at.file.mistake(at.offset, &at.key, text);
+        // What is wrong in `[defaults]` is wrong in every account.
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
+        None
+    }
+
+    pub(super) fn section(&mut self, title: impl Into<String>, rows: Vec<Row>) {
+        self.sections.push(Section { title: title.into(), rows });
+    }
+
+    fn finish(
+        mut self,
+        main: &SourceFile,
+        build: impl FnOnce(&mut Self) -> Option<Loaded>,
+    ) -> Result<Loaded, ConfigError> {
+        let built = if self.mistakes.is_empty() { build(&mut self) } else { None };
+        built.ok_or_else(|| {
+            if self.mistakes.is_empty() {
+                // Unreachable while every `None` leaves a mistake; said rather than assumed.
+                self.mistakes.push(main.mistake(0, "", "is not complete"));
+            }
+            ConfigError { mistakes: self.mistakes }
+        })
+    }
+}
+
+/// A place in a file, with the key's full name.
+#[derive(Clone, Debug)]
+pub(super) struct At<'a> {
+    pub(super) file: &'a SourceFile,
+    pub(super) offset: usize,
+    pub(super) key: String,
+}
+
+impl<'a> At<'a> {
+    pub(super) fn new(file: &'a SourceFile, offset: usize, key: impl Into<String>) -> Self {
+        Self { file, offset, key: key.into() }
+    }
+
+    pub(super) fn source(&self) -> Source {
+        Source::Written { file: self.file.path().into(), line: self.file.line(self.offset) }
+    }
+}
+
+fn parse_all(
+    main: &SourceFile,
+    account_files: &[SourceFile],
+    cx: &mut Context,
+) -> Result<(FileText, Vec<AccountsFileText>), ConfigError> {
+    let text = main.parse().map_err(|mistake| cx.mistakes.push(mistake)).unwrap_or_default();
+    let accounts = account_files
+        .iter()
+        .map(|file| file.parse().map_err(|mistake| cx.mistakes.push(mistake)).unwrap_or_default())
+        .collect();
+    if cx.mistakes.is_empty() {
+        Ok((text, accounts))
+    } else {
+        Err(ConfigError { mistakes: std::mem::take(&mut cx.mistakes) })
+    }
+}
+
+fn signin_refusal(main: &SourceFile, text: &FileText, cx: &mut Context) -> SigninRefusal {
+    let Some(written) = &text.signin_refusal else {
+        cx.section("", vec![Row::new("signin_refusal", quoted("temporary"), Source::Default)]);
+        return SigninRefusal::default();
+    };
+    let (refusal, word) = match written.get_ref() {
+        SigninRefusalText::Temporary => (SigninRefusal::Temporary, "temporary"),
+        SigninRefusalText::Credentials => (SigninRefusal::Credentials, "credentials"),
+    };
+    let at = At::new(main, written.span().start, "signin_refusal");
+    cx.section("", vec![Row::new("signin_refusal", quoted(word), at.source())]);
+    refusal
+}
+
+fn accounts(
+    main: &SourceFile,
+    text: &FileText,
+    account_files: &[SourceFile],
+    account_texts: &[AccountsFileText],
+    cx: &mut Context,
+) -> Vec<Arc<AccountConfig>> {
+    let nothing = AccountText::default();
+    let defaults = Layer {
+        file: main,
+        offset: text.defaults.as_ref().map_or(0, |table| table.span().start),
+        text: text.defaults.as_ref().map_or(&nothing, Spanned::get_ref),
+        table: "defaults",
+    };
+    account::judge_defaults(&defaults, cx);
+    let in_main = text.account.iter().map(|account| (main, account));
+    let in_folder = account_files
+        .iter()
+        .zip(account_texts)
+        .flat_map(|(file, text)| text.account.iter().map(move |account| (file, account)));
+    let mut seen: HashMap<String, String> = HashMap::new();
+    let mut accounts = Vec::new();
+    for (file, written) in in_main.chain(in_folder) {
+        let own =
+            Layer { file, offset: written.span().start, text: written.get_ref(), table: "account" };
+        let Some(account) = account::resolve(&own, &defaults, cx) else { continue };
+        let place = format!("{}:{}", file.path().display(), file.line(own.offset));
+        if let Some(other) = seen.insert(account.key(), place) {
+            let text = format!(
+                "there is already an account with this login at {other} (upper and lower case are \
+                 the same): each login stands once"
+            );
+            cx.mistake::<()>(&own.at("login"), text);
+        }
+        accounts.push(Arc::new(account));
+    }
+    if accounts.is_empty() && cx.mistakes.is_empty() {
+        let text = "there is no account yet: add an [[account]] table with a `login`, here or in a \
+                    file in the folder accounts.d";
+        cx.mistakes.push(main.mistake(0, "account", text));
+    }
+    accounts
+}
+
+pub(super) fn value<T: Copy>(written: &Written<T>, default: T) -> T {
+    written.as_ref().map_or(default, |it| *it.get_ref())
+}
+
+pub(super) fn origin<T>(file: &SourceFile, written: &Written<T>) -> Source {
+    written.as_ref().map_or(Source::Default, |it| At::new(file, it.span().start, "").source())
+}
+
+/// Where a key stands, or the table at `table` in which it is missing.
+pub(super) fn place<'a, T>(
+    file: &'a SourceFile,
+    table: usize,
+    key: &str,
+    written: &Written<T>,
+) -> At<'a> {
+    At::new(file, written.as_ref().map_or(table, |it| it.span().start), key)
+}

@@ -1,0 +1,218 @@
+//! Where client secrets come from: a file, the environment, a program, a systemd credential. The hard
+//! thing is to let them go nowhere else: no shell, no argument, no environment of a child.
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    io::Read,
+    path::Path,
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use super::{Secrets, mistake::SourceFile, text::SecretText};
+use crate::secret::Secret;
+
+/// Reads each source once, however many accounts share it.
+pub(super) struct SecretReader {
+    mode: Secrets,
+    seen: HashMap<String, Result<Secret, String>>,
+}
+
+impl SecretReader {
+    pub(super) fn new(mode: Secrets) -> Self {
+        Self { mode, seen: HashMap::new() }
+    }
+
+    /// The secret, or what is wrong and how to put it right. Without leave to read, an empty secret.
+    pub(super) fn read(
+        &mut self,
+        file: &SourceFile,
+        source: &SecretText,
+    ) -> Result<Secret, String> {
+        match self.mode {
+            Secrets::Skip => Ok(Secret::default()),
+            Secrets::Read => {
+                let key = format!("{}\n{source:?}", file.path().display());
+                self.seen.entry(key).or_insert_with(|| read(file, source)).clone()
+            }
+        }
+    }
+}
+
+fn read(file: &SourceFile, source: &SecretText) -> Result<Secret, String> {
+    let secret = match source {
+        SecretText::File(path) => {
+            let path = file.resolve_path(path);
+            refuse_shared(&path)?;
+            read_file(&path)
+        }
+        SecretText::Credential(name) => read_credential(name),
+        SecretText::Env(name) => match env::var(name) {
+            Ok(value) => Ok(trimmed(value.into_bytes())),
+            Err(_) => Err(format!("the environment variable {name} is not set")),
+        },
+        SecretText::Command(words) => run(words),
+    }?;
+    if secret.is_empty() { Err("the secret read there is empty".into()) } else { Ok(secret) }
+}
+
+fn read_file(path: &Path) -> Result<Secret, String> {
+    let fault = |error| format!("the file {} cannot be read: {error}", path.display());
+    let mut bytes = Vec::with_capacity(MAX_SECRET);
+    let mut file = fs::File::open(path).map_err(fault)?.take(MAX_SECRET as u64);
+    file.read_to_end(&mut bytes).map_err(fault)?;
+    Ok(trimmed(bytes))
+}
+
+/// systemd protects the folder of credentials itself, and shows the files with a mode that an access
+/// control list has changed: so the mode is not judged here.
+fn read_credential(name: &str) -> Result<Secret, String> {
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        return Err(
+            "is not a credential's name: write the name that LoadCredential= gives it".into()
+        );
+    }
+    match env::var_os("CREDENTIALS_DIRECTORY") {
+        Some(folder) => read_file(&Path::new(&folder).join(name)),
+        None => Err("there are no credentials here ($CREDENTIALS_DIRECTORY is not set): systemd \
+                     gives them to the service by LoadCredential="
+            .into()),
+    }
+}
+
+#[cfg(unix)]
+fn refuse_shared(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = fs::metadata(path)
+        .map_err(|error| format!("the file {} cannot be read: {error}", path.display()))?;
+    if metadata.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "the file {0} is open to other users of this machine: run `chmod 600 {0}` (its owner must be \
+         the user that saslgate runs as)",
+        path.display()
+    ))
+}
+
+#[cfg(not(unix))]
+fn refuse_shared(_: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+/// Runs a program without a shell and takes what it prints. It inherits the environment, since
+/// password stores need it.
+fn run(words: &[String]) -> Result<Secret, String> {
+    let Some((program, arguments)) = words.split_first() else {
+        return Err("names no program: write [\"program\", \"argument\", …]".into());
+    };
+    let fault = |error: std::io::Error| format!("the program {program} cannot be run: {error}");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(fault)?;
+    let (sender, receiver) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        thread::spawn(move || {
+            let mut bytes = Vec::with_capacity(MAX_SECRET);
+            let result = output.take(MAX_SECRET as u64).read_to_end(&mut bytes);
+            // The receiver is gone when the program took too long.
+            let _gone = sender.send(result.map(|_| trimmed(bytes)));
+        });
+    }
+    let Ok(output) = receiver.recv_timeout(COMMAND_TIMEOUT) else {
+        child.kill().and_then(|()| child.wait()).map_err(fault)?;
+        return Err(format!("the program {program} printed nothing within 30 seconds"));
+    };
+    let status = child.wait().map_err(fault)?;
+    if !status.success() {
+        return Err(format!("the program {program} failed ({status})"));
+    }
+    output.map_err(fault)
+}
+
+/// Without the one line end that editors and programs put last.
+fn trimmed(mut bytes: Vec<u8>) -> Secret {
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    Secret::new(bytes)
+}
+
+const MAX_SECRET: usize = 64 * 1024;
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn source(folder: &Path) -> SourceFile {
+        SourceFile::new(folder.join("saslgate.toml"), "")
+    }
+
+    #[track_caller]
+    fn check(source: &SecretText, expected: Result<&str, &str>) {
+        let secret = read(&self::source(Path::new("")), source);
+        let secret = secret.as_ref().map(|it| str::from_utf8(it.expose()).unwrap_or("not UTF-8"));
+        assert_eq!(secret.map_err(String::as_str), expected);
+    }
+
+    fn command(words: &[&str]) -> SecretText {
+        SecretText::Command(words.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    #[test]
+    fn a_file_gives_its_content_without_the_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "hunter2\r\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let written = SecretText::File("secret".into());
+        let secret = read(&source(folder.path()), &written).unwrap();
+        assert_eq!(secret.expose(), b"hunter2");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let fault = read(&source(folder.path()), &written).unwrap_err();
+        let expected = format!(
+            "the file {0} is open to other users of this machine: run `chmod 600 {0}` (its owner \
+             must be the user that saslgate runs as)",
+            path.display()
+        );
+        assert_eq!(fault, expected);
+    }
+
+    #[test]
+    fn a_program_is_run_without_a_shell() {
+        check(&command(&["printf", "%s\n\n", "$HOME;x"]), Ok("$HOME;x\n"));
+        check(&command(&["false"]), Err("the program false failed (exit status: 1)"));
+        check(&command(&["true"]), Err("the secret read there is empty"));
+        check(&command(&[]), Err("names no program: write [\"program\", \"argument\", …]"));
+        check(
+            &command(&["no-such-program-here"]),
+            Err(
+                "the program no-such-program-here cannot be run: No such file or directory (os error 2)",
+            ),
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        check(
+            &SecretText::Env("SASLGATE_NO_SUCH_VARIABLE".into()),
+            Err("the environment variable SASLGATE_NO_SUCH_VARIABLE is not set"),
+        );
+        check(
+            &SecretText::Credential("../x".into()),
+            Err("is not a credential's name: write the name that LoadCredential= gives it"),
+        );
+    }
+}

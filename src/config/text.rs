@@ -1,0 +1,307 @@
+//! The text form: what people write, one struct a table, every key optional, unknown keys refused.
+//! The hard thing is that nothing is decided here: values keep their place in the file, so that
+//! whoever judges them (`resolve`, `account`) can name the line. The defaults stand beside the keys.
+
+use std::{fmt, time::Duration};
+
+use serde::{
+    Deserialize,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use toml::Spanned;
+
+/// A value with its place in the file, if it was written at all.
+pub(super) type Written<T> = Option<Spanned<T>>;
+
+/// `saslgate.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FileText {
+    /// How a client hears that a person must sign in again. Default: `temporary`.
+    pub(super) signin_refusal: Written<SigninRefusalText>,
+    /// For every account that says nothing else.
+    pub(super) defaults: Written<AccountText>,
+    /// Default: one port for IMAP, 127.0.0.1:1143, without TLS.
+    pub(super) listen: Vec<Spanned<ListenText>>,
+    /// At least one, here or in `accounts.d`.
+    pub(super) account: Vec<Spanned<AccountText>>,
+    pub(super) limits: LimitsText,
+    pub(super) deadlines: DeadlinesText,
+}
+
+/// `accounts.d/*.toml`: accounts and nothing else.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AccountsFileText {
+    pub(super) account: Vec<Spanned<AccountText>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SigninRefusalText {
+    Temporary,
+    Credentials,
+}
+
+/// `[[listen]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ListenText {
+    /// Default: `imap`.
+    pub(super) protocol: Written<ProtocolText>,
+    /// Address and port. Default: 127.0.0.1 with the protocol's port (IMAP 1143).
+    pub(super) address: Written<String>,
+    /// Default: `none`.
+    pub(super) tls: Written<ListenTlsText>,
+    /// PEM chain. Default: `saslgate-cert.pem` beside the configuration.
+    pub(super) certificate: Written<String>,
+    /// PEM key. Default: in the certificate's file if that was named, else `saslgate-key.pem`
+    /// beside the configuration.
+    pub(super) key: Written<String>,
+    /// Whether a login is taken before TLS (`starttls`, `auto`). Default: on loopback only.
+    pub(super) login_in_clear: Written<bool>,
+    /// How long `auto` waits for a TLS handshake before it greets in clear. Default: 300 ms.
+    pub(super) tls_wait: Written<DurationText>,
+    /// Whether passwords may cross a network in clear. Default: no.
+    pub(super) allow_clear_network: Written<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ProtocolText {
+    Imap,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ListenTlsText {
+    None,
+    StartTls,
+    Implicit,
+    Auto,
+}
+
+/// `[[account]]` and `[defaults]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AccountText {
+    /// What the client types as its user name. Not in `[defaults]`.
+    pub(super) login: Written<String>,
+    /// The mailbox that it opens. Default: the login. Not in `[defaults]`.
+    pub(super) mailbox: Written<String>,
+    /// Which preset stands beneath.
+    pub(super) provider: Written<ProviderText>,
+    /// Microsoft's tenant: its id or one of its domains.
+    pub(super) tenant: Written<String>,
+    pub(super) client_id: Written<String>,
+    pub(super) client_secret: Written<SecretText>,
+    /// Default: `refresh_token`.
+    pub(super) grant: Written<GrantText>,
+    /// Default: the preset's.
+    pub(super) scopes: Written<Vec<String>>,
+    /// Default: the preset's; with `custom` XOAUTH2 if the server offers it, else OAUTHBEARER.
+    pub(super) mechanism: Written<MechanismText>,
+    /// Default: the preset's.
+    pub(super) token_url: Written<String>,
+    /// PEM, believed beside the system's roots at the token endpoint and, unless `imap.ca_file` says
+    /// otherwise, at the mail server.
+    pub(super) ca_file: Written<String>,
+    /// How much of its life a token must have left to open a session. Default: 50.
+    pub(super) fresh_percent: Written<u64>,
+    /// Default: the preset's.
+    pub(super) hide_capabilities: Written<Vec<String>>,
+    /// Default: 16, Exchange's own limit.
+    pub(super) connection_limit: Written<u64>,
+    pub(super) imap: Option<ImapText>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ProviderText {
+    Microsoft365,
+    Custom,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum GrantText {
+    ClientCredentials,
+    RefreshToken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum MechanismText {
+    Xoauth2,
+    Oauthbearer,
+    Auto,
+}
+
+/// `[account.imap]` and `[defaults.imap]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ImapText {
+    /// Default: the preset's.
+    pub(super) host: Written<String>,
+    /// Default: 993 with implicit TLS, 143 with STARTTLS.
+    pub(super) port: Written<u64>,
+    /// Default: the preset's, else `implicit`.
+    pub(super) tls: Written<UpstreamTlsText>,
+    /// Default: the account's `ca_file`.
+    pub(super) ca_file: Written<String>,
+    /// The name to look for in the certificate. Default: the host.
+    pub(super) tls_name: Written<String>,
+    /// The certificate itself, instead of chain and name: 64 hexadecimal digits.
+    pub(super) pin_sha256: Written<String>,
+    /// Whoever is in the middle then reads the mail and the token. Default: no.
+    pub(super) danger_skip_certificate_verification: Written<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum UpstreamTlsText {
+    Implicit,
+    StartTls,
+}
+
+/// `[limits]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsText {
+    /// Default: 1000.
+    pub(super) connections_per_listener: Written<u64>,
+    /// Not applied to loopback. Default: 50.
+    pub(super) connections_per_address: Written<u64>,
+    /// Wrong logins on one connection before it is closed. Default: 3.
+    pub(super) login_failures: Written<u64>,
+    /// Octets of one line before login. Default: 16384.
+    pub(super) login_line: Written<u64>,
+    /// Octets of one literal before login. Default: 8192.
+    pub(super) login_literal: Written<u64>,
+    /// Octets of everything before login. Default: 65536.
+    pub(super) login_total: Written<u64>,
+    /// Commands before login that are not understood or not allowed. Default: 5.
+    pub(super) login_faults: Written<u64>,
+}
+
+/// `[deadlines]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DeadlinesText {
+    /// From accept to a login; people are asked for passwords meanwhile. Default: 5 min.
+    pub(super) login: Written<DurationText>,
+    /// From a login to its answer; clients give up at about 60 s. Default: 50 s.
+    pub(super) verdict: Written<DurationText>,
+    /// One TLS handshake. Default: 30 s.
+    pub(super) handshake: Written<DurationText>,
+    /// One TCP connect, all addresses of the host included. Default: 15 s.
+    pub(super) connect: Written<DurationText>,
+    /// One answer of the mail server before the relay. Default: 20 s.
+    pub(super) upstream_answer: Written<DurationText>,
+    /// One exchange with the token endpoint. Default: 20 s.
+    pub(super) token: Written<DurationText>,
+    /// How long a wrong login waits for its answer. Default: 2 s.
+    pub(super) failed_login_delay: Written<DurationText>,
+    /// After one side has closed: silence of the other before it is closed too. Default: 60 s.
+    pub(super) linger: Written<DurationText>,
+    /// How long a stopping gateway waits for its sessions. Default: 10 s.
+    pub(super) shutdown: Written<DurationText>,
+}
+
+/// A time in words: `"300ms"`, `"50s"`, `"5m"`, `"1m 30s"`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DurationText(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for DurationText {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl Visitor<'_> for Words {
+            type Value = DurationText;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time with its unit in quotes, such as \"300ms\", \"50s\" or \"5m\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                humantime::parse_duration(text)
+                    .map(DurationText)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Words)
+    }
+}
+
+/// Where a secret is read from; never the secret.
+#[derive(Clone, Debug)]
+pub(super) enum SecretText {
+    /// A file that only its owner can read, relative to the file it is written in.
+    File(String),
+    /// A variable of the gateway's environment.
+    Env(String),
+    /// What a program prints; no shell in between.
+    Command(Vec<String>),
+    /// A systemd credential of this name.
+    Credential(String),
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Place;
+        impl<'de> Visitor<'de> for Place {
+            type Value = SecretText;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "one of { file = … }, { env = … }, { command = […] }, { credential = … }",
+                )
+            }
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+                Err(E::custom(SECRET_IN_CLEAR))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let text = SecretTableText::deserialize(MapAccessDeserializer::new(map))?;
+                match text {
+                    SecretTableText {
+                        file: Some(it),
+                        env: None,
+                        command: None,
+                        credential: None,
+                    } => Ok(SecretText::File(it)),
+                    SecretTableText {
+                        file: None,
+                        env: Some(it),
+                        command: None,
+                        credential: None,
+                    } => Ok(SecretText::Env(it)),
+                    SecretTableText {
+                        file: None,
+                        env: None,
+                        command: Some(it),
+                        credential: None,
+                    } => Ok(SecretText::Command(it)),
+                    SecretTableText {
+                        file: None,
+                        env: None,
+                        command: None,
+                        credential: Some(it),
+                    } => Ok(SecretText::Credential(it)),
+                    _ => Err(de::Error::custom(
+                        "exactly one of `file`, `env`, `command` and `credential` is needed",
+                    )),
+                }
+            }
+        }
+        deserializer.deserialize_any(Place)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SecretTableText {
+    file: Option<String>,
+    env: Option<String>,
+    command: Option<Vec<String>>,
+    credential: Option<String>,
+}
+
+const SECRET_IN_CLEAR: &str = "a secret does not stand in the configuration, which is copied, \
+    backed up and shown to others: write it to a file that only saslgate can read and say \
+    { file = \"client-secret\" }, or use { env = … }, { command = […] } or { credential = … }";

@@ -1,0 +1,230 @@
+//! The layers of one account: its own table, `[defaults]`, the preset, the built-in defaults. The hard
+//! thing is that each value keeps its source, so that a mistake names the line where it was written
+//! and `config show` the layer it came from.
+
+use std::path::PathBuf;
+
+use toml::Spanned;
+
+use super::{
+    Grant,
+    account::unfit_name,
+    mistake::SourceFile,
+    preset::{DEFAULT_GRANT, Preset},
+    resolve::{At, Context},
+    show::{Row, Source, list, quoted},
+    text::{AccountText, GrantText, MechanismText, ProviderText, Written},
+};
+use crate::proto::BearerMechanism;
+
+/// One written table and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layer<'a> {
+    pub(super) file: &'a SourceFile,
+    pub(super) offset: usize,
+    pub(super) text: &'a AccountText,
+    /// `account` or `defaults`.
+    pub(super) table: &'static str,
+}
+
+impl<'a> Layer<'a> {
+    /// The table itself, for a key that is missing in it.
+    pub(super) fn at(&self, key: &str) -> At<'a> {
+        At::new(self.file, self.offset, format!("{}.{key}", self.table))
+    }
+}
+
+/// Whether `[defaults]` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inherit {
+    /// Whatever the provider.
+    Always,
+    /// Only where the account's provider is the defaults' provider.
+    WithProvider,
+}
+
+/// The four layers of one account, and the rows of what was taken from where.
+pub(super) struct Values<'a, 'c> {
+    pub(super) own: Layer<'a>,
+    defaults: Layer<'a>,
+    pub(super) preset: &'static Preset,
+    same_provider: bool,
+    pub(super) rows: Vec<Row>,
+    pub(super) cx: &'c mut Context,
+}
+
+impl<'a, 'c> Values<'a, 'c> {
+    pub(super) fn new(own: &Layer<'a>, defaults: &Layer<'a>, cx: &'c mut Context) -> Option<Self> {
+        let mine = own.text.provider.as_ref().map(|it| *it.get_ref());
+        let theirs = defaults.text.provider.as_ref().map(|it| *it.get_ref());
+        let Some(provider) = mine.or(theirs) else {
+            return cx.mistake(&own.at("provider"), PROVIDER_MISSING);
+        };
+        let same_provider = theirs.is_none_or(|theirs| theirs == provider);
+        let mut values = Self {
+            own: *own,
+            defaults: *defaults,
+            preset: Preset::of(provider),
+            same_provider,
+            rows: Vec::new(),
+            cx,
+        };
+        let source = values.written(|t| &t.provider, Inherit::Always).map(|(_, at)| at.source());
+        let name = quoted(values.preset.name);
+        values.rows.push(Row::new("provider", name, source.unwrap_or(Source::Default)));
+        if provider == ProviderText::Custom
+            && let Some(tenant) = &own.text.tenant
+        {
+            let at = At::new(own.file, tenant.span().start, "account.tenant");
+            return values
+                .cx
+                .mistake(&at, "belongs to microsoft365: a custom provider has token_url");
+        }
+        Some(values)
+    }
+
+    /// The value from the uppermost layer that was written, with its place; the place's key lacks
+    /// its last word.
+    pub(super) fn written<T>(
+        &self,
+        field: impl Fn(&'a AccountText) -> &'a Written<T>,
+        inherit: Inherit,
+    ) -> Option<(&'a T, At<'a>)> {
+        let use_defaults = inherit == Inherit::Always || self.same_provider;
+        let layers = [Some(self.own), use_defaults.then_some(self.defaults)];
+        layers.into_iter().flatten().find_map(|layer| {
+            let written: &'a Spanned<T> = field(layer.text).as_ref()?;
+            let at = At::new(layer.file, written.span().start, format!("{}.", layer.table));
+            Some((written.get_ref(), at))
+        })
+    }
+
+    /// A text that may be missing.
+    pub(super) fn optional(
+        &mut self,
+        key: &'static str,
+        field: impl Fn(&'a AccountText) -> &'a Written<String>,
+    ) -> Option<(String, At<'a>)> {
+        let (text, at) = self.written(field, Inherit::WithProvider)?;
+        let at = At { key: at.key + key, ..at };
+        self.rows.push(Row::new(key, quoted(text), at.source()));
+        Some((text.clone(), at))
+    }
+
+    /// A text that must be there; `missing` says how to put it right.
+    pub(super) fn required(
+        &mut self,
+        key: &'static str,
+        field: impl Fn(&'a AccountText) -> &'a Written<String>,
+        preset: Option<String>,
+        missing: &str,
+    ) -> Option<(String, At<'a>)> {
+        if let Some(found) = self.optional(key, field) {
+            return Some(found);
+        }
+        let at = self.own.at(key);
+        let Some(text) = preset else { return self.cx.mistake(&at, missing) };
+        self.rows.push(Row::new(key, quoted(&text), Source::Preset(self.preset.name)));
+        Some((text, at))
+    }
+
+    /// A file, relative to the file in which it was written; it must be there.
+    pub(super) fn path(
+        &mut self,
+        key: &'static str,
+        field: impl Fn(&'a AccountText) -> &'a Written<String>,
+        inherit: Inherit,
+    ) -> Option<Option<PathBuf>> {
+        let Some((text, at)) = self.written(field, inherit) else { return Some(None) };
+        let at = At { key: at.key + key, ..at };
+        let path = at.file.resolve_path(text);
+        self.rows.push(Row::new(key, quoted(&path.display().to_string()), at.source()));
+        if path.is_file() {
+            Some(Some(path))
+        } else {
+            self.cx.mistake(&at, format!("the file {} is not there", path.display()))
+        }
+    }
+
+    pub(super) fn list(
+        &mut self,
+        key: &'static str,
+        field: impl Fn(&'a AccountText) -> &'a Written<Vec<String>>,
+        preset: Vec<String>,
+    ) -> (Vec<String>, At<'a>) {
+        let (values, source, at) = match self.written(field, Inherit::WithProvider) {
+            Some((values, at)) => {
+                let at = At { key: at.key + key, ..at };
+                (values.clone(), at.source(), at)
+            }
+            None => (preset, Source::Preset(self.preset.name), self.own.at(key)),
+        };
+        self.rows.push(Row::new(key, list(&values), source));
+        (values, at)
+    }
+
+    pub(super) fn small(
+        &mut self,
+        key: &'static str,
+        field: impl Fn(&'a AccountText) -> &'a Written<u64>,
+        default: u16,
+        most: u16,
+    ) -> Option<u16> {
+        let Some((&number, at)) = self.written(field, Inherit::Always) else {
+            self.rows.push(Row::new(key, default.to_string(), Source::Default));
+            return Some(default);
+        };
+        let at = At { key: at.key + key, ..at };
+        self.rows.push(Row::new(key, number.to_string(), at.source()));
+        match u16::try_from(number).ok().filter(|number| (1..=most).contains(number)) {
+            Some(number) => Some(number),
+            None => self.cx.mistake(&at, format!("must lie between 1 and {most}")),
+        }
+    }
+
+    pub(super) fn mailbox(&mut self, login: &str) -> Option<String> {
+        let Some(written) = &self.own.text.mailbox else {
+            self.rows.push(Row::new("mailbox", quoted(login), Source::Default));
+            return Some(login.to_owned());
+        };
+        let at = At::new(self.own.file, written.span().start, "account.mailbox");
+        self.rows.push(Row::new("mailbox", quoted(written.get_ref()), at.source()));
+        match unfit_name(written.get_ref()) {
+            Some(fault) => self.cx.mistake(&at, fault),
+            None => Some(written.get_ref().clone()),
+        }
+    }
+
+    pub(super) fn grant(&mut self) -> Grant {
+        let (grant, source) = match self.written(|t| &t.grant, Inherit::WithProvider) {
+            Some((grant, at)) => (*grant, at.source()),
+            None => (DEFAULT_GRANT, Source::Default),
+        };
+        let (grant, word) = match grant {
+            GrantText::ClientCredentials => (Grant::ClientCredentials, "client_credentials"),
+            GrantText::RefreshToken => (Grant::RefreshToken, "refresh_token"),
+        };
+        self.rows.push(Row::new("grant", quoted(word), source));
+        grant
+    }
+
+    pub(super) fn mechanism(&mut self) -> Option<Option<BearerMechanism>> {
+        let (mechanism, source) = match self.written(|t| &t.mechanism, Inherit::WithProvider) {
+            Some((mechanism, at)) => (*mechanism, at.source()),
+            None => match self.preset.mechanism {
+                Some(mechanism) => (mechanism, Source::Preset(self.preset.name)),
+                None => (MechanismText::Auto, Source::Default),
+            },
+        };
+        let (mechanism, word) = match mechanism {
+            MechanismText::Xoauth2 => (Some(BearerMechanism::XOAuth2), "xoauth2"),
+            MechanismText::Oauthbearer => (Some(BearerMechanism::OAuthBearer), "oauthbearer"),
+            MechanismText::Auto => (None, "auto"),
+        };
+        self.rows.push(Row::new("mechanism", quoted(word), source));
+        Some(mechanism)
+    }
+}
+
+const PROVIDER_MISSING: &str = "is missing: write provider = \"microsoft365\", or \"custom\" with a \
+    token_url and a mail server of your own, here or in [defaults]";

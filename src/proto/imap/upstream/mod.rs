@@ -1,0 +1,415 @@
+//! The leg towards the provider until the login is done: we are the client. The hard thing is whom to
+//! believe when: nothing before TLS, nothing that the server says unasked, and a login only when the
+//! mailbox answers a command after it.
+//!
+//! ```text
+//! Greeting ──► Capability ──► StartTls ──► Handshake ──┐
+//!    │             │  ▲                                │
+//!    │             │  └────────────────────────────────┘
+//!    └─────────────┴──► Ready ──► Challenge ──► Verdict ──► Welcome ──► Done
+//!                         └──── with SASL-IR ───►┘
+//! ```
+
+mod verdict;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::VecDeque, mem};
+
+use bytes::{Bytes, BytesMut};
+
+use self::verdict::{name, protocol, refused};
+use super::response::{
+    Answer, Condition, Response, ResponseReader, WORDS, capability_data, response,
+};
+use crate::{
+    proto::{
+        BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
+        Welcome, text::printable,
+    },
+    sasl::{base64, oauthbearer, xoauth2},
+    secret::Secret,
+};
+
+/// What is known of the upstream before it says anything.
+#[derive(Clone, Debug)]
+pub struct UpstreamOptions {
+    /// Whether TLS begins with STARTTLS; otherwise it is on already.
+    pub starttls: bool,
+    /// The mechanism to use; `None` takes what the server offers, XOAUTH2 first.
+    pub mechanism: Option<BearerMechanism>,
+    /// The host that was dialled, for OAUTHBEARER.
+    pub host: String,
+    /// The port that was dialled, for OAUTHBEARER.
+    pub port: u16,
+}
+
+/// The client side of an IMAP login with a bearer token.
+#[derive(Debug)]
+pub struct ImapUpstream {
+    options: UpstreamOptions,
+    state: State,
+    reader: ResponseReader,
+    outputs: VecDeque<Output<UpstreamEvent>>,
+    /// What the server said it can do, since TLS.
+    capabilities: Option<Vec<String>>,
+    /// Whether TLS is on.
+    secured: bool,
+    commands: u32,
+    untagged: usize,
+}
+
+/// Named by what is awaited.
+#[derive(Debug)]
+enum State {
+    /// The server's greeting.
+    Greeting,
+    /// The answer to CAPABILITY before the login.
+    Capability { tag: String },
+    /// The answer to STARTTLS.
+    StartTls { tag: String },
+    /// The end of the handshake; `injected` if anything came in clear behind the go-ahead.
+    Handshake { injected: bool },
+    /// The driver's word to log in.
+    Ready,
+    /// The server's `+` after the name of the mechanism.
+    Challenge { tag: String, mechanism: BearerMechanism, response: Secret },
+    /// The end of AUTHENTICATE. `challenge` is the error challenge, once there was one.
+    Verdict { tag: String, mechanism: BearerMechanism, challenge: Option<Vec<u8>> },
+    /// The answer to CAPABILITY after the login.
+    Welcome { tag: String },
+    /// Nothing: logged in, the rest belongs to the relay.
+    Done,
+    /// Nothing: the driver was told to close.
+    Rejected,
+}
+
+impl ImapUpstream {
+    /// A machine that awaits the greeting.
+    pub fn new(options: UpstreamOptions) -> Self {
+        Self {
+            secured: !options.starttls,
+            options,
+            state: State::Greeting,
+            reader: ResponseReader::default(),
+            outputs: VecDeque::new(),
+            capabilities: None,
+            commands: 0,
+            untagged: 0,
+        }
+    }
+
+    fn read_responses(&mut self) {
+        // When it is not our turn to listen, what comes is left for later.
+        while !matches!(
+            self.state,
+            State::Handshake { .. } | State::Ready | State::Done | State::Rejected
+        ) {
+            match self.reader.next_response() {
+                Ok(Some(line)) => self.handle_response(&line),
+                Ok(None) => return,
+                Err(fault) => self.reject(Rejection::Protocol { fault }),
+            }
+        }
+    }
+
+    fn handle_response(&mut self, line: &[u8]) {
+        let state = mem::replace(&mut self.state, State::Rejected);
+        let next = match response(line) {
+            None => Err(protocol("a response outside the grammar")),
+            Some(Response::Continuation(challenge)) => self.handle_continuation(state, challenge),
+            Some(Response::Capability(names)) => self.handle_capability(state, names),
+            Some(Response::Data) => self.swallow(state),
+            Some(Response::Status { tag: None, answer }) => self.handle_untagged(state, answer),
+            Some(Response::Status { tag: Some(tag), answer }) => {
+                self.handle_tagged(state, tag, answer)
+            }
+        };
+        match next {
+            Ok(state) => self.state = state,
+            Err(rejection) => self.reject(rejection),
+        }
+    }
+
+    fn handle_continuation(&mut self, state: State, challenge: &[u8]) -> Result<State, Rejection> {
+        match state {
+            State::Challenge { tag, mechanism, response } => {
+                self.transmit(&[response.expose()]);
+                Ok(State::Verdict { tag, mechanism, challenge: None })
+            }
+            // The server's error, which it wants acknowledged before it says NO.
+            State::Verdict { tag, mechanism, challenge: None } => {
+                let answer = match mechanism {
+                    BearerMechanism::XOAuth2 => xoauth2::ERROR_ANSWER,
+                    BearerMechanism::OAuthBearer => oauthbearer::ERROR_ANSWER,
+                };
+                self.transmit(&[&base64::encode(answer)]);
+                Ok(State::Verdict { tag, mechanism, challenge: Some(challenge.to_vec()) })
+            }
+            State::StartTls { .. } => {
+                Err(Rejection::StartTls { text: printable(challenge, WORDS) })
+            }
+            State::Greeting
+            | State::Capability { .. }
+            | State::Handshake { .. }
+            | State::Ready
+            | State::Verdict { .. }
+            | State::Welcome { .. }
+            | State::Done
+            | State::Rejected => Err(protocol("a continuation request that nothing asked for")),
+        }
+    }
+
+    fn handle_capability(&mut self, state: State, names: Vec<String>) -> Result<State, Rejection> {
+        // Unasked lists are swallowed as other data is: Gmail sends one with its verdict.
+        if matches!(state, State::Capability { .. } | State::Welcome { .. }) {
+            self.capabilities = Some(names);
+        }
+        self.swallow(state)
+    }
+
+    /// Untagged data before the login is none of the client's business, and may be an attacker's.
+    fn swallow(&mut self, state: State) -> Result<State, Rejection> {
+        if matches!(state, State::Greeting) {
+            return Err(protocol("it does not greet"));
+        }
+        self.untagged += 1;
+        if self.untagged > UNTAGGED {
+            return Err(protocol("too many responses before the login"));
+        }
+        Ok(state)
+    }
+
+    fn handle_untagged(&mut self, state: State, answer: Answer<'_>) -> Result<State, Rejection> {
+        let text = answer.words();
+        match (&state, answer.condition) {
+            (_, Condition::PreAuth) => {
+                Err(protocol("a PREAUTH greeting, which would skip the login"))
+            }
+            (State::Welcome { .. }, Condition::Bye) => Err(Rejection::NotConnected { text }),
+            (_, Condition::Bye) => Err(Rejection::Busy { text }),
+            (State::Greeting, Condition::Ok) => self.greeted(answer.code),
+            (State::Greeting, Condition::No | Condition::Bad) => Err(Rejection::Busy { text }),
+            (_, Condition::Ok | Condition::No | Condition::Bad) => self.swallow(state),
+        }
+    }
+
+    fn greeted(&mut self, code: Option<&[u8]>) -> Result<State, Rejection> {
+        self.capabilities = code.and_then(|code| Some(capability_data(code).ok()?.1));
+        match self.capabilities {
+            Some(_) => self.informed(),
+            None => Ok(State::Capability { tag: self.command("CAPABILITY") }),
+        }
+    }
+
+    /// What comes once the capabilities are known.
+    fn informed(&mut self) -> Result<State, Rejection> {
+        if self.secured {
+            self.outputs.push_back(Output::Event(UpstreamEvent::Ready));
+            return Ok(State::Ready);
+        }
+        if !self.offers("STARTTLS") {
+            return Err(Rejection::StartTls { text: self.offered() });
+        }
+        Ok(State::StartTls { tag: self.command("STARTTLS") })
+    }
+
+    fn handle_tagged(
+        &mut self,
+        state: State,
+        tag: &[u8],
+        answer: Answer<'_>,
+    ) -> Result<State, Rejection> {
+        match (state, answer.condition) {
+            (
+                State::Capability { tag: ours }
+                | State::StartTls { tag: ours }
+                | State::Challenge { tag: ours, .. }
+                | State::Verdict { tag: ours, .. }
+                | State::Welcome { tag: ours },
+                _,
+            ) if ours.as_bytes() != tag => {
+                Err(protocol("an answer to a command that was not sent"))
+            }
+            (State::Capability { .. }, Condition::Ok) if self.capabilities.is_some() => {
+                self.informed()
+            }
+            (State::Capability { .. }, Condition::Ok) => Err(protocol("no list of capabilities")),
+            (State::Capability { .. }, _) => Err(Rejection::Busy { text: answer.words() }),
+            (State::StartTls { .. }, Condition::Ok) => {
+                self.outputs.push_back(Output::Event(UpstreamEvent::StartTls));
+                Ok(State::Handshake { injected: !self.reader.is_empty() })
+            }
+            (State::StartTls { .. }, _) => Err(Rejection::StartTls { text: answer.words() }),
+            (State::Challenge { .. }, Condition::Ok) => Err(protocol("a login without a token")),
+            // The token has not been sent, so this cannot be about the token.
+            (State::Challenge { .. }, _) => Err(Rejection::Busy { text: answer.words() }),
+            (State::Verdict { .. }, Condition::Ok) => {
+                self.capabilities = None;
+                Ok(State::Welcome { tag: self.command("CAPABILITY") })
+            }
+            (State::Verdict { challenge, .. }, _) => Err(refused(answer, challenge.as_deref())),
+            (State::Welcome { .. }, Condition::Ok) => self.welcome(),
+            (State::Welcome { .. }, _) => Err(Rejection::NotConnected { text: answer.words() }),
+            (
+                State::Greeting
+                | State::Handshake { .. }
+                | State::Ready
+                | State::Done
+                | State::Rejected,
+                _,
+            ) => Err(protocol("a tagged response where none can be")),
+        }
+    }
+
+    fn welcome(&mut self) -> Result<State, Rejection> {
+        let capabilities = self.capabilities.take();
+        let capabilities = capabilities.ok_or_else(|| protocol("no list of capabilities"))?;
+        let welcome = Welcome { capabilities };
+        self.outputs.push_back(Output::Event(UpstreamEvent::Authenticated(welcome)));
+        Ok(State::Done)
+    }
+
+    /// The mechanism to use, and its initial response in base64.
+    fn choose(&self, user: &str, token: &Secret) -> Result<(BearerMechanism, Secret), Rejection> {
+        use BearerMechanism::{OAuthBearer, XOAuth2};
+        let usable = |mechanism| self.offers(&format!("AUTH={}", name(mechanism)));
+        let wanted =
+            self.options.mechanism.map_or_else(|| vec![XOAuth2, OAuthBearer], |one| vec![one]);
+        let Some(mechanism) = wanted.into_iter().find(|&mechanism| usable(mechanism)) else {
+            return Err(Rejection::NoMechanism { offered: self.offered() });
+        };
+        let response = match mechanism {
+            XOAuth2 => xoauth2::initial_response(user, token),
+            OAuthBearer => {
+                oauthbearer::initial_response(user, &self.options.host, self.options.port, token)
+            }
+        };
+        let unsendable = "user name or token hold what cannot be sent";
+        let response = response.ok_or_else(|| protocol(unsendable))?;
+        Ok((mechanism, Secret::new(base64::encode(response.expose()))))
+    }
+
+    fn offers(&self, capability: &str) -> bool {
+        let mut listed = self.capabilities.iter().flatten();
+        listed.any(|name| name.eq_ignore_ascii_case(capability))
+    }
+
+    fn offered(&self) -> String {
+        let list = self.capabilities.as_deref().unwrap_or_default().join(" ");
+        printable(list.as_bytes(), OFFERED)
+    }
+
+    fn next_tag(&mut self) -> String {
+        self.commands += 1;
+        format!("G{}", self.commands)
+    }
+
+    fn command(&mut self, command: &str) -> String {
+        let tag = self.next_tag();
+        self.transmit(&[tag.as_bytes(), b" ", command.as_bytes()]);
+        tag
+    }
+
+    /// One line; it may hold a token, so it is made in one allocation that no growth copies.
+    fn transmit(&mut self, parts: &[&[u8]]) {
+        let octets: usize = parts.iter().map(|part| part.len()).sum();
+        let mut line = Vec::with_capacity(octets + 2);
+        parts.iter().for_each(|part| line.extend_from_slice(part));
+        line.extend_from_slice(b"\r\n");
+        self.outputs.push_back(Output::Transmit(Bytes::from(line)));
+    }
+
+    fn reject(&mut self, rejection: Rejection) {
+        self.state = State::Rejected;
+        self.reader = ResponseReader::default();
+        self.outputs.push_back(Output::Event(UpstreamEvent::Reject(rejection)));
+    }
+}
+
+impl Machine for ImapUpstream {
+    type Event = UpstreamEvent;
+
+    fn handle_input(&mut self, input: &[u8]) {
+        match &mut self.state {
+            State::Handshake { injected } => *injected |= !input.is_empty(),
+            State::Rejected => {}
+            State::Ready if self.reader.unread() + input.len() > UNASKED => {
+                self.reject(protocol("too much data before the login"));
+            }
+            State::Greeting
+            | State::Capability { .. }
+            | State::StartTls { .. }
+            | State::Ready
+            | State::Challenge { .. }
+            | State::Verdict { .. }
+            | State::Welcome { .. }
+            | State::Done => {
+                self.reader.push(input);
+                self.read_responses();
+            }
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output<UpstreamEvent>> {
+        self.outputs.pop_front()
+    }
+}
+
+impl Upstream for ImapUpstream {
+    fn handle_tls_established(&mut self) {
+        if !matches!(self.state, State::Handshake { injected: false }) {
+            return self.reject(protocol("data in clear behind the go-ahead for STARTTLS"));
+        }
+        self.secured = true;
+        self.capabilities = None;
+        self.state = State::Capability { tag: self.command("CAPABILITY") };
+    }
+
+    fn authenticate(&mut self, user: &str, credential: UpstreamCredential) {
+        match self.state {
+            State::Ready => {}
+            // The driver has yet to read why it must close.
+            State::Rejected => return,
+            State::Greeting
+            | State::Capability { .. }
+            | State::StartTls { .. }
+            | State::Handshake { .. }
+            | State::Challenge { .. }
+            | State::Verdict { .. }
+            | State::Welcome { .. }
+            | State::Done => return self.reject(protocol("a login before the server was ready")),
+        }
+        let UpstreamCredential::Bearer(token) = credential;
+        let (mechanism, response) = match self.choose(user, &token) {
+            Ok(chosen) => chosen,
+            Err(rejection) => return self.reject(rejection),
+        };
+        let tag = self.next_tag();
+        let command = [tag.as_bytes(), b" AUTHENTICATE ", name(mechanism).as_bytes()];
+        self.state = if self.offers("SASL-IR") {
+            self.transmit(&[command.as_slice(), &[b" ", response.expose()]].concat());
+            State::Verdict { tag, mechanism, challenge: None }
+        } else {
+            self.transmit(&command);
+            State::Challenge { tag, mechanism, response }
+        };
+        self.read_responses();
+    }
+
+    fn into_residue(self: Box<Self>) -> BytesMut {
+        self.reader.into_residue()
+    }
+}
+
+/// Octets that may come before the driver says to log in.
+const UNASKED: usize = 64 * 1024;
+
+/// Untagged responses that are swallowed before the login is done.
+const UNTAGGED: usize = 100;
+
+/// Characters of the list of capabilities that a rejection quotes.
+const OFFERED: usize = 1000;

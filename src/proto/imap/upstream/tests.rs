@@ -1,0 +1,360 @@
+//! Conversations with an upstream, each also cut at every octet. `S:` and `C:` are the wire, the
+//! driver's part stands in brackets, and what the machine tells its driver behind `=`.
+
+use super::{fuzz_logic::fuzz_upstream, *};
+
+fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
+    UpstreamOptions { starttls, mechanism, host: "imap.test".to_owned(), port: 993 }
+}
+
+/// Plays the `S:` lines and bracketed acts of `script`, in pieces of `cut` octets, and writes down
+/// everything.
+fn play(options: UpstreamOptions, script: &str, cut: usize) -> String {
+    let mut machine = ImapUpstream::new(options);
+    let mut log = String::new();
+    for line in script.lines().map(str::trim_start) {
+        if let Some(said) = line.strip_prefix("S:") {
+            log += &format!("{line}\n");
+            let said = format!("{}\r\n", said.strip_prefix(' ').unwrap_or(said));
+            for piece in said.replace("\\r\\n", "\r\n").as_bytes().chunks(cut) {
+                machine.handle_input(piece);
+            }
+        } else if line == "[tls]" {
+            log += "[tls]\n";
+            machine.handle_tls_established();
+        } else if let Some(user) = line.strip_prefix("[login ") {
+            log += &format!("{line}\n");
+            let token = UpstreamCredential::Bearer(Secret::new("token"));
+            machine.authenticate(user.trim_end_matches(']'), token);
+        }
+        while let Some(output) = machine.poll_output() {
+            log += &match output {
+                Output::Transmit(line) => {
+                    let line = std::str::from_utf8(&line).unwrap();
+                    format!("C: {}\n", line.strip_suffix("\r\n").unwrap())
+                }
+                Output::Event(event) => format!("= {event:?}\n"),
+            };
+        }
+    }
+    let residue = Box::new(machine).into_residue();
+    if !residue.is_empty() {
+        log += &format!("residue {:?}\n", String::from_utf8_lossy(&residue));
+    }
+    log
+}
+
+fn check_with(options: &UpstreamOptions, expected: &str) {
+    let expected: String =
+        expected.trim().lines().map(|line| line.trim_start().to_owned() + "\n").collect();
+    for cut in [usize::MAX, 1, 2, 3, 5] {
+        assert_eq!(play(options.clone(), &expected, cut), expected, "in pieces of {cut}");
+    }
+}
+
+fn check(expected: &str) {
+    check_with(&options(false, None), expected);
+}
+
+#[test]
+fn exchange_online() {
+    check(
+        r#"
+S: * OK The Microsoft Exchange IMAP4 service is ready. [RgBSADIAUAAy]
+C: G1 CAPABILITY
+S: * CAPABILITY IMAP4 IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED SASL-IR UIDPLUS
+S: G1 OK CAPABILITY completed.
+= Ready
+[login u@h]
+C: G2 AUTHENTICATE XOAUTH2 dXNlcj11QGgBYXV0aD1CZWFyZXIgdG9rZW4BAQ==
+S: G2 OK AUTHENTICATE completed.
+C: G3 CAPABILITY
+S: * CAPABILITY IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE
+S: G3 OK CAPABILITY completed.
+= Authenticated(Welcome { capabilities: ["IMAP4", "IMAP4rev1", "AUTH=PLAIN", "AUTH=XOAUTH2", "SASL-IR", "UIDPLUS", "MOVE"] })
+"#,
+    );
+}
+
+#[test]
+fn gmail_s_unasked_list_is_not_the_last_word() {
+    check(
+        r#"
+S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] Gimap ready
+= Ready
+[login u]
+C: G1 AUTHENTICATE XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHRva2VuAQE=
+S: * CAPABILITY IMAP4rev1 FORGOTTEN
+S: G1 OK u authenticated (Success)
+C: G2 CAPABILITY
+S: * CAPABILITY IMAP4rev1 MOVE
+S: G2 OK Thats all she wrote!
+= Authenticated(Welcome { capabilities: ["IMAP4rev1", "MOVE"] })
+"#,
+    );
+}
+
+#[test]
+fn starttls() {
+    check_with(
+        &options(true, None),
+        r#"
+S: * OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=OAUTHBEARER SASL-IR] hi
+C: G1 STARTTLS
+S: * OK [ALERT] in clear, and none of the client's business
+S: G1 OK begin
+= StartTls
+[tls]
+C: G2 CAPABILITY
+S: * CAPABILITY IMAP4rev1 AUTH=XOAUTH2
+S: G2 OK done
+= Ready
+[login u]
+C: G3 AUTHENTICATE XOAUTH2
+S: + 
+C: dXNlcj11AWF1dGg9QmVhcmVyIHRva2VuAQE=
+S: G3 OK in
+C: G4 CAPABILITY
+S: * CAPABILITY IMAP4rev1
+S: G4 OK done
+= Authenticated(Welcome { capabilities: ["IMAP4rev1"] })
+"#,
+    );
+}
+
+#[test]
+fn starttls_refused() {
+    let check = |expected: &str| check_with(&options(true, None), expected);
+    check(
+        r#"
+S: * OK hi
+C: G1 CAPABILITY
+S: * CAPABILITY IMAP4rev1 AUTH=XOAUTH2
+S: G1 OK done
+= Reject(StartTls { text: "IMAP4rev1 AUTH=XOAUTH2" })
+S: G2 OK begin
+"#,
+    );
+    for (answer, text) in
+        [("G1 NO not here", "not here"), ("G1 BAD what?", "what?"), ("+ go", "go")]
+    {
+        check(&format!(
+            "S: * OK [CAPABILITY STARTTLS] hi\nC: G1 STARTTLS\nS: {answer}\n\
+             = Reject(StartTls {{ text: {text:?} }})"
+        ));
+    }
+}
+
+#[test]
+fn what_came_in_clear_behind_the_go_ahead_ends_it() {
+    check_with(
+        &options(true, None),
+        r#"
+S: * OK [CAPABILITY STARTTLS] hi
+C: G1 STARTTLS
+S: G1 OK begin\r\n* CAPABILITY IMAP4rev1 AUTH=XOAUTH2
+= StartTls
+[tls]
+= Reject(Protocol { fault: "data in clear behind the go-ahead for STARTTLS" })
+"#,
+    );
+    check_with(
+        &options(true, None),
+        r#"
+S: * OK [CAPABILITY STARTTLS] hi
+C: G1 STARTTLS
+S: G1 OK begin
+= StartTls
+S: * OK injected
+[tls]
+= Reject(Protocol { fault: "data in clear behind the go-ahead for STARTTLS" })
+"#,
+    );
+}
+
+#[test]
+fn greetings_that_end_it() {
+    for (greeting, rejection) in [
+        (
+            "* PREAUTH hello",
+            r#"Protocol { fault: "a PREAUTH greeting, which would skip the login" }"#,
+        ),
+        ("* BYE [UNAVAILABLE] full", r#"Busy { text: "[UNAVAILABLE] full" }"#),
+        ("* NO not now", r#"Busy { text: "not now" }"#),
+        ("* 1 EXISTS", r#"Protocol { fault: "it does not greet" }"#),
+        ("* CAPABILITY IMAP4rev1", r#"Protocol { fault: "it does not greet" }"#),
+        ("A OK hello", r#"Protocol { fault: "a tagged response where none can be" }"#),
+        ("+ hello", r#"Protocol { fault: "a continuation request that nothing asked for" }"#),
+        ("220 smtp.test ESMTP", r#"Protocol { fault: "a response outside the grammar" }"#),
+    ] {
+        check(&format!("S: {greeting}\n= Reject({rejection})\nS: G1 OK more"));
+    }
+}
+
+const GREETED: &str = r#"
+S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] hi
+= Ready
+[login u]
+C: G1 AUTHENTICATE XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHRva2VuAQE=
+"#;
+
+#[test]
+fn the_error_challenge_is_ours_to_answer() {
+    check(&format!(
+        r#"{GREETED}S: + eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIG1hYyJ9
+C: 
+S: G1 NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)
+= Reject(Credential {{ text: "[AUTHENTICATIONFAILED] Invalid credentials (Failure) (status 401)" }})"#
+    ));
+    check_with(
+        &options(false, Some(BearerMechanism::OAuthBearer)),
+        r#"
+S: * OK [CAPABILITY AUTH=XOAUTH2 AUTH=OAUTHBEARER SASL-IR] hi
+= Ready
+[login a,b]
+C: G1 AUTHENTICATE OAUTHBEARER bixhPWE9MkNiLAFob3N0PWltYXAudGVzdAFwb3J0PTk5MwFhdXRoPUJlYXJlciB0b2tlbgEB
+S: + eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=
+C: AQ==
+S: G1 NO refused
+= Reject(Credential { text: "refused (status invalid_token)" })
+"#,
+    );
+    check(&format!(
+        "{GREETED}S: + e30=\nC: \nS: + e30=\n= Reject(Protocol {{ fault: \"a continuation request \
+         that nothing asked for\" }})"
+    ));
+}
+
+#[test]
+fn refusals() {
+    for (answer, rejection) in [
+        ("G1 NO AUTHENTICATE failed.", r#"Credential { text: "AUTHENTICATE failed." }"#),
+        ("G1 NO [UNAVAILABLE] later", r#"Busy { text: "[UNAVAILABLE] later" }"#),
+        ("G1 NO [limit] later", r#"Busy { text: "[limit] later" }"#),
+        ("* BYE Connection closed. 14", r#"Busy { text: "Connection closed. 14" }"#),
+        ("G1 BAD what?", r#"Protocol { fault: "it does not understand AUTHENTICATE" }"#),
+        (
+            "G1 BAD User is authenticated but not connected.",
+            r#"NotConnected { text: "User is authenticated but not connected." }"#,
+        ),
+        ("A1 OK in", r#"Protocol { fault: "an answer to a command that was not sent" }"#),
+    ] {
+        check(&format!("{GREETED}S: {answer}\n= Reject({rejection})"));
+    }
+}
+
+#[test]
+fn authenticated_and_not_connected() {
+    for answer in ["G2 BAD not connected", "G2 NO not connected", "* BYE not connected"] {
+        check(&format!(
+            "{GREETED}S: G1 OK in\nC: G2 CAPABILITY\nS: {answer}\n\
+             = Reject(NotConnected {{ text: \"not connected\" }})"
+        ));
+    }
+}
+
+#[test]
+fn a_login_that_tells_nothing_is_none() {
+    check(&format!(
+        "{GREETED}S: G1 OK in\nC: G2 CAPABILITY\nS: G2 OK done\n\
+         = Reject(Protocol {{ fault: \"no list of capabilities\" }})"
+    ));
+}
+
+#[test]
+fn no_mechanism() {
+    check(
+        r#"
+S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi
+= Ready
+[login u]
+= Reject(NoMechanism { offered: "IMAP4rev1 AUTH=PLAIN" })
+"#,
+    );
+    check_with(
+        &options(false, Some(BearerMechanism::XOAuth2)),
+        r#"
+S: * OK [CAPABILITY AUTH=OAUTHBEARER] hi
+= Ready
+[login u]
+= Reject(NoMechanism { offered: "AUTH=OAUTHBEARER" })
+"#,
+    );
+}
+
+#[test]
+fn a_name_with_controls_is_not_sent() {
+    check(
+        "S: * OK [CAPABILITY AUTH=XOAUTH2] hi\n= Ready\n[login u\u{1}auth=Bearer x]\n\
+         = Reject(Protocol { fault: \"user name or token hold what cannot be sent\" })",
+    );
+}
+
+#[test]
+fn no_token_without_the_go_ahead() {
+    for (answer, rejection) in [
+        ("G1 OK in", r#"Protocol { fault: "a login without a token" }"#),
+        ("G1 NO not that", r#"Busy { text: "not that" }"#),
+    ] {
+        check(&format!(
+            "S: * OK [CAPABILITY AUTH=XOAUTH2] hi\n= Ready\n[login u]\n\
+             C: G1 AUTHENTICATE XOAUTH2\nS: {answer}\n= Reject({rejection})"
+        ));
+    }
+}
+
+#[test]
+fn untagged_data_is_swallowed_and_bounded() {
+    check(&format!(
+        r#"{GREETED}S: * LIST () "/" {{9}}
+S: G1 OK i
+S:  end
+S: * 3 EXISTS
+S: * OK [ALERT] none of the client's business {{3}}
+S: G1 OK in
+C: G2 CAPABILITY"#
+    ));
+    check(&format!(
+        "S: * OK [CAPABILITY AUTH=XOAUTH2] hi\n= Ready\nS: * {}\n= Reject(Protocol {{ fault: \"too \
+         much data before the login\" }})",
+        "x".repeat(UNASKED)
+    ));
+    let flood = "S: * 3 EXISTS\n".repeat(UNTAGGED + 1);
+    check(&format!(
+        "{GREETED}{flood}= Reject(Protocol {{ fault: \"too many responses before the login\" }})"
+    ));
+}
+
+#[test]
+fn what_follows_the_last_answer_is_the_relay_s() {
+    let script = format!(
+        "{}S: G1 OK in\nS: * CAPABILITY IMAP4rev1\nS: G2 OK done\\r\\n* 3 EXISTS\\r\\n* 4",
+        GREETED.trim_start()
+    );
+    let log = play(options(false, None), &script, usize::MAX);
+    assert!(log.ends_with("residue \"* 3 EXISTS\\r\\n* 4\\r\\n\"\n"), "{log}");
+    assert_eq!(play(options(false, None), &script, 1), log);
+}
+
+#[test]
+fn a_login_out_of_turn_is_refused() {
+    check(
+        r#"
+[login u]
+= Reject(Protocol { fault: "a login before the server was ready" })
+"#,
+    );
+}
+
+#[test]
+fn the_invariants_hold_over_the_seeds() {
+    let login = "* OK [CAPABILITY STARTTLS SASL-IR AUTH=XOAUTH2 AUTH=OAUTHBEARER] hi\r\n\
+                 + e30=\r\nG1 OK in\r\n* CAPABILITY IMAP4rev1\r\nG2 OK done\r\n* 3 EXISTS\r\n";
+    let slow =
+        "* OK hi\r\n* CAPABILITY AUTH=XOAUTH2\r\nG1 OK\r\n+\r\n* X {3}\r\nabc\r\n+ x\r\nG2 NO";
+    for seed in [login, slow, "* PREAUTH\r\n", "* BYE\r\n* BYE\r\n", "\r\n", "* OK [CAPABILITY"] {
+        for choice in 0..8 {
+            fuzz_upstream(&[&[choice], seed.as_bytes()].concat());
+        }
+    }
+}

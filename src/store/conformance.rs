@@ -1,0 +1,110 @@
+//! What every store must do, as one test that each implementation runs.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::{Grant, LocalPassword, LocalPasswords, Store, StoredAccessToken};
+use crate::secret::Secret;
+
+pub(crate) async fn check(store: &dyn Store) {
+    grants_are_fenced(store).await;
+    leases_exclude(store).await;
+    local_passwords_are_kept(store).await;
+}
+
+fn grant(refresh_token: &str) -> Grant {
+    Grant {
+        refresh_token: Some(Secret::new(refresh_token)),
+        access_token: Some(StoredAccessToken {
+            secret: Secret::new("access"),
+            obtained: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+            expires: UNIX_EPOCH + Duration::from_millis(1_700_003_600_123),
+            purpose: "https://example.test/token|app|scope".to_owned(),
+        }),
+        refresh_started: Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_001)),
+    }
+}
+
+async fn grants_are_fenced(store: &dyn Store) {
+    assert!(store.grant("a@example.test").await.unwrap().is_none());
+    let before = store.generation().await.unwrap();
+    let first = store.write_grant("a@example.test", None, &grant("one")).await.unwrap().unwrap();
+    assert!(store.generation().await.unwrap() > before);
+
+    let lost = store.write_grant("a@example.test", None, &grant("lost")).await.unwrap();
+    assert_eq!(lost, None, "there is one already");
+    let second =
+        store.write_grant("a@example.test", Some(first), &grant("two")).await.unwrap().unwrap();
+    assert_ne!(first, second);
+    let lost = store.write_grant("a@example.test", Some(first), &grant("lost")).await.unwrap();
+    assert_eq!(lost, None, "the version has moved on");
+
+    let record = store.grant("a@example.test").await.unwrap().unwrap();
+    assert_eq!(record.version, second);
+    assert_eq!(record.grant.refresh_token.unwrap().expose(), b"two");
+    assert_eq!(record.grant.refresh_started, grant("two").refresh_started);
+    let (kept, written) = (record.grant.access_token.unwrap(), grant("").access_token.unwrap());
+    assert_eq!(kept.secret.expose(), written.secret.expose());
+    assert_eq!(kept.obtained, written.obtained);
+    assert_eq!(kept.expires, written.expires);
+    assert_eq!(kept.purpose, written.purpose);
+
+    assert!(store.remove_grant("a@example.test").await.unwrap());
+    assert!(!store.remove_grant("a@example.test").await.unwrap());
+    assert!(store.grant("a@example.test").await.unwrap().is_none());
+    let again =
+        store.write_grant("a@example.test", None, &Grant::default()).await.unwrap().unwrap();
+    assert!(again != first && again != second, "a version never comes back");
+    assert!(store.grant("a@example.test").await.unwrap().unwrap().grant.refresh_token.is_none());
+}
+
+async fn leases_exclude(store: &dyn Store) {
+    let minutes = Duration::from_secs(300);
+    assert!(store.take_lease("a", "me", minutes).await.unwrap());
+    assert!(!store.take_lease("a", "you", minutes).await.unwrap());
+    assert!(
+        store.take_lease("b", "you", minutes).await.unwrap(),
+        "another account's lease is free"
+    );
+    assert!(store.take_lease("a", "me", minutes).await.unwrap(), "its owner may extend it");
+    store.release_lease("a", "you").await.unwrap();
+    assert!(!store.take_lease("a", "you", minutes).await.unwrap(), "only its owner gives it back");
+    store.release_lease("a", "me").await.unwrap();
+    assert!(store.take_lease("a", "you", Duration::ZERO).await.unwrap());
+    assert!(store.take_lease("a", "me", minutes).await.unwrap(), "it had run out");
+}
+
+async fn local_passwords_are_kept(store: &dyn Store) {
+    assert_eq!(store.local_passwords("p").await.unwrap(), None);
+    store.write_local_password("p", &password("early", 1)).await.unwrap_err();
+    assert_eq!(store.password_salt("p", [1; 16]).await.unwrap(), [1; 16]);
+    assert_eq!(store.password_salt("p", [2; 16]).await.unwrap(), [1; 16], "the first one stays");
+
+    let before = store.generation().await.unwrap();
+    store.write_local_password("p", &password("printer", 20)).await.unwrap();
+    store.write_local_password("p", &password("laptop", 10)).await.unwrap();
+    assert!(store.generation().await.unwrap() > before);
+    let expected = LocalPasswords {
+        salt: [1; 16],
+        passwords: vec![password("laptop", 10), password("printer", 20)],
+    };
+    assert_eq!(store.local_passwords("p").await.unwrap(), Some(expected));
+
+    let mut changed = password("printer", 30);
+    changed.digest = [9; 32];
+    store.write_local_password("p", &changed).await.unwrap();
+    assert!(store.remove_local_password("p", "laptop").await.unwrap());
+    assert!(!store.remove_local_password("p", "laptop").await.unwrap());
+    let expected = LocalPasswords { salt: [1; 16], passwords: vec![changed] };
+    assert_eq!(store.local_passwords("p").await.unwrap(), Some(expected));
+    assert!(store.remove_local_password("p", "printer").await.unwrap());
+    let expected = LocalPasswords { salt: [1; 16], passwords: Vec::new() };
+    assert_eq!(store.local_passwords("p").await.unwrap(), Some(expected));
+}
+
+fn password(name: &str, created: u64) -> LocalPassword {
+    LocalPassword {
+        name: name.to_owned(),
+        digest: [7; 32],
+        created: UNIX_EPOCH + Duration::from_secs(created),
+    }
+}

@@ -1,0 +1,203 @@
+//! A store that forgets everything when it goes: for `saslgate demo` and for tests. The hard thing
+//! is to keep the promises of [`Store`] to the letter, since tests trust it in place of the real one.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Grant, GrantRecord, LocalPassword, LocalPasswords, Store, StoreError, StoreFuture};
+
+/// Grants and local passwords in memory.
+#[derive(Default)]
+pub struct MemoryStore {
+    content: Mutex<Content>,
+}
+
+#[derive(Default)]
+struct Content {
+    generation: i64,
+    grants: HashMap<String, GrantRecord>,
+    leases: HashMap<String, Lease>,
+    passwords: HashMap<String, LocalPasswords>,
+}
+
+struct Lease {
+    owner: String,
+    deadline: Instant,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A panic elsewhere cannot leave the maps half written, so poison is ignored.
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    /// Versions are taken from the generation: they never repeat, even after a grant was removed
+    /// and written anew.
+    fn bump(&mut self) -> i64 {
+        self.generation = self.generation.saturating_add(1);
+        self.generation
+    }
+
+    fn write_grant(&mut self, account: &str, expected: Option<i64>, grant: &Grant) -> Option<i64> {
+        if self.grants.get(account).map(|record| record.version) != expected {
+            return None;
+        }
+        let version = self.bump();
+        self.grants.insert(account.to_owned(), GrantRecord { version, grant: grant.clone() });
+        Some(version)
+    }
+
+    fn remove_grant(&mut self, account: &str) -> bool {
+        let removed = self.grants.remove(account).is_some();
+        if removed {
+            self.bump();
+        }
+        removed
+    }
+
+    fn take_lease(&mut self, account: &str, owner: &str, length: Duration) -> bool {
+        let now = Instant::now();
+        let held = self
+            .leases
+            .get(account)
+            .is_some_and(|lease| lease.owner != owner && lease.deadline > now);
+        if !held {
+            let lease = Lease { owner: owner.to_owned(), deadline: now + length };
+            self.leases.insert(account.to_owned(), lease);
+        }
+        !held
+    }
+
+    fn release_lease(&mut self, account: &str, owner: &str) {
+        if self.leases.get(account).is_some_and(|lease| lease.owner == owner) {
+            self.leases.remove(account);
+        }
+    }
+
+    fn password_salt(&mut self, account: &str, proposed: [u8; 16]) -> [u8; 16] {
+        if let Some(known) = self.passwords.get(account) {
+            return known.salt;
+        }
+        let fresh = LocalPasswords { salt: proposed, passwords: Vec::new() };
+        self.passwords.insert(account.to_owned(), fresh);
+        self.bump();
+        proposed
+    }
+
+    fn write_local_password(
+        &mut self,
+        account: &str,
+        password: &LocalPassword,
+    ) -> Result<(), StoreError> {
+        let known = self.passwords.get_mut(account).ok_or_else(super::no_salt)?;
+        match known.passwords.iter_mut().find(|other| other.name == password.name) {
+            Some(same) => *same = password.clone(),
+            None => known.passwords.push(password.clone()),
+        }
+        known.passwords.sort_by_key(|password| password.created);
+        self.bump();
+        Ok(())
+    }
+
+    fn remove_local_password(&mut self, account: &str, name: &str) -> bool {
+        let Some(known) = self.passwords.get_mut(account) else {
+            return false;
+        };
+        let before = known.passwords.len();
+        known.passwords.retain(|password| password.name != name);
+        let removed = known.passwords.len() != before;
+        if removed {
+            self.bump();
+        }
+        removed
+    }
+}
+
+impl Store for MemoryStore {
+    fn grant<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<GrantRecord>> {
+        Box::pin(async move { Ok(self.content().grants.get(account).cloned()) })
+    }
+
+    fn write_grant<'a>(
+        &'a self,
+        account: &'a str,
+        expected: Option<i64>,
+        grant: &'a Grant,
+    ) -> StoreFuture<'a, Option<i64>> {
+        Box::pin(async move { Ok(self.content().write_grant(account, expected, grant)) })
+    }
+
+    fn remove_grant<'a>(&'a self, account: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.content().remove_grant(account)) })
+    }
+
+    fn take_lease<'a>(
+        &'a self,
+        account: &'a str,
+        owner: &'a str,
+        length: Duration,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.content().take_lease(account, owner, length)) })
+    }
+
+    fn release_lease<'a>(&'a self, account: &'a str, owner: &'a str) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.content().release_lease(account, owner);
+            Ok(())
+        })
+    }
+
+    fn local_passwords<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<LocalPasswords>> {
+        Box::pin(async move { Ok(self.content().passwords.get(account).cloned()) })
+    }
+
+    fn password_salt<'a>(
+        &'a self,
+        account: &'a str,
+        proposed: [u8; 16],
+    ) -> StoreFuture<'a, [u8; 16]> {
+        Box::pin(async move { Ok(self.content().password_salt(account, proposed)) })
+    }
+
+    fn write_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        password: &'a LocalPassword,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move { self.content().write_local_password(account, password) })
+    }
+
+    fn remove_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.content().remove_local_password(account, name)) })
+    }
+
+    fn generation(&self) -> StoreFuture<'_, i64> {
+        Box::pin(async move { Ok(self.content().generation) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::conformance, *};
+
+    #[tokio::test(start_paused = true)]
+    async fn keeps_the_promises_of_a_store() {
+        conformance::check(&MemoryStore::new()).await;
+    }
+}

@@ -1,0 +1,370 @@
+//! The store on disk: one SQLite file that several processes share. The hard thing is to mean what
+//! [`Store`] promises: a write that has returned survives a power cut (write-ahead log with
+//! `synchronous = FULL`), and every read-then-write takes the write lock first (`BEGIN IMMEDIATE`),
+//! so that no other process can slip in between.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{FromRow, Sqlite, SqlitePool, Transaction};
+
+use super::{
+    Grant, GrantRecord, LocalPassword, LocalPasswords, Store, StoreError, StoreFuture,
+    StoredAccessToken,
+    fault::Fault,
+    open,
+    seal::{Column, Sealer},
+    time::{from_millis, to_millis},
+};
+use crate::secret::Secret;
+
+/// Grants and local passwords in `store.sqlite`, sealed with the key beside it.
+pub struct SqliteStore {
+    pool: SqlitePool,
+    sealer: Sealer,
+    fault: Fault,
+}
+
+impl SqliteStore {
+    /// Opens the store of that folder, and creates folder, key and store where there are none.
+    /// It must be called inside a tokio runtime.
+    pub async fn open(folder: &Path) -> Result<Self, StoreError> {
+        let open::Opened { pool, sealer, fault } = open::open(folder).await?;
+        Ok(Self { pool, sealer, fault })
+    }
+
+    /// Writes the log back into the store and gives the files up.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fault.of(&error))
+    }
+
+    async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+        transaction.commit().await.map_err(|error| self.fault.of(&error))
+    }
+
+    /// Counts a change; the new number serves as a grant's version too, so versions never repeat.
+    async fn bump(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+    ) -> Result<i64, StoreError> {
+        sqlx::query_scalar("UPDATE store SET generation = generation + 1 RETURNING generation")
+            .fetch_one(&mut **transaction)
+            .await
+            .map_err(|error| self.fault.of(&error))
+    }
+
+    async fn read_grant(&self, account: &str) -> Result<Option<GrantRecord>, StoreError> {
+        let row: Option<GrantRow> = sqlx::query_as("SELECT * FROM grants WHERE account = ?")
+            .bind(account)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.fault.of(&error))?;
+        row.map(|row| self.unseal(account, row)).transpose()
+    }
+
+    fn unseal(&self, account: &str, row: GrantRow) -> Result<GrantRecord, StoreError> {
+        let open = |column, blob: Vec<u8>| {
+            self.sealer.open(column, account, &blob).ok_or_else(|| self.fault.sealed(account))
+        };
+        let refresh_token =
+            row.refresh_token.map(|blob| open(Column::RefreshToken, blob)).transpose()?;
+        let access_token = match row.access_token {
+            None => None,
+            Some(blob) => Some(StoredAccessToken {
+                secret: open(Column::AccessToken, blob)?,
+                obtained: from_millis(row.access_obtained.unwrap_or(0)),
+                expires: from_millis(row.access_expires.unwrap_or(0)),
+                purpose: row.access_purpose.unwrap_or_default(),
+            }),
+        };
+        let refresh_started = row.refresh_started.map(from_millis);
+        let grant = Grant { refresh_token, access_token, refresh_started };
+        Ok(GrantRecord { version: row.version, grant })
+    }
+
+    async fn fenced_write(
+        &self,
+        account: &str,
+        expected: Option<i64>,
+        grant: &Grant,
+    ) -> Result<Option<i64>, StoreError> {
+        let seal = |column, secret: &Secret| self.sealer.seal(column, account, secret);
+        let access = grant.access_token.as_ref();
+        let refresh_blob = grant
+            .refresh_token
+            .as_ref()
+            .map(|token| seal(Column::RefreshToken, token))
+            .transpose()?;
+        let access_blob =
+            access.map(|token| seal(Column::AccessToken, &token.secret)).transpose()?;
+
+        let mut transaction = self.begin().await?;
+        let stored: Option<i64> =
+            sqlx::query_scalar("SELECT version FROM grants WHERE account = ?")
+                .bind(account)
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(|error| self.fault.of(&error))?;
+        if stored != expected {
+            return Ok(None);
+        }
+        let version = self.bump(&mut transaction).await?;
+        sqlx::query("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+            .bind(account)
+            .bind(version)
+            .bind(refresh_blob)
+            .bind(access_blob)
+            .bind(access.map(|token| to_millis(token.obtained)))
+            .bind(access.map(|token| to_millis(token.expires)))
+            .bind(access.map(|token| token.purpose.as_str()))
+            .bind(grant.refresh_started.map(to_millis))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.fault.of(&error))?;
+        self.commit(transaction).await?;
+        Ok(Some(version))
+    }
+
+    /// Runs a `DELETE` with these values, and counts it as a change if it hit something.
+    async fn delete(&self, statement: &'static str, values: &[&str]) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        let mut query = sqlx::query(statement);
+        for value in values {
+            query = query.bind(*value);
+        }
+        let done = query.execute(&mut *transaction).await.map_err(|error| self.fault.of(&error))?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.bump(&mut transaction).await?;
+        self.commit(transaction).await?;
+        Ok(true)
+    }
+
+    /// One statement, so it is atomic by itself. The clock is SQLite's, the same for all processes.
+    /// A deadline beyond [`LONGEST_LEASE`] was written before the clock was set back: it is void.
+    async fn try_lease(
+        &self,
+        account: &str,
+        owner: &str,
+        length: Duration,
+    ) -> Result<bool, StoreError> {
+        let length = millis(length.min(LONGEST_LEASE));
+        let done = sqlx::query(
+            "INSERT INTO leases (account, owner, deadline)
+             VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?3)
+             ON CONFLICT (account) DO UPDATE
+             SET owner = excluded.owner, deadline = excluded.deadline
+             WHERE owner = excluded.owner
+             OR deadline NOT BETWEEN 1 + CAST(unixepoch('subsec') * 1000 AS INTEGER)
+             AND CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4",
+        )
+        .bind(account)
+        .bind(owner)
+        .bind(length)
+        .bind(millis(LONGEST_LEASE))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.fault.of(&error))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn read_passwords(&self, account: &str) -> Result<Option<LocalPasswords>, StoreError> {
+        // One read transaction, so that salt and digests belong together.
+        let mut transaction = self.pool.begin().await.map_err(|error| self.fault.of(&error))?;
+        let salt: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT salt FROM password_salts WHERE account = ?")
+                .bind(account)
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(|error| self.fault.of(&error))?;
+        let Some(salt) = salt else {
+            return Ok(None);
+        };
+        let rows: Vec<PasswordRow> = sqlx::query_as(
+            "SELECT name, digest, created FROM local_passwords WHERE account = ?
+             ORDER BY created, name",
+        )
+        .bind(account)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(|error| self.fault.of(&error))?;
+        let passwords = rows.into_iter().map(|row| self.password(row)).collect::<Result<_, _>>()?;
+        Ok(Some(LocalPasswords { salt: self.exact(salt)?, passwords }))
+    }
+
+    fn password(&self, row: PasswordRow) -> Result<LocalPassword, StoreError> {
+        let digest = self.exact(row.digest)?;
+        Ok(LocalPassword { name: row.name, digest, created: from_millis(row.created) })
+    }
+
+    fn exact<const LENGTH: usize>(&self, octets: Vec<u8>) -> Result<[u8; LENGTH], StoreError> {
+        octets.try_into().map_err(|_| self.fault.damaged())
+    }
+
+    async fn keep_salt(&self, account: &str, proposed: [u8; 16]) -> Result<[u8; 16], StoreError> {
+        let mut transaction = self.begin().await?;
+        let known: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT salt FROM password_salts WHERE account = ?")
+                .bind(account)
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(|error| self.fault.of(&error))?;
+        if let Some(known) = known {
+            return self.exact(known);
+        }
+        sqlx::query("INSERT INTO password_salts (account, salt) VALUES (?, ?)")
+            .bind(account)
+            .bind(proposed.as_slice())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.fault.of(&error))?;
+        self.bump(&mut transaction).await?;
+        self.commit(transaction).await?;
+        Ok(proposed)
+    }
+
+    async fn put_password(
+        &self,
+        account: &str,
+        password: &LocalPassword,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        let written = sqlx::query(
+            "INSERT OR REPLACE INTO local_passwords (account, name, digest, created)
+             VALUES (?, ?, ?, ?)",
+        )
+        .bind(account)
+        .bind(password.name.as_str())
+        .bind(password.digest.as_slice())
+        .bind(to_millis(password.created))
+        .execute(&mut *transaction)
+        .await;
+        match written {
+            Ok(_) => {}
+            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+                return Err(super::no_salt());
+            }
+            Err(error) => return Err(self.fault.of(&error)),
+        }
+        self.bump(&mut transaction).await?;
+        self.commit(transaction).await
+    }
+}
+
+#[derive(FromRow)]
+struct GrantRow {
+    version: i64,
+    refresh_token: Option<Vec<u8>>,
+    access_token: Option<Vec<u8>>,
+    access_obtained: Option<i64>,
+    access_expires: Option<i64>,
+    access_purpose: Option<String>,
+    refresh_started: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct PasswordRow {
+    name: String,
+    digest: Vec<u8>,
+    created: i64,
+}
+
+impl Store for SqliteStore {
+    fn grant<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<GrantRecord>> {
+        Box::pin(self.read_grant(account))
+    }
+
+    fn write_grant<'a>(
+        &'a self,
+        account: &'a str,
+        expected: Option<i64>,
+        grant: &'a Grant,
+    ) -> StoreFuture<'a, Option<i64>> {
+        Box::pin(self.fenced_write(account, expected, grant))
+    }
+
+    fn remove_grant<'a>(&'a self, account: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(
+            async move { self.delete("DELETE FROM grants WHERE account = ?", &[account]).await },
+        )
+    }
+
+    fn take_lease<'a>(
+        &'a self,
+        account: &'a str,
+        owner: &'a str,
+        length: Duration,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(self.try_lease(account, owner, length))
+    }
+
+    fn release_lease<'a>(&'a self, account: &'a str, owner: &'a str) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            sqlx::query("DELETE FROM leases WHERE account = ? AND owner = ?")
+                .bind(account)
+                .bind(owner)
+                .execute(&self.pool)
+                .await
+                .map_err(|error| self.fault.of(&error))?;
+            Ok(())
+        })
+    }
+
+    fn local_passwords<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<LocalPasswords>> {
+        Box::pin(self.read_passwords(account))
+    }
+
+    fn password_salt<'a>(
+        &'a self,
+        account: &'a str,
+        proposed: [u8; 16],
+    ) -> StoreFuture<'a, [u8; 16]> {
+        Box::pin(self.keep_salt(account, proposed))
+    }
+
+    fn write_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        password: &'a LocalPassword,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(self.put_password(account, password))
+    }
+
+    fn remove_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            self.delete(
+                "DELETE FROM local_passwords WHERE account = ? AND name = ?",
+                &[account, name],
+            )
+            .await
+        })
+    }
+
+    fn generation(&self) -> StoreFuture<'_, i64> {
+        Box::pin(async move {
+            sqlx::query_scalar("SELECT generation FROM store")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(|error| self.fault.of(&error))
+        })
+    }
+}
+
+fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// No refresh takes longer; see [`Store::take_lease`].
+const LONGEST_LEASE: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+#[path = "sqlite_tests.rs"]
+mod tests;

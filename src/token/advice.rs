@@ -1,0 +1,221 @@
+//! What a provider's error codes mean for people: a table. The hard thing is the sorting, since the
+//! kind decides whether a person, an administrator, an operator or only time can help; all else is
+//! words. Sources: RFC 6749 section 5.2, OpenID Connect Core section 3.1.2.6, and Microsoft's list
+//! of AADSTS codes (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
+
+use super::TokenErrorKind;
+use crate::config::OAuthConfig;
+
+/// What to do; becomes a sentence for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// A person signs in again.
+    SignIn,
+    /// A person or an administrator agrees to the permissions, then signs in again.
+    Consent,
+    /// The administrator looks at the tenant's rules.
+    AskAdministrator,
+    /// The user's own account needs repair.
+    RepairUser,
+    /// The client secret.
+    CheckSecret,
+    /// Scopes and the permissions of the application.
+    CheckScopes,
+    /// Client id, tenant and cloud.
+    CheckApplication,
+    /// All of the above.
+    CheckConfiguration,
+    /// The token URL, or what stands between.
+    CheckTokenUrl,
+    /// Nothing.
+    TryLater,
+}
+
+impl Advice {
+    /// A sentence, with this account's own values.
+    pub(super) fn sentence(self, login: &str, oauth: &OAuthConfig) -> String {
+        let client_id = &oauth.client_id;
+        match self {
+            Self::SignIn => format!("Sign in again: saslgate account import-token {login}"),
+            Self::Consent => format!(
+                "Let the user or an administrator agree to the permissions of the application \
+                 {client_id}, then sign in again: saslgate account import-token {login}"
+            ),
+            Self::AskAdministrator => format!(
+                "Ask the administrator{} to allow the application {client_id} for {login}.",
+                of_tenant(oauth)
+            ),
+            Self::RepairUser => {
+                format!("The user {login} or an administrator must repair that account.")
+            }
+            Self::CheckSecret => {
+                format!("Correct client_secret of {login} (application {client_id}).")
+            }
+            Self::CheckScopes => format!(
+                "Compare the scopes of {login} ({}) with the permissions of the application \
+                 {client_id}.",
+                oauth.scopes.join(" ")
+            ),
+            Self::CheckApplication => {
+                format!("Check client_id ({client_id}){} of {login}.", and_tenant(oauth))
+            }
+            Self::CheckConfiguration => {
+                format!("Check client_id, client_secret and scopes of {login}.")
+            }
+            Self::CheckTokenUrl => format!(
+                "If this lasts, check token_url ({}) and what stands between here and there.",
+                oauth.token_url
+            ),
+            Self::TryLater => "It will be tried again.".to_owned(),
+        }
+    }
+}
+
+/// How the provider is called in texts.
+pub(super) fn provider(oauth: &OAuthConfig) -> &str {
+    let host = oauth.token_url.host_str().unwrap_or("the token endpoint");
+    if MICROSOFT.contains(&host) {
+        "Microsoft 365"
+    } else if host == "oauth2.googleapis.com" {
+        "Google"
+    } else {
+        host
+    }
+}
+
+fn of_tenant(oauth: &OAuthConfig) -> String {
+    tenant(oauth).map_or_else(String::new, |tenant| format!(" of {tenant}"))
+}
+
+fn and_tenant(oauth: &OAuthConfig) -> String {
+    tenant(oauth).map_or_else(String::new, |tenant| format!(" and tenant ({tenant})"))
+}
+
+/// Microsoft's token URLs begin with the tenant.
+fn tenant(oauth: &OAuthConfig) -> Option<&str> {
+    let url = &oauth.token_url;
+    MICROSOFT.contains(&url.host_str()?).then(|| url.path_segments()?.next())?
+}
+
+/// One line of the tables.
+pub(super) struct Row<T: 'static> {
+    codes: &'static [T],
+    pub(super) kind: TokenErrorKind,
+    /// Continues "The provider …".
+    pub(super) what: &'static str,
+    pub(super) advice: Advice,
+}
+
+/// What an AADSTS number means, where it is known.
+pub(super) fn of_code(code: u32) -> Option<&'static Row<u32>> {
+    AADSTS.iter().find(|row| row.codes.contains(&code))
+}
+
+/// What an OAuth error means; the last row stands for all that is unknown.
+pub(super) fn of_error(error: &str) -> &'static Row<&'static str> {
+    ERRORS.iter().find(|row| row.codes.contains(&error)).unwrap_or(&UNKNOWN)
+}
+
+const MICROSOFT: &[&str] = &[
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "login.chinacloudapi.cn",
+];
+
+use Advice::{
+    AskAdministrator, CheckApplication, CheckConfiguration, CheckScopes, CheckSecret, Consent,
+    RepairUser, SignIn, TryLater,
+};
+use TokenErrorKind::{Configuration, Policy, Unavailable};
+
+const fn row<T>(
+    codes: &'static [T],
+    kind: TokenErrorKind,
+    what: &'static str,
+    advice: Advice,
+) -> Row<T> {
+    Row { codes, kind, what, advice }
+}
+
+#[rustfmt::skip]
+const AADSTS: &[Row<u32>] = &[
+    row(&[700082, 70008], TokenErrorKind::SignIn, "says that the sign-in has ended because it was not used for too long", SignIn),
+    row(&[70043], TokenErrorKind::SignIn, "says that the administrator's sign-in frequency has ended the sign-in", SignIn),
+    row(&[50173, 50132, 50133], TokenErrorKind::SignIn, "says that the sign-in was revoked or the password has changed", SignIn),
+    row(&[50076, 50079, 50072, 50074, 50078], TokenErrorKind::SignIn, "asks for multi-factor authentication", SignIn),
+    row(&[50158, 53003, 530032, 53000, 53001, 50097, 50005], Policy, "says that conditional access or device rules forbid this", AskAdministrator),
+    row(&[65001, 65004, 90094, 90095], TokenErrorKind::SignIn, "says that nobody has agreed to the application's permissions", Consent),
+    row(&[650052, 650056, 650057, 500011, 70011, 28002, 700022], Configuration, "does not know a scope or resource, or the application lacks that permission", CheckScopes),
+    row(&[7000215], Configuration, "says that the client secret is wrong", CheckSecret),
+    row(&[7000222], Configuration, "says that the client secret has expired", CheckSecret),
+    row(&[7000218], Configuration, "wants a client secret from this application", CheckSecret),
+    row(&[700025], Configuration, "says that this is a public application, which must not send a client secret", CheckSecret),
+    row(&[700027, 50012, 70002], Configuration, "does not accept the application's credentials", CheckSecret),
+    row(&[700016, 70001, 7000112], Configuration, "does not know the application in this tenant, or it is disabled", CheckApplication),
+    row(&[90002, 50194, 90130, 9002332, 9001023, 90038], Configuration, "says that the tenant does not exist or does not fit the application", CheckApplication),
+    row(&[50020, 50034], Configuration, "does not know the user in this tenant", CheckApplication),
+    row(&[50011], Configuration, "says that the redirect address is not registered with the application", CheckApplication),
+    row(&[50053], Policy, "says that the user is locked", RepairUser),
+    row(&[50055, 50144], TokenErrorKind::SignIn, "says that the user's password has expired", RepairUser),
+    row(&[50057], Policy, "says that the user is disabled", RepairUser),
+    row(&[50126], TokenErrorKind::SignIn, "says that the user's password is wrong", RepairUser),
+    row(&[50196, 50033, 90006, 90012, 90024, 90033, 90055, 70012, 50134], Unavailable, "has a passing fault", TryLater),
+];
+
+#[rustfmt::skip]
+const ERRORS: &[Row<&str>] = &[
+    row(&["invalid_grant"], TokenErrorKind::SignIn, "says that the sign-in has ended or was revoked", SignIn),
+    row(&["interaction_required", "login_required", "account_selection_required"], TokenErrorKind::SignIn, "wants to see the user", SignIn),
+    row(&["consent_required"], TokenErrorKind::SignIn, "says that nobody has agreed to the application's permissions", Consent),
+    row(&["access_denied"], Policy, "says that access is forbidden", AskAdministrator),
+    row(&["invalid_client"], Configuration, "does not accept the application's credentials", CheckSecret),
+    row(&["unauthorized_client"], Configuration, "does not allow this grant to the application", CheckApplication),
+    row(&["invalid_scope", "invalid_resource", "invalid_target"], Configuration, "does not know a scope or resource", CheckScopes),
+    row(&["temporarily_unavailable", "server_error", "slow_down"], Unavailable, "has a passing fault", TryLater),
+];
+
+const UNKNOWN: Row<&str> =
+    row(&[], Configuration, "does not accept the request", CheckConfiguration);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_code_stands_in_one_row() {
+        let mut seen = HashSet::new();
+        for code in AADSTS.iter().flat_map(|row| row.codes) {
+            assert!(seen.insert(*code), "{code} stands twice");
+        }
+        assert_eq!(of_code(7000222).unwrap().advice, CheckSecret);
+        assert!(of_code(1).is_none());
+        assert_eq!(of_error("never_heard").kind, Configuration);
+    }
+
+    #[test]
+    fn sentences_name_the_accounts_own_values() {
+        const LOGIN: &str = "User@Example.test";
+        let mut oauth = super::super::tests::account("https://id.example.test/token").oauth;
+        assert_eq!(provider(&oauth), "id.example.test");
+        assert_eq!(tenant(&oauth), None);
+        oauth.token_url =
+            "https://login.microsoftonline.com/example.ch/oauth2/v2.0/token".parse().unwrap();
+        assert_eq!(provider(&oauth), "Microsoft 365");
+        assert_eq!(
+            AskAdministrator.sentence(LOGIN, &oauth),
+            "Ask the administrator of example.ch to allow the application app-id for \
+             User@Example.test.",
+        );
+        assert_eq!(
+            CheckApplication.sentence(LOGIN, &oauth),
+            "Check client_id (app-id) and tenant (example.ch) of User@Example.test.",
+        );
+        assert_eq!(
+            SignIn.sentence(LOGIN, &oauth),
+            "Sign in again: saslgate account import-token User@Example.test",
+        );
+    }
+}

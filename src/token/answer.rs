@@ -1,0 +1,346 @@
+//! What a token endpoint answers, read into our own types. The hard thing is that the body is a peer's
+//! and full of secrets: nothing of it may reach a text or a log but codes of a known form. The
+//! `oauth2` crate's own response types are not used here, because they serialize, read `expires_in`
+//! as an integer only, and drop the HTTP status, `Retry-After` and the provider's error codes.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{
+    TokenErrorKind,
+    advice::{self, Advice},
+};
+use crate::secret::Secret;
+
+/// An HTTP answer, whole.
+pub(super) struct Response {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// `Retry-After`, where it was a number of seconds.
+    pub(super) retry_after: Option<Duration>,
+    /// Bounded by who read it.
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+/// A good answer (RFC 6749 section 5.1).
+pub(super) struct Answer {
+    pub(super) access_token: Secret,
+    /// `None`: the old one goes on (RFC 6749 section 6).
+    pub(super) refresh_token: Option<Secret>,
+    /// From the moment of the request, to be on the safe side.
+    pub(super) lifetime: Duration,
+}
+
+/// Why an exchange brought no access token.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) kind: TokenErrorKind,
+    /// Two parts of one text: what happened, without a subject, and what to do.
+    pub(super) what: String,
+    pub(super) advice: Advice,
+    /// Whether the provider certainly has not given out a new refresh token.
+    pub(super) unspent: bool,
+    /// When the provider wants to be asked again.
+    pub(super) retry_after: Option<Duration>,
+    /// The provider's name for this answer, for its support.
+    pub(super) trace_id: Option<String>,
+    /// A new refresh token in an answer that is otherwise of no use: it must be kept all the same.
+    pub(super) rotated: Option<Secret>,
+    /// Whether the refresh token itself is what the provider refused.
+    pub(super) refused_grant: bool,
+}
+
+impl Failure {
+    /// A passing fault.
+    pub(super) fn passing(what: impl Into<String>, unspent: bool) -> Self {
+        Self {
+            kind: TokenErrorKind::Unavailable,
+            what: what.into(),
+            advice: Advice::TryLater,
+            unspent,
+            retry_after: None,
+            trace_id: None,
+            rotated: None,
+            refused_grant: false,
+        }
+    }
+
+    /// Something that the operator must correct, found before anything was sent.
+    pub(super) fn configuration(what: impl Into<String>) -> Self {
+        Self {
+            kind: TokenErrorKind::Configuration,
+            advice: Advice::CheckConfiguration,
+            ..Self::passing(what, true)
+        }
+    }
+}
+
+/// Sorts an answer.
+pub(super) fn read(response: &Response) -> Result<Answer, Failure> {
+    match response.status {
+        200..=299 => read_success(&response.body),
+        300..=399 => Err(Failure {
+            advice: Advice::CheckTokenUrl,
+            ..Failure::passing(
+                format!(
+                    "answers with a redirect (HTTP {}), which is never followed",
+                    response.status
+                ),
+                true,
+            )
+        }),
+        _ => Err(read_error(response)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Success {
+    access_token: Option<String>,
+    token_type: Option<String>,
+    expires_in: Option<Seconds>,
+    refresh_token: Option<String>,
+}
+
+/// RFC 6749 wants a number; some providers send it as a string.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(f64),
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+impl Seconds {
+    fn value(&self) -> Option<f64> {
+        match self {
+            Self::Number(seconds) => Some(*seconds),
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+fn read_success(body: &[u8]) -> Result<Answer, Failure> {
+    // The parser's own words may quote the body, so they are dropped.
+    let success: Success = serde_json::from_slice(body).map_err(|_| nonsense())?;
+    let refresh_token = success.refresh_token.filter(|text| is_token(text)).map(Secret::new);
+    let Some(access_token) = success.access_token.filter(|text| is_token(text)) else {
+        return Err(Failure { rotated: refresh_token, ..nonsense() });
+    };
+    let access_token = Secret::new(access_token);
+    if !success.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {
+        return Err(Failure {
+            kind: TokenErrorKind::Configuration,
+            advice: Advice::CheckConfiguration,
+            rotated: refresh_token,
+            ..Failure::passing("gives out tokens of another type than Bearer", false)
+        });
+    }
+    let lifetime = lifetime(success.expires_in.as_ref());
+    Ok(Answer { access_token, refresh_token, lifetime })
+}
+
+/// RFC 6749 appendix A.12 and A.17: `1*VSCHAR`. Anything else could break out of a SASL message.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|octet| (0x20..=0x7e).contains(&octet))
+}
+
+fn nonsense() -> Failure {
+    Failure {
+        advice: Advice::CheckTokenUrl,
+        ..Failure::passing("answers with something that is not an OAuth answer", false)
+    }
+}
+
+fn lifetime(expires_in: Option<&Seconds>) -> Duration {
+    expires_in
+        .and_then(Seconds::value)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .map_or(USUAL_LIFETIME, |lifetime| lifetime.min(LONGEST_LIFETIME))
+}
+
+/// RFC 6749 section 5.2, with what Microsoft adds to it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorBody {
+    error: Option<String>,
+    error_codes: Option<Vec<u32>>,
+    trace_id: Option<String>,
+}
+
+fn read_error(response: &Response) -> Failure {
+    let status = response.status;
+    let body: Option<ErrorBody> = serde_json::from_slice(&response.body).ok();
+    let body = body.unwrap_or_default();
+    let error = body.error.as_deref().filter(|error| is_code(error));
+    let codes = body.error_codes.unwrap_or_default();
+    let mut failure = sort(status, error, &codes);
+    failure.retry_after = response.retry_after;
+    failure.trace_id = body.trace_id.filter(|id| is_trace_id(id));
+    failure
+}
+
+fn sort(status: u16, error: Option<&str>, codes: &[u32]) -> Failure {
+    if status == 429 || status == 408 {
+        return Failure::passing(format!("asks for a pause (HTTP {status})"), true);
+    }
+    if status >= 500 {
+        // A gateway's 502 or 504 can hide an answer that was already given.
+        return Failure::passing(format!("is in trouble (HTTP {status})"), status == 503);
+    }
+    let Some(error) = error else {
+        return Failure {
+            advice: Advice::CheckTokenUrl,
+            ..Failure::passing(format!("answers with HTTP {status} and no OAuth error"), true)
+        };
+    };
+    let known = codes.iter().find_map(|code| advice::of_code(*code).map(|row| (*code, row)));
+    let (kind, what, advice) = match known {
+        Some((code, row)) => (row.kind, format!("{} (AADSTS{code})", row.what), row.advice),
+        None => {
+            let row = advice::of_error(error);
+            (row.kind, format!("{} ({})", row.what, name(error, codes)), row.advice)
+        }
+    };
+    let refused_grant = error == "invalid_grant";
+    Failure { kind, advice, refused_grant, ..Failure::passing(what, true) }
+}
+
+fn name(error: &str, codes: &[u32]) -> String {
+    codes.first().map_or_else(|| error.to_owned(), |code| format!("{error}, AADSTS{code}"))
+}
+
+/// Error codes are shown to people, so only their usual form passes.
+fn is_code(error: &str) -> bool {
+    (1..=40).contains(&error.len())
+        && error.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_')
+}
+
+fn is_trace_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id.bytes().all(|octet| octet.is_ascii_hexdigit() || octet == b'-')
+}
+
+/// Where the provider does not say. One hour is what nearly all of them give.
+const USUAL_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// A year: keeps sums of times in range.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, body: &str) -> Response {
+        Response { status, retry_after: None, body: Zeroizing::new(body.as_bytes().to_vec()) }
+    }
+
+    fn success(body: &str) -> Answer {
+        match read(&response(200, body)) {
+            Ok(answer) => answer,
+            Err(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    fn failure(status: u16, body: &str) -> Failure {
+        match read(&response(status, body)) {
+            Ok(_) => panic!("{status} {body} was taken for a token"),
+            Err(failure) => failure,
+        }
+    }
+
+    #[test]
+    fn lifetimes_in_every_form() {
+        let seconds = |field: &str| {
+            success(&format!(r#"{{"access_token":"a","token_type":"Bearer"{field}}}"#))
+                .lifetime
+                .as_secs()
+        };
+        assert_eq!(seconds(r#","expires_in":1800"#), 1800);
+        assert_eq!(seconds(r#","expires_in":"1800""#), 1800);
+        assert_eq!(seconds(r#","expires_in":1800.0"#), 1800);
+        assert_eq!(seconds(r#","expires_in":0"#), 0);
+        assert_eq!(seconds(""), 3600);
+        assert_eq!(seconds(r#","expires_in":null"#), 3600);
+        assert_eq!(seconds(r#","expires_in":"soon""#), 3600);
+        assert_eq!(seconds(r#","expires_in":-5"#), 3600);
+        assert_eq!(seconds(r#","expires_in":{"a":1}"#), 3600);
+        assert_eq!(seconds(r#","expires_in":1e300"#), 3600);
+        assert_eq!(seconds(r#","expires_in":1e12"#), LONGEST_LIFETIME.as_secs());
+    }
+
+    #[test]
+    fn token_types_without_case() {
+        for kind in [r#","token_type":"bearer""#, r#","token_type":"BEARER""#, ""] {
+            let answer = success(&format!(r#"{{"access_token":"a"{kind},"refresh_token":"r"}}"#));
+            assert_eq!(answer.access_token.expose(), b"a");
+            assert_eq!(answer.refresh_token.unwrap().expose(), b"r");
+        }
+        let body = r#"{"access_token":"a","token_type":"DPoP","refresh_token":"new"}"#;
+        let failure = failure(200, body);
+        assert_eq!(failure.kind, TokenErrorKind::Configuration);
+        assert_eq!(failure.rotated.unwrap().expose(), b"new", "a rotated token is never dropped");
+    }
+
+    #[test]
+    fn nonsense_is_a_passing_fault_that_may_have_spent_the_token() {
+        for body in [
+            "",
+            "<html>Welcome to the hotel</html>",
+            r#"{"access_token":"a","token_type":"Bea"#,
+            "[]",
+            "{}",
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"a\u0001auth=Bearer b"}"#,
+            r#"{"access_token":["a"]}"#,
+        ] {
+            let failure = failure(200, body);
+            assert_eq!(failure.kind, TokenErrorKind::Unavailable, "{body}");
+            assert!(!failure.unspent, "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_are_sorted_into_four_kinds() {
+        let kind = |status, body: &str| failure(status, body).kind;
+        for (status, body, expected) in [
+            (400, r#"{"error":"invalid_grant"}"#, TokenErrorKind::SignIn),
+            (400, r#"{"error":"invalid_grant","error_codes":[700082]}"#, TokenErrorKind::SignIn),
+            (400, r#"{"error":"invalid_grant","error_codes":[53003]}"#, TokenErrorKind::Policy),
+            (400, r#"{"error":"interaction_required"}"#, TokenErrorKind::SignIn),
+            (401, r#"{"error":"invalid_client"}"#, TokenErrorKind::Configuration),
+            (
+                401,
+                r#"{"error":"invalid_client","error_codes":[7000222]}"#,
+                TokenErrorKind::Configuration,
+            ),
+            (400, r#"{"error":"brand_new_error"}"#, TokenErrorKind::Configuration),
+            (400, r#"{"error":"temporarily_unavailable"}"#, TokenErrorKind::Unavailable),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_codes":[90033]}"#,
+                TokenErrorKind::Unavailable,
+            ),
+            (429, r#"{"error":"invalid_grant"}"#, TokenErrorKind::Unavailable),
+            (503, r#"{"error":"invalid_client"}"#, TokenErrorKind::Unavailable),
+            (502, "<html>", TokenErrorKind::Unavailable),
+            (400, "<html>", TokenErrorKind::Unavailable),
+            (404, "", TokenErrorKind::Unavailable),
+            (302, "", TokenErrorKind::Unavailable),
+        ] {
+            assert_eq!(kind(status, body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_peers_own_words_is_repeated() {
+        let body = r#"{"error":"SECRET words","error_description":"SECRET","trace_id":"SECRET"}"#;
+        assert!(!format!("{:?}", failure(400, body)).contains("SECRET"));
+        let body = r#"{"error":"invalid_grant","error_description":"SECRET","trace_id":"0a-1f"}"#;
+        let failure = failure(400, body);
+        assert!(!format!("{failure:?}").contains("SECRET"));
+        assert_eq!(failure.trace_id.as_deref(), Some("0a-1f"));
+    }
+}

@@ -1,0 +1,274 @@
+//! One exchange with a token endpoint. The hard thing is to lose nothing of the answer: `oauth2`
+//! builds the requests (RFC 6749 sections 4.4.2 and 6), but its parser drops what decides between
+//! "later" and "never". So the adapter below hands the raw answer out on the crate's error path, and
+//! [`super::answer`] reads it.
+//!
+//! Proxies named in the environment are not used: the mail connections could not use them either, and
+//! a token should not depend on who exported what. Each exchange has a connection of its own, since a
+//! request on a connection that the peer has just closed could not be told from a lost answer, and a
+//! refresh token may be good only once.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    fmt,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use oauth2::{
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken,
+    RequestTokenError, Scope, TokenUrl, basic::BasicClient,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::answer::{self, Answer, Failure, Response};
+use crate::{
+    config::{Grant, OAuthConfig},
+    secret::Secret,
+};
+
+/// The HTTP side of all token endpoints.
+pub(super) struct Endpoint {
+    deadline: Duration,
+    /// By CA file: reading the system's roots takes a while.
+    clients: Mutex<HashMap<Option<PathBuf>, reqwest::Client>>,
+}
+
+impl Endpoint {
+    /// `deadline` bounds a whole exchange, from DNS to the last octet.
+    pub(super) fn new(deadline: Duration) -> Self {
+        Self { deadline, clients: Mutex::default() }
+    }
+
+    /// How long an exchange may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Asks for an access token with this refresh token, or as the application itself.
+    pub(super) async fn exchange(
+        &self,
+        oauth: &OAuthConfig,
+        refresh_token: Option<&Secret>,
+    ) -> Result<Answer, Failure> {
+        let request = Request::new(oauth, refresh_token)?;
+        let client = self.client(oauth.ca_file.as_deref()).await?;
+        let response = tokio::time::timeout(self.deadline, request.send(&Adapter(client)))
+            .await
+            .map_err(|_| {
+            let seconds = self.deadline.as_secs();
+            Failure::passing(format!("has not answered within {seconds} s"), false)
+        })??;
+        answer::read(&response)
+    }
+
+    async fn client(&self, ca_file: Option<&Path>) -> Result<reqwest::Client, Failure> {
+        let key = ca_file.map(Path::to_owned);
+        let known = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(client) = known {
+            return Ok(client);
+        }
+        let file = key.clone();
+        // Shorter than the whole: a host that does not answer is then told from a lost answer.
+        let patience = self.deadline / 2;
+        let client = tokio::task::spawn_blocking(move || build_client(file.as_deref(), patience))
+            .await
+            .map_err(|_| Failure::passing("cannot be asked: the gateway is stopping", true))??;
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+/// Everything that goes into the form, checked.
+struct Request<'a> {
+    oauth: &'a OAuthConfig,
+    client_secret: Option<ClientSecret>,
+    refresh_token: Option<RefreshToken>,
+}
+
+impl<'a> Request<'a> {
+    fn new(oauth: &'a OAuthConfig, refresh_token: Option<&Secret>) -> Result<Self, Failure> {
+        let client_secret = oauth
+            .client_secret
+            .as_ref()
+            .map(|secret| text(secret).map(ClientSecret::new))
+            .transpose()
+            .map_err(|()| Failure::configuration("cannot be asked: client_secret is not text"))?;
+        let refresh_token =
+            refresh_token.map(|secret| text(secret).map(RefreshToken::new)).transpose().map_err(
+                |()| Failure::configuration("cannot be asked: the refresh token is not text"),
+            )?;
+        Ok(Self { oauth, client_secret, refresh_token })
+    }
+
+    /// The secret goes into the body (RFC 6749 section 2.3.1), as Microsoft and Google expect it.
+    async fn send(self, adapter: &Adapter) -> Result<Response, Failure> {
+        let mut client = BasicClient::new(ClientId::new(self.oauth.client_id.clone()))
+            .set_auth_type(AuthType::RequestBody)
+            .set_token_uri(TokenUrl::from_url(self.oauth.token_url.clone()));
+        if let Some(client_secret) = self.client_secret {
+            client = client.set_client_secret(client_secret);
+        }
+        let scopes = self.oauth.scopes.iter().cloned().map(Scope::new);
+        let result = match (self.oauth.grant, self.refresh_token) {
+            (Grant::RefreshToken, Some(refresh_token)) => {
+                client
+                    .exchange_refresh_token(&refresh_token)
+                    .add_scopes(scopes)
+                    .request_async(adapter)
+                    .await
+            }
+            (Grant::RefreshToken, None) => {
+                return Err(Failure::configuration("cannot be asked without a refresh token"));
+            }
+            (Grant::ClientCredentials, _) => {
+                client.exchange_client_credentials().add_scopes(scopes).request_async(adapter).await
+            }
+        };
+        match result {
+            Err(RequestTokenError::Request(Handed::Answer(response))) => Ok(response),
+            Err(RequestTokenError::Request(Handed::Fault(failure))) => Err(failure),
+            // The adapter never lets the crate see an answer, so what is left is a bad request.
+            Ok(_) | Err(_) => {
+                Err(Failure::configuration("cannot be asked: the request is malformed"))
+            }
+        }
+    }
+}
+
+fn text(secret: &Secret) -> Result<String, ()> {
+    std::str::from_utf8(secret.expose()).map(str::to_owned).map_err(|_| ())
+}
+
+/// Lets `oauth2` 5 speak through this tree's reqwest.
+struct Adapter(reqwest::Client);
+
+impl<'c> AsyncHttpClient<'c> for Adapter {
+    type Error = Handed;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Handed>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            Err(match send(&self.0, request).await {
+                Ok(response) => Handed::Answer(response),
+                Err(failure) => Handed::Fault(failure),
+            })
+        })
+    }
+}
+
+/// What the adapter hands past the crate. Its `Debug` shows no body.
+enum Handed {
+    Answer(Response),
+    Fault(Failure),
+}
+
+impl fmt::Debug for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answer(_) => "Answer(..)",
+            Self::Fault(_) => "Fault(..)",
+        })
+    }
+}
+
+impl fmt::Display for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl Error for Handed {}
+
+async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<Response, Failure> {
+    let request = reqwest::Request::try_from(request)
+        .map_err(|_| Failure::configuration("cannot be asked: token_url is malformed"))?;
+    let mut response = client.execute(request).await.map_err(|error| failed(&error))?;
+    let retry_after = response
+        .headers()
+        .get(http::header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
+        if body.len() + chunk.len() > LONGEST_BODY {
+            return Err(Failure::passing("answers without an end", false));
+        }
+        grow(&mut body, &chunk);
+    }
+    Ok(Response { status: response.status().as_u16(), retry_after, body })
+}
+
+/// Appends without leaving copies of a secret behind in memory that was given back.
+fn grow(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    if body.capacity() - body.len() < chunk.len() {
+        let mut larger = Vec::with_capacity((body.len() + chunk.len()) * 2);
+        larger.extend_from_slice(body);
+        body.zeroize();
+        **body = larger;
+    }
+    body.extend_from_slice(chunk);
+}
+
+/// Before the connection stood, nothing was sent, and the refresh token is certainly unspent.
+fn failed(error: &reqwest::Error) -> Failure {
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    if error.is_connect() {
+        Failure::passing(format!("cannot be reached ({cause})"), true)
+    } else {
+        Failure::passing(format!("broke the connection off ({cause})"), false)
+    }
+}
+
+fn build_client(ca_file: Option<&Path>, patience: Duration) -> Result<reqwest::Client, Failure> {
+    let mut roots = RootCertStore::empty();
+    // Certificates that do not parse are skipped: a system's store often has some.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(file) = ca_file {
+        add_file(&mut roots, file).map_err(|what| {
+            Failure::configuration(format!("cannot be asked: ca_file {} {what}", file.display()))
+        })?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| Failure::configuration("cannot be asked: TLS has no usable version"))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(patience)
+        .pool_max_idle_per_host(0)
+        .http1_only()
+        .user_agent(concat!("saslgate/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|_| Failure::configuration("cannot be asked: the HTTP client cannot be built"))
+}
+
+fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if certificates.is_empty() {
+        return Err("holds no certificate".to_owned());
+    }
+    for certificate in certificates {
+        roots.add(certificate).map_err(|error| format!("holds a bad certificate: {error}"))?;
+    }
+    Ok(())
+}
+
+/// An answer has a few thousand octets; signed tokens with many groups some more.
+const LONGEST_BODY: usize = 1024 * 1024;

@@ -1,0 +1,177 @@
+//! Judgements about a grant, without I/O: is a token good enough, what was it obtained for, is a
+//! refusal about this very grant. The hard thing is that all of it goes by a wall clock that people
+//! and time servers set: a token from the future is not trusted.
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::digest;
+
+use super::AccessToken;
+use crate::{
+    config::OAuthConfig,
+    secret::Secret,
+    store::{Grant, StoredAccessToken},
+};
+
+/// How good a token has to be.
+#[derive(Clone, Copy)]
+pub(super) enum Need<'a> {
+    /// At least this share of its lifetime must be left, in percent.
+    Fresh(u8),
+    /// Not yet ended.
+    Valid,
+    /// Not yet ended, and not this one.
+    Other(&'a Secret),
+}
+
+impl Need<'_> {
+    pub(super) fn is_met(self, token: &AccessToken, now: SystemTime) -> bool {
+        let Some(left) = left(token, now) else {
+            return false;
+        };
+        match self {
+            Self::Fresh(percent) => {
+                let lifetime = token.expires.duration_since(token.obtained).unwrap_or_default();
+                left * 100 >= lifetime * u32::from(percent.min(100)) && left > Duration::ZERO
+            }
+            Self::Valid => left >= LAST_MOMENT,
+            Self::Other(refused) => {
+                left >= LAST_MOMENT && token.secret.expose() != refused.expose()
+            }
+        }
+    }
+}
+
+/// What is left of a token, unless it ended, or the clock was set back since it was obtained.
+fn left(token: &AccessToken, now: SystemTime) -> Option<Duration> {
+    if token.obtained > now + CLOCK_SLACK {
+        return None;
+    }
+    token.expires.duration_since(now).ok()
+}
+
+/// How long ago something was, if that is known: after the clock was set back it is not.
+pub(super) fn age(then: SystemTime, now: SystemTime) -> Option<Duration> {
+    now.duration_since(then).ok()
+}
+
+/// What an access token is obtained for: one of another purpose is not used.
+pub(super) fn purpose(oauth: &OAuthConfig) -> String {
+    format!("{}|{}|{}", oauth.token_url, oauth.client_id, oauth.scopes.join(" "))
+}
+
+/// The access token of a stored grant, if it was obtained for this purpose.
+pub(super) fn stored_token(grant: &Grant, purpose: &str) -> Option<AccessToken> {
+    grant.access_token.as_ref().filter(|token| token.purpose == purpose).map(|token| AccessToken {
+        secret: token.secret.clone(),
+        obtained: token.obtained,
+        expires: token.expires,
+    })
+}
+
+/// The grant that follows a refresh.
+pub(super) fn successor(
+    old: &Grant,
+    refresh_token: Option<Secret>,
+    token: &AccessToken,
+    purpose: &str,
+) -> Grant {
+    Grant {
+        refresh_token: refresh_token.or_else(|| old.refresh_token.clone()),
+        access_token: Some(StoredAccessToken {
+            secret: token.secret.clone(),
+            obtained: token.obtained,
+            expires: token.expires,
+            purpose: purpose.to_owned(),
+        }),
+        refresh_started: None,
+    }
+}
+
+/// Stands for everything that a provider judges in an exchange. As long as it stays the same, so
+/// does a definite refusal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(super) fn new(oauth: &OAuthConfig, purpose: &str, refresh_token: Option<&Secret>) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let secret = oauth.client_secret.as_ref().map_or(b"".as_slice(), Secret::expose);
+        let refresh_token = refresh_token.map_or(b"".as_slice(), Secret::expose);
+        for part in [purpose.as_bytes(), secret, refresh_token] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(context.finish().as_ref());
+        Self(fingerprint)
+    }
+}
+
+/// Below this a token is not worth a login's way to the upstream.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+
+/// What time servers correct without anybody noticing.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
+    }
+
+    fn token() -> AccessToken {
+        AccessToken { secret: Secret::new("t"), obtained: at(0), expires: at(3600) }
+    }
+
+    #[test]
+    fn enough_life_is_a_share_of_the_lifetime() {
+        let fresh = |percent, now| Need::Fresh(percent).is_met(&token(), at(now));
+        assert!(fresh(50, 0));
+        assert!(fresh(50, 1800));
+        assert!(!fresh(50, 1801));
+        assert!(fresh(10, 3240));
+        assert!(!fresh(10, 3241));
+        assert!(fresh(0, 3599));
+        assert!(!fresh(0, 3600), "an ended token is never fresh");
+        assert!(fresh(100, 0));
+        assert!(!fresh(255, 1));
+    }
+
+    #[test]
+    fn a_valid_token_has_some_seconds_left() {
+        assert!(Need::Valid.is_met(&token(), at(3595)));
+        assert!(!Need::Valid.is_met(&token(), at(3596)));
+        assert!(!Need::Valid.is_met(&token(), at(9999)));
+    }
+
+    #[test]
+    fn a_token_from_the_future_is_not_trusted() {
+        let before = at(0) - Duration::from_secs(61);
+        assert!(!Need::Fresh(50).is_met(&token(), before));
+        assert!(Need::Fresh(50).is_met(&token(), at(0) - Duration::from_secs(59)));
+    }
+
+    #[test]
+    fn another_token_is_told_by_its_content() {
+        assert!(!Need::Other(&Secret::new("t")).is_met(&token(), at(1)));
+        assert!(Need::Other(&Secret::new("u")).is_met(&token(), at(1)));
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_whatever_the_provider_judges() {
+        let mut account = super::super::tests::account("https://id.example.test/token");
+        let print = |oauth: &OAuthConfig, token: &str| {
+            Fingerprint::new(oauth, &purpose(oauth), Some(&Secret::new(token)))
+        };
+        let first = print(&account.oauth, "r");
+        assert!(first == print(&account.oauth, "r"));
+        assert!(first != print(&account.oauth, "s"));
+        account.oauth.client_secret = Some(Secret::new("corrected"));
+        assert!(first != print(&account.oauth, "r"));
+    }
+}

@@ -1,0 +1,374 @@
+//! A refresh, from "no good token" to "a new one, safely stored". The hard thing is what may happen
+//! between the two: another process is faster, the disk is full, the provider is silent, the process
+//! is killed. So each flight goes the same way:
+//!
+//! ```text
+//! read the store ─ good? ──────────────────────────────► take over
+//!   └ take the lease (or wait until its owner is done, and read again)
+//!       └ write the intent, fenced ─ full disk shows here, nothing is spent
+//!           └ HTTP, outside any transaction
+//!               ├ answer: write the successor, fenced, durably ─► hand out
+//!               └ refusal: put the intent back as it was
+//! ```
+//!
+//! **Invariant:** a refresh token is replaced only by its successor, and the successor is stored
+//! before the access token that came with it is used.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::{
+    AccessToken, Shared, TokenError, TokenErrorKind, advice,
+    answer::{Answer, Failure},
+    grant::{self, Fingerprint, Need},
+    slot::{Slot, Unsaved},
+};
+use crate::{
+    config::{self, OAuthConfig},
+    secret::Secret,
+    store::{Grant, GrantRecord, StoreError},
+};
+
+/// One flight's errand.
+pub(super) struct Refresh {
+    pub(super) shared: Arc<Shared>,
+    pub(super) slot: Arc<Slot>,
+    pub(super) login: String,
+    pub(super) oauth: OAuthConfig,
+    pub(super) key: String,
+    pub(super) purpose: String,
+    /// Who holds the lease: another name for each flight.
+    pub(super) owner: String,
+    /// The token that an upstream has refused, where that is the reason.
+    pub(super) refused: Option<AccessToken>,
+}
+
+/// What one round under the lease came to.
+enum Round {
+    Done(AccessToken),
+    /// Someone else has written in between: look again.
+    Again,
+}
+
+impl Refresh {
+    /// Gets a token, and falls back on the old one while that lasts.
+    pub(super) async fn fly(self) -> Result<AccessToken, TokenError> {
+        let result = self.obtain().await;
+        let Err(error) = &result else {
+            return result;
+        };
+        if self.refused.is_some() {
+            return result;
+        }
+        let Some(token) = self.slot.held(Need::Valid, None, self.now()) else {
+            return result;
+        };
+        warn!(account = self.login, "the old access token is used while it lasts: {error}");
+        Ok(token)
+    }
+
+    async fn obtain(&self) -> Result<AccessToken, TokenError> {
+        let lease = self.shared.endpoint.deadline() + STORE_TIME;
+        let give_up = Instant::now() + lease * 2;
+        let mut pause = FIRST_POLL;
+        loop {
+            let record = self.read().await?;
+            if let Some(token) = self.good(record.as_ref()) {
+                return Ok(token);
+            }
+            self.check_askable(record.as_ref())?;
+            if self.take_lease(lease).await? {
+                let result = self.under_lease().await;
+                self.release_lease().await;
+                return result;
+            }
+            if Instant::now() >= give_up {
+                return Err(unavailable(format!(
+                    "Another saslgate process has been refreshing the token of {} for too long. \
+                     It will be tried again.",
+                    self.login
+                )));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_POLL);
+        }
+    }
+
+    async fn under_lease(&self) -> Result<AccessToken, TokenError> {
+        self.save_unsaved().await?;
+        for _ in 0..ROUNDS {
+            match self.round().await? {
+                Round::Done(token) => return Ok(token),
+                Round::Again => {}
+            }
+        }
+        Err(unavailable(format!(
+            "The sign-in of {} is being changed by others all the time. It will be tried again.",
+            self.login
+        )))
+    }
+
+    /// One try: the record is read again, since it may have changed before the lease was ours.
+    async fn round(&self) -> Result<Round, TokenError> {
+        let record = self.read().await?;
+        if let Some(token) = self.good(record.as_ref()) {
+            return Ok(Round::Done(token));
+        }
+        self.check_askable(record.as_ref())?;
+        let expected = record.as_ref().map(|record| record.version);
+        let old = record.map(|record| record.grant).unwrap_or_default();
+        let Some(version) = self.declare(&old, expected).await? else {
+            return Ok(Round::Again);
+        };
+        let (started, clock) = (self.now(), Instant::now());
+        if self.refused.is_some() {
+            self.slot.force(started);
+        }
+        let exchanged = self.shared.endpoint.exchange(&self.oauth, self.spent(&old)).await;
+        match exchanged {
+            Ok(answer) => self.commit(old, answer, started, clock).await,
+            Err(failure) => Err(self.give_up(&old, version, failure).await),
+        }
+    }
+
+    /// Writes the intent, where a refresh may cost the old token. Returns the version to go on with.
+    async fn declare(
+        &self,
+        old: &Grant,
+        expected: Option<i64>,
+    ) -> Result<Option<Option<i64>>, TokenError> {
+        if self.oauth.grant == config::Grant::ClientCredentials {
+            return Ok(Some(expected));
+        }
+        let intent = Grant { refresh_started: Some(self.now()), ..old.clone() };
+        let version = self.write(expected, &intent).await.map_err(|error| self.store(&error))?;
+        Ok(version.map(Some))
+    }
+
+    async fn commit(
+        &self,
+        old: Grant,
+        answer: Answer,
+        started: SystemTime,
+        clock: Instant,
+    ) -> Result<Round, TokenError> {
+        let token = AccessToken {
+            secret: answer.access_token,
+            obtained: started,
+            expires: started + answer.lifetime,
+        };
+        let rotated = answer.refresh_token.is_some();
+        let successor = grant::successor(&old, answer.refresh_token, &token, &self.purpose);
+        self.slot.keep_unsaved(Some(Unsaved { spent: old, successor }));
+        self.slot.forget_refusal();
+        let saved = self.save_unsaved().await?;
+        info!(
+            account = self.login,
+            rotated,
+            saved,
+            elapsed_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+            lifetime_s = answer.lifetime.as_secs(),
+            "access token refreshed",
+        );
+        if !saved {
+            return Ok(Round::Again);
+        }
+        self.slot.hold(Some(token.clone()), None);
+        Ok(Round::Done(token))
+    }
+
+    /// Brings what the provider has given out into the store. Returns false if there was nothing to
+    /// save, or if a new sign-in stands there now, which wins.
+    async fn save_unsaved(&self) -> Result<bool, TokenError> {
+        let Some(unsaved) = self.slot.unsaved() else {
+            return Ok(false);
+        };
+        let mut pause = FIRST_POLL;
+        let mut tries = 0;
+        let saved = loop {
+            match self.replace(&unsaved).await {
+                Ok(saved) => break saved,
+                Err(error) if tries == SAVE_TRIES => return Err(self.store(&error)),
+                Err(error) => warn!(account = self.login, "not saved yet: {error}"),
+            }
+            tries += 1;
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        };
+        self.slot.keep_unsaved(None);
+        Ok(saved)
+    }
+
+    /// Replaces the grant that was spent, whatever its version has become, and no other.
+    async fn replace(&self, unsaved: &Unsaved) -> Result<bool, StoreError> {
+        for _ in 0..ROUNDS {
+            let record = self.shared.store.grant(&self.key).await?;
+            let stored = record.as_ref().and_then(|record| record.grant.refresh_token.as_ref());
+            let spent = unsaved.spent.refresh_token.as_ref();
+            if stored.map(Secret::expose) != spent.map(Secret::expose) {
+                return Ok(false);
+            }
+            let expected = record.map(|record| record.version);
+            if self.write(expected, &unsaved.successor).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Unavailable("The store is being changed by others all the time.".into()))
+    }
+
+    /// After a refusal: keeps what must be kept, and turns it into the words for people.
+    async fn give_up(&self, old: &Grant, version: Option<i64>, failure: Failure) -> TokenError {
+        let error = self.describe(old, &failure);
+        warn!(
+            account = self.login,
+            kind = ?failure.kind,
+            trace_id = failure.trace_id,
+            unspent = failure.unspent,
+            "the token endpoint gave no token",
+        );
+        let rotated = failure.rotated.map(|refresh_token| Grant {
+            refresh_token: Some(refresh_token),
+            refresh_started: None,
+            ..old.clone()
+        });
+        let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old)));
+        self.slot.refuse(fingerprint, failure.retry_after, error.clone(), self.now());
+        if self.oauth.grant == config::Grant::ClientCredentials {
+            return error;
+        }
+        if let Some(successor) = rotated {
+            self.slot.keep_unsaved(Some(Unsaved { spent: old.clone(), successor }));
+            if let Err(fault) = self.save_unsaved().await {
+                warn!(account = self.login, "the new refresh token is not saved yet: {fault}");
+            }
+        } else if failure.unspent
+            && let Err(fault) = self.write(version, old).await
+        {
+            debug!(account = self.login, "the mark of a refresh stays: {fault}");
+        }
+        // Else the mark stays: the provider may have given out a token that never arrived.
+        error
+    }
+
+    fn describe(&self, old: &Grant, failure: &Failure) -> TokenError {
+        let interrupted = if failure.refused_grant && old.refresh_started.is_some() {
+            " An earlier refresh was interrupted before its answer was stored, so the provider may \
+             have replaced the token by one that never arrived."
+        } else {
+            ""
+        };
+        let text = format!(
+            "{} {} (account {}).{interrupted} {}",
+            advice::provider(&self.oauth),
+            failure.what,
+            self.login,
+            failure.advice.sentence(&self.login, &self.oauth),
+        );
+        TokenError { kind: failure.kind, text }
+    }
+
+    /// What the store holds now. The memory takes it over, so that a sign-in, a removal or another
+    /// process's refresh is seen at once.
+    async fn read(&self) -> Result<Option<GrantRecord>, TokenError> {
+        let store = &self.shared.store;
+        let generation = store.generation().await.map_err(|error| self.store(&error))?;
+        let record = store.grant(&self.key).await.map_err(|error| self.store(&error))?;
+        let token =
+            record.as_ref().and_then(|record| grant::stored_token(&record.grant, &self.purpose));
+        self.slot.hold(token, Some(generation));
+        Ok(record)
+    }
+
+    /// The stored token, if it will do.
+    fn good(&self, record: Option<&GrantRecord>) -> Option<AccessToken> {
+        let token = grant::stored_token(&record?.grant, &self.purpose)?;
+        let need = self
+            .refused
+            .as_ref()
+            .map_or(Need::Fresh(self.oauth.fresh_percent), |refused| Need::Other(&refused.secret));
+        need.is_met(&token, self.now()).then_some(token)
+    }
+
+    /// Whether it makes sense to ask the provider.
+    fn check_askable(&self, record: Option<&GrantRecord>) -> Result<(), TokenError> {
+        let grant = record.map(|record| &record.grant);
+        let has_token = grant.is_some_and(|grant| grant.refresh_token.is_some());
+        if self.oauth.grant == config::Grant::RefreshToken && !has_token {
+            let login = &self.login;
+            return Err(TokenError {
+                kind: TokenErrorKind::SignIn,
+                text: format!(
+                    "Nobody has signed in for {login} yet. Do it with: saslgate account \
+                     import-token {login}"
+                ),
+            });
+        }
+        self.slot.refusal(self.fingerprint(grant), self.now()).map_or(Ok(()), Err)
+    }
+
+    fn fingerprint(&self, grant: Option<&Grant>) -> Fingerprint {
+        let spent = grant.and_then(|grant| self.spent(grant));
+        Fingerprint::new(&self.oauth, &self.purpose, spent)
+    }
+
+    /// The refresh token that an exchange uses up.
+    fn spent<'a>(&self, grant: &'a Grant) -> Option<&'a Secret> {
+        match self.oauth.grant {
+            config::Grant::ClientCredentials => None,
+            config::Grant::RefreshToken => grant.refresh_token.as_ref(),
+        }
+    }
+
+    async fn take_lease(&self, length: Duration) -> Result<bool, TokenError> {
+        let owner = &self.owner;
+        self.shared
+            .store
+            .take_lease(&self.key, owner, length)
+            .await
+            .map_err(|error| self.store(&error))
+    }
+
+    /// A lease that cannot be given back runs out.
+    async fn release_lease(&self) {
+        let owner = &self.owner;
+        if let Err(error) = self.shared.store.release_lease(&self.key, owner).await {
+            debug!(account = self.login, "the lease was not given back: {error}");
+        }
+    }
+
+    async fn write(&self, expected: Option<i64>, grant: &Grant) -> Result<Option<i64>, StoreError> {
+        self.shared.store.write_grant(&self.key, expected, grant).await
+    }
+
+    fn now(&self) -> SystemTime {
+        (self.shared.clock)()
+    }
+
+    fn store(&self, error: &StoreError) -> TokenError {
+        unavailable(format!("The sign-in of {} is out of reach. {error}", self.login))
+    }
+}
+
+fn unavailable(text: String) -> TokenError {
+    TokenError { kind: TokenErrorKind::Unavailable, text }
+}
+
+/// What a lease has beyond the HTTP exchange, for reading and writing. Not more: after a kill the
+/// next process waits for the lease to end, and a client waits with it.
+const STORE_TIME: Duration = Duration::from_secs(10);
+
+/// How often someone else may come in between before a flight gives up.
+const ROUNDS: usize = 4;
+
+/// How often a successor is offered to a store that does not take it, before the caller is told. It
+/// stays in memory, and the next flight goes on with it.
+const SAVE_TRIES: usize = 4;
+
+/// How soon a waiting process looks whether another one is done; doubled each time.
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const LONGEST_POLL: Duration = Duration::from_secs(1);
