@@ -3,7 +3,7 @@
 use tokio::join;
 
 use crate::support::{
-    Running, config,
+    Running, account, config,
     endpoint::{Endpoint, GOOD},
     upstream::Upstream,
 };
@@ -172,4 +172,19 @@ async fn futures_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     })
     .await;
     outputs
+}
+
+#[tokio::test]
+async fn a_slow_endpoint_holds_up_nobody_else() {
+    let upstream = Upstream::start().await;
+    let (slow, quick) = (Endpoint::good().await, Endpoint::good().await);
+    slow.hold();
+    let mut config = config(&upstream, &slow.url);
+    config.accounts.push(account("bob@example.org", &upstream, &quick.url).into());
+    let running = Running::start(config).await;
+    let mut waiting = running.greeted().await;
+    waiting.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+    join!(running.logged_in("bob@example.org"), upstream.let_in("bob@example.org", "good-token"),);
+    slow.release();
+    join!(waiting.expect("a OK "), upstream.let_in("alice@example.org", "good-token"));
 }

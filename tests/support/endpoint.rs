@@ -54,8 +54,8 @@ impl Endpoint {
     }
 
     /// Lets waiting requests be answered.
-    pub fn release(&self, count: usize) {
-        self.state.gate.add_permits(count);
+    pub fn release(&self) {
+        self.state.gate.add_permits(1000);
     }
 }
 
