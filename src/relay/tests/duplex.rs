@@ -101,6 +101,52 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever happens in whatever order, nothing grows, nothing is offered to a closed side, and the
+    /// deadline ends it.
+    #[test]
+    fn every_story_has_an_end(seed in 1u64.., steps in 1usize..400) {
+        let content = strewn(CAPACITY, b"%^!?[].#", seed);
+        let mut dice = Dice(seed);
+        let mut duplex = duplex();
+        for _ in 0..steps {
+            let side = if dice.roll(2) == 0 { Downstream } else { Upstream };
+            match dice.roll(40) {
+                0 => duplex.handle_eof(side),
+                1 => duplex.handle_read_error(side, io::ErrorKind::ConnectionReset.into()),
+                2 => duplex.handle_write_error(side, io::ErrorKind::BrokenPipe.into()),
+                3 => duplex.stop(&farewell()),
+                4 => duplex.handle_quiet(side),
+                5..10 => duplex.settle(),
+                10..20 => {
+                    let count = duplex.pending(side).len().min(1 + dice.roll(CAPACITY));
+                    if count > 0 {
+                        duplex.written(side, count);
+                    }
+                }
+                _ => {
+                    let start = dice.roll(content.len());
+                    let end = content.len().min(start + dice.roll(CAPACITY));
+                    offer(&mut duplex, side, &content[start..end]);
+                }
+            }
+            if duplex.wants_shutdown(side) {
+                duplex.handle_shutdown(side);
+                prop_assert!(duplex.pending(side).is_empty());
+            }
+            prop_assert!(duplex.held() <= BOUND, "{} octets held", duplex.held());
+        }
+        if duplex.patience() != Patience::Unbounded {
+            // The first may find a fault, which gets its last word.
+            duplex.handle_deadline();
+            duplex.handle_deadline();
+            prop_assert!(duplex.is_finished());
+        }
+    }
+}
+
 #[test]
 fn every_step_keeps_its_place() {
     let mut duplex = duplex();
