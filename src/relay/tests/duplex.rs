@@ -19,7 +19,7 @@ fn duplex() -> Duplex {
 }
 
 /// Gives as much as there is room for; tells how much that was.
-fn offer(duplex: &mut Duplex, from: Side, octets: &[u8]) -> usize {
+pub(super) fn offer(duplex: &mut Duplex, from: Side, octets: &[u8]) -> usize {
     let Some(space) = duplex.space(from) else { return 0 };
     let count = space.len().min(octets.len());
     if count > 0 {
@@ -30,7 +30,7 @@ fn offer(duplex: &mut Duplex, from: Side, octets: &[u8]) -> usize {
 }
 
 /// Takes everything that is ready for `to`.
-fn taken(duplex: &mut Duplex, to: Side) -> String {
+pub(super) fn taken(duplex: &mut Duplex, to: Side) -> String {
     let mut all = Vec::new();
     while !duplex.pending(to).is_empty() {
         let count = duplex.pending(to).len();
@@ -40,7 +40,7 @@ fn taken(duplex: &mut Duplex, to: Side) -> String {
     String::from_utf8(all).unwrap()
 }
 
-fn give(duplex: &mut Duplex, from: Side, text: &str) {
+pub(super) fn give(duplex: &mut Duplex, from: Side, text: &str) {
     assert_eq!(offer(duplex, from, text.as_bytes()), text.len(), "no room for {text}");
 }
 
@@ -48,7 +48,7 @@ fn farewell() -> Refusal {
     Refusal::new(RefusalReason::ShuttingDown, "see you")
 }
 
-fn cause(duplex: Duplex) -> String {
+pub(super) fn cause(duplex: Duplex) -> String {
     duplex.into_ended().cause.to_string()
 }
 
