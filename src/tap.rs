@@ -10,6 +10,9 @@ pub trait Tap: Send + Sync {
     /// `bytes` passed on the leg towards `side`; `from_peer` tells whether that leg's peer sent them
     /// or we did.
     fn saw(&self, connection: u64, side: Side, from_peer: bool, bytes: &[u8]);
+
+    /// The connection is over: nothing more will be seen of it.
+    fn ended(&self, _connection: u64) {}
 }
 
 /// Who listens in on one connection, and the number under which he knows it.
