@@ -5,6 +5,7 @@ folder with all logs.
 """
 
 import sys
+import time
 import unittest
 
 import lab
@@ -12,6 +13,17 @@ from process import LabError
 
 # What everything else stands on comes first; the search for secrets comes last, over all logs.
 ORDER = ["test_upstream", "test_clients", "test_bytes", "test_sessions", "test_tokens", "test_secrets"]
+
+
+class Result(unittest.TextTestResult):
+    """Adds to each failure what the programs said during that test."""
+
+    def startTest(self, test):
+        self._began = time.time()
+        super().startTest(test)
+
+    def _exc_info_to_string(self, err, test):
+        return super()._exc_info_to_string(err, test) + lab.world().logs(since=self._began)
 
 
 def main():
@@ -22,9 +34,7 @@ def main():
         print(f"The lab does not start: {error}", file=sys.stderr)
         return 1
     try:
-        result = unittest.TextTestRunner(verbosity=2).run(suite)
-        if not result.wasSuccessful():
-            print(lab.world().logs(), file=sys.stderr)
+        result = unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
     finally:
         lab.close_world()
     return 0 if result.wasSuccessful() else 1

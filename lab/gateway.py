@@ -113,10 +113,7 @@ class Gateway:
     # --- the command line ---
 
     def environment(self):
-        return os.environ | {
-            "SASLGATE_CONFIG": self.config, "SASLGATE_STATE": self.state,
-            "SASLGATE_LOG": "trace", "RUST_LOG": "trace", "RUST_BACKTRACE": "1",
-        }
+        return os.environ | {"SASLGATE_CONFIG": self.config, "SASLGATE_STATE": self.state, "RUST_BACKTRACE": "1"}
 
     def command(self, *arguments, stdin="", fails=False):
         """`saslgate ARGUMENTS`, with `stdin` on its standard input; returns what it printed."""
@@ -139,7 +136,7 @@ class Gateway:
     def start(self, later=None):
         """Starts it; `later` sets its clock forward by so many minutes, so that tokens are old and leases
         have run out without waiting."""
-        command = [binary(), "run", "--config", self.config, "--state", self.state]
+        command = [binary(), "run", "--config", self.config, "--state", self.state, "--log-level", "trace"]
         environment = self.environment()
         if later:
             # Not the `faketime` program: it would stand between us and the process that we kill.

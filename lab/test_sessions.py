@@ -97,7 +97,7 @@ class OneByOne(unittest.TestCase):
 
     def test_a_revoked_password_ends_its_sessions_and_no_others(self):
         first, second = self.log_in("main"), self.log_in("second")
-        self.gateway.command("account", "password", self.account.login, "--name", "second", "--revoke")
+        self.gateway.command("account", "remove-password", self.account.login, "--name", "second")
         self.assertIn(b"BYE", second.rest())
         self.assertIn("N1 OK", first.command("N1", "NOOP"))
         again = self.client()

@@ -160,13 +160,13 @@ class World:
         imap.authenticate("XOAUTH2", lambda _: xoauth2(user, token))
         return imap
 
-    def logs(self):
-        """The ends of all logs, for a person who must find out why."""
+    def logs(self, since):
+        """The ends of all logs that were written to since then, for a person who must find out why."""
         parts = []
         for name in sorted(os.listdir(self.folder)):
-            if name.endswith((".log", ".out")):
-                parts.append(f"--- {name}\n{tail(self.path(name))}")
-        return "\n".join(parts)
+            if name.endswith((".log", ".out")) and os.path.getmtime(self.path(name)) >= since:
+                parts.append(f"\n--- {name}\n{tail(self.path(name), 30)}")
+        return "".join(parts)
 
 
 def xoauth2(user, token):

@@ -1,6 +1,8 @@
 //! A place to listen in on both legs, for `saslgate demo`. What passes here holds secrets: whoever
 //! implements [`Tap`] answers for hiding them.
 
+use std::sync::Arc;
+
 use crate::proto::Side;
 
 /// Sees the bytes of every connection as they are read and written.
@@ -12,3 +14,6 @@ pub trait Tap: Send + Sync {
     /// The connection is over: nothing more will be seen of it.
     fn ended(&self, _connection: u64) {}
 }
+
+/// Who listens in on one connection, and the number under which he knows it.
+pub type Wiretap = Option<(u64, Arc<dyn Tap>)>;

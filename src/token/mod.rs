@@ -1,6 +1,6 @@
 //! Access tokens: kept, refreshed once for all who wait, never lost. The hard thing is "once": in
-//! this process all who want a token share one flight ([`slot`]), and among processes a lease in the
-//! store says who asks the provider ([`refresh`]). A flight is a task of its own, so a client that
+//! this process all who want a token share one flight (`slot`), and among processes a lease in the
+//! store says who asks the provider (`refresh`). A flight is a task of its own, so a client that
 //! hangs up takes nothing away.
 
 use std::{

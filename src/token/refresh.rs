@@ -132,7 +132,7 @@ impl Refresh {
         let exchanged = self.shared.endpoint.exchange(&self.oauth, self.spent(&old)).await;
         match exchanged {
             Ok(answer) => self.commit(old, answer, started, clock).await,
-            Err(failure) => Err(self.give_up(&old, version, failure).await),
+            Err(failure) => self.give_up(&old, version, failure).await,
         }
     }
 
@@ -222,7 +222,12 @@ impl Refresh {
     }
 
     /// After a refusal: keeps what must be kept, and turns it into the words for people.
-    async fn give_up(&self, old: &Grant, version: Option<i64>, failure: Failure) -> TokenError {
+    async fn give_up(
+        &self,
+        old: &Grant,
+        version: Option<i64>,
+        failure: Failure,
+    ) -> Result<Round, TokenError> {
         let error = self.describe(old, &failure);
         warn!(
             account = self.login,
@@ -239,20 +244,23 @@ impl Refresh {
         let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old)));
         self.slot.refuse(fingerprint, failure.retry_after, error.clone(), self.now());
         if self.oauth.grant == config::Grant::ClientCredentials {
-            return error;
+            return Err(error);
         }
         if let Some(successor) = rotated {
             self.slot.keep_unsaved(Some(Unsaved { spent: old.clone(), successor }));
             if let Err(fault) = self.save_unsaved().await {
                 warn!(account = self.login, "the new refresh token is not saved yet: {fault}");
             }
-        } else if failure.unspent
-            && let Err(fault) = self.write(version, old).await
-        {
-            debug!(account = self.login, "the mark of a refresh stays: {fault}");
+        } else if failure.unspent {
+            match self.write(version, old).await {
+                Ok(Some(_)) => {}
+                // Another process went on without us, or someone has signed in: theirs may be good.
+                Ok(None) => return Ok(Round::Again),
+                Err(fault) => debug!(account = self.login, "the mark stays: {fault}"),
+            }
         }
         // Else the mark stays: the provider may have given out a token that never arrived.
-        error
+        Err(error)
     }
 
     fn describe(&self, old: &Grant, failure: &Failure) -> TokenError {
@@ -263,10 +271,9 @@ impl Refresh {
             ""
         };
         let text = format!(
-            "{} {} (account {}).{interrupted} {}",
+            "{} {}.{interrupted} {}",
             advice::provider(&self.oauth),
             failure.what,
-            self.login,
             failure.advice.sentence(&self.login, &self.oauth),
         );
         TokenError { kind: failure.kind, text }

@@ -87,8 +87,7 @@ async fn a_refused_grant_is_not_asked_again_until_something_changes() {
         assert_eq!(fault.kind, TokenErrorKind::SignIn);
         assert_eq!(
             fault.text,
-            "localhost says that the sign-in has ended or was revoked (invalid_grant) (account \
-             User@Example.test). Sign in again: saslgate account import-token User@Example.test",
+            "localhost says that the sign-in has ended or was revoked (invalid_grant). Sign in again: saslgate account import-token User@Example.test",
         );
         scene.time.advance(10);
     }
@@ -108,27 +107,26 @@ async fn microsofts_codes_become_advice() {
             r#"{"error":"invalid_grant","error_codes":[700082],"error_description":"secret-words"}"#,
             TokenErrorKind::SignIn,
             "localhost says that the sign-in has ended because it was not used for too long \
-             (AADSTS700082) (account User@Example.test). Sign in again: saslgate account \
-             import-token User@Example.test",
+             (AADSTS700082). Sign in again: saslgate account import-token \
+             User@Example.test",
         ),
         (
             r#"{"error":"invalid_client","error_codes":[7000222]}"#,
             TokenErrorKind::Configuration,
-            "localhost says that the client secret has expired (AADSTS7000222) (account \
-             User@Example.test). Correct client_secret of User@Example.test (application app-id).",
+            "localhost says that the client secret has expired (AADSTS7000222). Correct \
+             client_secret of User@Example.test (application app-id).",
         ),
         (
             r#"{"error":"invalid_grant","error_codes":[53003]}"#,
             TokenErrorKind::Policy,
-            "localhost says that conditional access or device rules forbid this (AADSTS53003) \
-             (account User@Example.test). Ask the administrator to allow the application app-id \
-             for User@Example.test.",
+            "localhost says that conditional access or device rules forbid this (AADSTS53003). Ask \
+             the administrator to allow the application app-id for User@Example.test.",
         ),
         (
             r#"{"error":"unheard_of","error_codes":[1234567]}"#,
             TokenErrorKind::Configuration,
-            "localhost does not accept the request (unheard_of, AADSTS1234567) (account \
-             User@Example.test). Check client_id, client_secret and scopes of User@Example.test.",
+            "localhost does not accept the request (unheard_of, AADSTS1234567). Check \
+             client_id, client_secret and scopes of User@Example.test.",
         ),
     ] {
         let (fault, scene) = fault_of(Reply::error(400, body)).await;

@@ -105,3 +105,23 @@ async fn a_mark_left_by_another_process_does_not_cost_the_new_token() {
     assert_eq!(scene.refresh_token().await, "r1");
     scene.provider.finish().await;
 }
+
+#[tokio::test]
+async fn a_refusal_counts_for_nothing_where_another_process_has_a_token() {
+    let gate = Arc::new(Semaphore::new(0));
+    let mut scene = Scene::signed_in(vec![Reply::invalid_grant().behind(&gate)]).await;
+    let (tokens, account) = (scene.tokens.clone(), account(&scene.provider.url()));
+    let caller = tokio::spawn(async move { tokens.access_token(&account).await });
+    scene.provider.request().await;
+    let record = scene.store.grant(KEY).await.unwrap().unwrap();
+    let theirs = Grant {
+        refresh_token: Some(Secret::new("r1")),
+        access_token: Some(scene.stored("theirs")),
+        refresh_started: None,
+    };
+    scene.store.write_grant(KEY, Some(record.version), &theirs).await.unwrap().unwrap();
+    gate.add_permits(1);
+    assert_eq!(shown(&caller.await.unwrap().unwrap().secret), "theirs");
+    assert_eq!(scene.refresh_token().await, "r1");
+    scene.provider.finish().await;
+}

@@ -101,6 +101,16 @@ impl Scene {
         self.access().await.unwrap_err()
     }
 
+    /// An access token for one hour, as another process would have stored it.
+    fn stored(&self, token: &str) -> StoredAccessToken {
+        StoredAccessToken {
+            secret: Secret::new(token),
+            obtained: self.time.now(),
+            expires: self.time.now() + Duration::from_secs(3600),
+            purpose: grant::purpose(&self.account.oauth),
+        }
+    }
+
     async fn grant(&self) -> Grant {
         self.store.grant(KEY).await.unwrap().unwrap().grant
     }

@@ -45,15 +45,7 @@ async fn a_lease_holds_others_back_until_it_ends() {
     let early = tokio::time::timeout(Duration::from_millis(200), &mut waiting).await;
     assert!(early.is_err(), "nothing is asked while another holds the lease");
     let record = scene.store.grant(KEY).await.unwrap().unwrap();
-    let theirs = Grant {
-        access_token: Some(StoredAccessToken {
-            secret: Secret::new("theirs"),
-            obtained: scene.time.now(),
-            expires: scene.time.now() + Duration::from_secs(3600),
-            purpose: grant::purpose(&scene.account.oauth),
-        }),
-        ..record.grant
-    };
+    let theirs = Grant { access_token: Some(scene.stored("theirs")), ..record.grant };
     scene.store.write_grant(KEY, Some(record.version), &theirs).await.unwrap().unwrap();
     assert_eq!(shown(&waiting.await.unwrap().unwrap().secret), "theirs");
     assert_eq!(scene.provider.finish().await.len(), 0);

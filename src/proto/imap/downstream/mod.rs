@@ -146,10 +146,11 @@ impl ImapDownstream {
     }
 
     /// Whether the first octet of all cannot begin a command: a TLS handshake in a place without TLS,
-    /// for example, which has no line end to wait for.
+    /// for example, which has no line end to wait for. An empty line is a fault, but of nobody else's
+    /// protocol.
     fn is_foreign(&self) -> bool {
-        let first = self.intake.pending().first();
-        !self.recognized && first.is_some_and(|&octet| !syntax::is_tag_char(octet))
+        let begins = |octet| syntax::is_tag_char(octet) || octet == b'\r' || octet == b'\n';
+        !self.recognized && self.intake.pending().first().is_some_and(|&octet| !begins(octet))
     }
 
     fn octets_left(&self) -> usize {
@@ -166,13 +167,14 @@ impl ImapDownstream {
         let verb = syntax::command_tag(command)
             .and_then(|(_, rest)| syntax::verb(rest))
             .map(|(verb, _)| verb);
-        if verb.is_none() && !self.recognized {
+        if verb.is_none() && !self.recognized && !line.is_empty() {
             // A browser, or a client of another protocol, that was led here: an answer to each of
             // its lines would let somebody speak IMAP through it, or read our words as its own.
             return self.hang_up(NOT_IMAP);
         }
-        self.recognized = true;
+        self.recognized |= verb.is_some();
         match announced {
+            None if announces_without_measure(line) => self.hang_up(LITERAL_TOO_LONG),
             None => self.handle_command(end),
             Some(literal) if literal.synchronizing => self.admit_asked(verb, literal, end),
             Some(literal) => self.admit_unasked(literal, end),
@@ -343,6 +345,16 @@ impl Downstream for ImapDownstream {
     fn into_residue(self: Box<Self>) -> BytesMut {
         self.intake.to_bytes()
     }
+}
+
+/// Whether a line ends like the announcement of a non-synchronizing literal whose number does not
+/// fit. By the grammar that is no literal, but what follows may be meant as one, and must not be run.
+fn announces_without_measure(line: &[u8]) -> bool {
+    let number = line.strip_suffix(b"+}").and_then(|line| {
+        let brace = line.iter().rposition(|&octet| octet == b'{')?;
+        line.get(brace + 1..)
+    });
+    number.is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
 }
 
 // None of these repeats what the client sent: a browser that was led here would run it.

@@ -72,6 +72,19 @@ S: * BYE [TOOBIG] The literal is too long to be sent without waiting (LITERAL-, 
 [close]
 ",
     );
+    // A number that does not fit is no literal, but what follows may be meant as one.
+    check(
+        CLEAR,
+        "
+C: A1 LOGIN tim {99999999999999999999}
+S: A1 BAD LOGIN takes a user name and a password; quote what is not plain letters and digits
+C: A2 LOGIN tim {99999999999999999999+}
+C: A3 NOOP
+S: * BYE [TOOBIG] The literal is too long to be sent without waiting (LITERAL-, RFC 7888)
+[close]
+",
+    );
+    check(CLEAR, "\nC: A1 LOGIN tim 99+}\n[Command <tim> <99+}>]\n");
     // What LITERAL- promises is kept, and no more.
     let unasked = |octets| {
         let mut machine = ImapDownstream::new(CLEAR, LoginBounds::default());

@@ -137,7 +137,6 @@ fn other_protocols_are_sent_away_and_hear_nothing_of_their_own() {
         "<script> LOGI",
         "A1 {5}",
         "A1 {5+}",
-        "",
         " ",
         "* OK",
         "\0",
@@ -155,6 +154,17 @@ S: * BYE This is an IMAP server, and that was no IMAP command
             ),
         );
     }
+    // An empty line says nothing yet.
+    check(
+        CLEAR,
+        "
+C: 
+S: * BAD A command begins with a tag
+C: GET / HTTP/1.1
+S: * BYE This is an IMAP server, and that was no IMAP command
+[close]
+",
+    );
     // A TLS handshake has no line end that one could wait for.
     let mut machine = ImapDownstream::new(CLEAR, LoginBounds::default());
     let _ = drain(&mut machine);

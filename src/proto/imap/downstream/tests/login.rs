@@ -97,7 +97,11 @@ C: a\0b
 S: A3 BAD LOGIN takes a user name and a password; quote what is not plain letters and digits
 C: A4 LOGIN tim ~{3+}
 C: abc
+C: A5 LOGIN tim ~{3}
 S: A4 BAD LOGIN takes a user name and a password; quote what is not plain letters and digits
+S: A5 BAD LOGIN takes a user name and a password; quote what is not plain letters and digits
+S: * BYE Too many commands that are wrong or not allowed before login
+[close]
 ",
     );
 }

@@ -67,6 +67,38 @@ C: A3 NOOP
 }
 
 #[test]
+fn a_handshake_starts_everything_anew() {
+    // The 24 octets before it do not count against the 40 after it, and the first line is a first
+    // line again.
+    check_within(
+        OFFERED,
+        LoginBounds { total: 40, ..LoginBounds::default() },
+        "
+C: A1 NOOP
+C: A2 STARTTLS
+S: A1 OK NOOP completed
+S: A2 OK Begin the TLS negotiation now
+[starttls]
+> tls
+C: A3 LOGIN tim a-password-of-20
+[Command <tim> <a-password-of-20>]
+",
+    );
+    check(
+        OFFERED,
+        "
+C: A1 STARTTLS
+S: A1 OK Begin the TLS negotiation now
+[starttls]
+> tls
+C: GET / HTTP/1.1
+S: * BYE This is an IMAP server, and that was no IMAP command
+[close]
+",
+    );
+}
+
+#[test]
 fn nothing_is_said_into_a_handshake() {
     check(
         OFFERED,

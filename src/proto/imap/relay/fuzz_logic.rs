@@ -1,0 +1,155 @@
+//! What must hold for the relay whatever either side sends. Runs over seeds in the tests, and over
+//! everything else in the fuzzer.
+
+use std::mem;
+
+use super::ImapRelay;
+use crate::proto::{Relay, RelayFault, Side, Step, imap::capability::CapabilityFilter};
+
+/// Drives the relay with `data`, a sequence of pieces: one octet whose top bit says whose it is and
+/// whose other bits, plus one, are the length; then the piece.
+///
+/// # Panics
+/// If cutting the pieces smaller changes what passes, if a step decides on nothing or on more than
+/// there is, or if octets change on their way without a reason.
+pub fn fuzz_relay(data: &[u8]) {
+    let pieces = pieces(data);
+    let whole = run(&pieces, usize::MAX);
+    whole.assert_faithful(&pieces);
+    for cut in [1, 3] {
+        let cut = run(&pieces, cut);
+        cut.assert_faithful(&pieces);
+        whole.assert_same(&cut);
+    }
+}
+
+/// A relay between two peers, moved as a driver would.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) relay: ImapRelay,
+    from_client: Vec<u8>,
+    from_server: Vec<u8>,
+    /// What reached each side, in order.
+    pub(super) passed: Vec<(Side, Vec<u8>)>,
+    pub(super) ended: Option<RelayFault>,
+    /// Whether anything was put into the client's stream.
+    altered: bool,
+}
+
+impl Wire {
+    pub(super) fn new(relay: ImapRelay) -> Self {
+        Self {
+            relay,
+            from_client: Vec::new(),
+            from_server: Vec::new(),
+            passed: Vec::new(),
+            ended: None,
+            altered: false,
+        }
+    }
+
+    /// One side sends; everything that can pass does.
+    pub(super) fn send(&mut self, from: Side, octets: &[u8]) {
+        self.queue(from).extend_from_slice(octets);
+        while self.ended.is_none() {
+            let moved = self.step(Side::Downstream);
+            if !(self.ended.is_none() && self.step(Side::Upstream) || moved) {
+                return;
+            }
+        }
+    }
+
+    /// Everything that reached `side` so far.
+    pub(super) fn reached(&self, side: Side) -> Vec<u8> {
+        let here = self.passed.iter().filter(|(to, _)| *to == side);
+        here.flat_map(|(_, octets)| octets.iter().copied()).collect()
+    }
+
+    fn queue(&mut self, from: Side) -> &mut Vec<u8> {
+        match from {
+            Side::Downstream => &mut self.from_client,
+            Side::Upstream => &mut self.from_server,
+        }
+    }
+
+    /// Takes one step in the direction from `from`; `false` if it holds.
+    fn step(&mut self, from: Side) -> bool {
+        let input = mem::take(self.queue(from));
+        let (step, to) = match from {
+            Side::Downstream => (self.relay.inspect_downstream(&input), Side::Upstream),
+            Side::Upstream => (self.relay.inspect_upstream(&input), Side::Downstream),
+        };
+        let (taken, sent) = match &step {
+            Step::Forward(octets) => (*octets, None),
+            Step::Discard(octets) => (*octets, Some([].as_slice())),
+            Step::Replace { length, with } => (*length, Some(with.as_ref())),
+            Step::Insert(with) => (0, Some(with.as_ref())),
+            Step::Hold | Step::End(_) => (0, None),
+        };
+        self.altered |= matches!(step, Step::Replace { .. } | Step::Insert(_));
+        assert!(taken <= input.len(), "a step beyond the input");
+        let (front, rest) = input.split_at(taken);
+        let sent = sent.unwrap_or(front);
+        if !sent.is_empty() {
+            self.passed.push((to, sent.to_vec()));
+        }
+        *self.queue(from) = rest.to_vec();
+        match step {
+            Step::Hold => return false,
+            Step::End(fault) => self.ended = Some(fault),
+            Step::Insert(with) => assert!(!with.is_empty(), "an empty insertion"),
+            Step::Forward(_) | Step::Discard(_) | Step::Replace { .. } => {
+                assert!(taken > 0, "a step that takes nothing");
+            }
+        }
+        true
+    }
+
+    fn assert_faithful(&self, pieces: &[(Side, &[u8])]) {
+        let sent = |from| -> Vec<u8> {
+            let own = pieces.iter().filter(|(side, _)| *side == from);
+            own.flat_map(|(_, piece)| piece.iter().copied()).collect()
+        };
+        if self.relay.counts().guarded == 0 {
+            assert!(sent(Side::Downstream).starts_with(&self.reached(Side::Upstream)));
+        }
+        if !self.altered {
+            assert!(sent(Side::Upstream).starts_with(&self.reached(Side::Downstream)));
+        }
+    }
+
+    /// A fault may show before or after what stands in front of it has passed, all else is the same.
+    pub(super) fn assert_same(&self, other: &Self) {
+        assert_eq!(self.ended, other.ended);
+        for side in [Side::Downstream, Side::Upstream] {
+            let (a, b) = (self.reached(side), other.reached(side));
+            if self.ended.is_some() {
+                assert!(a.starts_with(&b) || b.starts_with(&a));
+            } else {
+                assert_eq!(a, b);
+            }
+        }
+        if self.ended.is_none() {
+            assert_eq!(self.relay.counts(), other.relay.counts());
+        }
+    }
+}
+
+fn run(pieces: &[(Side, &[u8])], cut: usize) -> Wire {
+    let mut wire = Wire::new(ImapRelay::new(CapabilityFilter::new(&[])));
+    for (from, piece) in pieces {
+        piece.chunks(cut).for_each(|part| wire.send(*from, part));
+    }
+    wire
+}
+
+fn pieces(mut data: &[u8]) -> Vec<(Side, &[u8])> {
+    let mut pieces = Vec::new();
+    while let Some((&head, rest)) = data.split_first() {
+        let length = usize::from(head & 0x7f) + 1;
+        let (piece, rest) = rest.split_at(length.min(rest.len()));
+        pieces.push((if head & 0x80 == 0 { Side::Downstream } else { Side::Upstream }, piece));
+        data = rest;
+    }
+    pieces
+}

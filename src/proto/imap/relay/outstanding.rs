@@ -1,0 +1,40 @@
+//! Commands that the upstream has not answered. The hard thing is a tag that is used twice: the answer
+//! to the first must not pass for the answer to the second.
+
+use std::collections::VecDeque;
+
+/// The tags of commands under way, in the order in which they were sent.
+#[derive(Debug, Default)]
+pub(super) struct Outstanding {
+    tags: VecDeque<Box<[u8]>>,
+    octets: usize,
+}
+
+impl Outstanding {
+    /// Whether the client must wait for answers before it may send more.
+    pub(super) fn is_full(&self) -> bool {
+        self.tags.len() >= COMMANDS || self.octets >= OCTETS
+    }
+
+    pub(super) fn add(&mut self, tag: &[u8]) {
+        self.octets += tag.len();
+        self.tags.push_back(tag.into());
+    }
+
+    pub(super) fn contains(&self, tag: &[u8]) -> bool {
+        self.tags.iter().any(|one| &**one == tag)
+    }
+
+    pub(super) fn remove(&mut self, tag: &[u8]) {
+        if let Some(place) = self.tags.iter().position(|one| &**one == tag) {
+            self.tags.remove(place);
+            self.octets -= tag.len();
+        }
+    }
+}
+
+/// Commands that may be under way at once; a client that pipelines more is slowed down.
+const COMMANDS: usize = 1024;
+
+/// Octets of their tags, from which on the client waits.
+const OCTETS: usize = 16 * 1024;

@@ -1,0 +1,131 @@
+//! The relay between two peers. In a script, `C:` and `S:` are what the peers send, a line each;
+//! `->` is what then reaches the upstream, `<-` what reaches the client. `\n`, `\r` and `\0` stand for
+//! themselves, a `\` at the end for a line without CRLF.
+
+mod guard;
+mod model;
+mod passing;
+mod properties;
+
+use super::{
+    ImapRelay,
+    fuzz_logic::{Wire, fuzz_relay},
+};
+use crate::proto::{Counts, Relay, Side, imap::capability::CapabilityFilter};
+
+fn relay() -> ImapRelay {
+    ImapRelay::new(CapabilityFilter::new(&[]))
+}
+
+/// Runs the peers' lines of `script` and compares everything; and again with each piece cut at every
+/// octet, which must change nothing but the pieces.
+fn check(script: &str) -> Counts {
+    check_with(relay, script)
+}
+
+fn check_with(relay: impl Fn() -> ImapRelay, script: &str) -> Counts {
+    let script = script.trim();
+    let mut wire = Wire::new(relay());
+    let mut log = Vec::new();
+    for (line, from, said) in sent(script) {
+        log.push(line.trim_end().to_owned());
+        let before = wire.passed.len();
+        wire.send(from, &said);
+        log.extend(arrivals(wire.passed.get(before..).unwrap_or_default()));
+        log.extend(wire.ended.map(|fault| format!("end: {:?}: {}", fault.side, fault.what)));
+        if wire.ended.is_some() {
+            break;
+        }
+    }
+    let expected: Vec<&str> = script.lines().map(str::trim_end).collect();
+    assert_eq!(log.join("\n"), expected.join("\n"));
+    chop(&relay, script, &wire);
+    wire.relay.counts()
+}
+
+fn chop(relay: &impl Fn() -> ImapRelay, script: &str, whole: &Wire) {
+    let longest = sent(script).map(|(_, _, said)| said.len()).max().unwrap_or_default();
+    let cuts = (1..longest.min(200)).map(|at| (at, usize::MAX));
+    for (at, rest) in cuts.chain([(1, 1), (2, 3)]) {
+        let mut wire = Wire::new(relay());
+        for (_, from, said) in sent(script) {
+            let (first, second) = said.split_at(at.min(said.len()));
+            wire.send(from, first);
+            second.chunks(rest).for_each(|piece| wire.send(from, piece));
+        }
+        wire.assert_same(whole);
+    }
+}
+
+/// The peers' lines, and what they stand for.
+fn sent(script: &str) -> impl Iterator<Item = (&str, Side, Vec<u8>)> {
+    script.lines().filter_map(|line| {
+        let side = match line.get(..2)? {
+            "C:" => Side::Downstream,
+            "S:" => Side::Upstream,
+            _ => return None,
+        };
+        let said = line.get(3..).unwrap_or_default();
+        let said = match said.strip_suffix('\\') {
+            Some(open) => open.to_owned(),
+            None => said.to_owned() + "\r\n",
+        };
+        let said = said.replace("\\n", "\n").replace("\\r", "\r").replace("\\0", "\0");
+        Some((line, side, said.into_bytes()))
+    })
+}
+
+/// One line for what reached one side in one go and ends in CRLF.
+fn arrivals(passed: &[(Side, Vec<u8>)]) -> Vec<String> {
+    let mut runs: Vec<(Side, Vec<u8>)> = Vec::new();
+    for (to, octets) in passed {
+        match runs.last_mut() {
+            Some((last, run)) if last == to => run.extend_from_slice(octets),
+            Some(_) | None => runs.push((*to, octets.clone())),
+        }
+    }
+    let mut lines = Vec::new();
+    for (to, run) in runs {
+        let arrow = if to == Side::Upstream { "->" } else { "<-" };
+        let mut rest = run.as_slice();
+        while !rest.is_empty() {
+            let end = rest.windows(2).position(|pair| pair == b"\r\n").map(|at| at + 2);
+            let (line, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            lines.push(format!("{arrow} {}", shown(line)).trim_end().to_owned());
+            rest = behind;
+        }
+    }
+    lines
+}
+
+fn shown(line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(line).into_owned();
+    let line = match line.strip_suffix("\r\n") {
+        Some(line) => line.to_owned(),
+        None => line + "\\",
+    };
+    line.replace('\r', "\\r").replace('\n', "\\n").replace('\0', "\\0")
+}
+
+#[test]
+fn the_invariants_hold_over_the_seeds() {
+    let client = |text: &str| [&[text.len() as u8 - 1], text.as_bytes()].concat();
+    let server = |text: &str| [&[(text.len() - 1) as u8 | 0x80], text.as_bytes()].concat();
+    for seed in [
+        vec![],
+        vec![client("A NOOP\r\nB LOGIN {3+}\r\nabc {3}\r\n"), server("* OK x\r\nA OK\r\n")],
+        vec![
+            server("* 1 FETCH (X {5}\r\nab"),
+            client("A LOGIN x y\r\n"),
+            server("cde)\r\n* CAPABILITY AUTH=X\r\n"),
+        ],
+        vec![
+            client("A APPEND x {3}\r\nabc\r\nB IDLE\r\nDONE\r\n"),
+            server("+ \r\nA OK\r\n+\r\nB OK\r\n"),
+        ],
+        vec![client("A NOOP\n\"B\n\r"), server("+\r\n\r\n*\r\n"), client("\n")],
+        vec![client("A NOOP \"x {3+}\r\nabc\r\n"), server("A OK [CAPABILITY")],
+    ] {
+        fuzz_relay(&seed.concat());
+    }
+}
