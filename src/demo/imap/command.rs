@@ -321,17 +321,19 @@ fn summary(folder: &Folder, read_only: bool) -> Vec<Response<'static>> {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let first_unseen = folder.messages.iter().position(|it| !it.flags.contains(&Flag::Seen));
     let codes = [
-        first_unseen.and_then(|at| Code::unseen(count(at.saturating_add(1))).ok()),
-        Some(Code::permanentflags(permanent)),
-        Code::uidnext(folder.next_uid).ok(),
-        Code::uidvalidity(folder.validity).ok(),
+        (first_unseen.and_then(|at| Code::unseen(count(at.saturating_add(1))).ok()), "First unseen"),
+        (Some(Code::permanentflags(permanent)), "Flags that stay"),
+        (Code::uidnext(folder.next_uid).ok(), "Next UID"),
+        (Code::uidvalidity(folder.validity).ok(), "UIDs valid"),
     ];
-    let told = |code| Status::ok(None, Some(code), "Told").ok().map(Response::Status);
+    let told = |(code, text): (Option<Code<'static>>, &'static str)| {
+        Status::ok(None, Some(code?), text).ok().map(Response::Status)
+    };
     let data =
         [Data::Flags(system.to_vec()), Data::Exists(count(folder.messages.len())), Data::Recent(0)];
     data.into_iter()
         .map(Response::Data)
-        .chain(codes.into_iter().flatten().filter_map(told))
+        .chain(codes.into_iter().filter_map(told))
         .collect()
 }
 

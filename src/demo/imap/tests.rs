@@ -240,10 +240,10 @@ async fn select_tells_what_clients_need() {
     let expected = r"* FLAGS (\Answered \Flagged \Deleted \Seen \Draft)
 * 3 EXISTS
 * 0 RECENT
-* OK [UNSEEN 2] Told
-* OK [PERMANENTFLAGS ()] Told
-* OK [UIDNEXT 4] Told
-* OK [UIDVALIDITY 1] Told
+* OK [UNSEEN 2] First unseen
+* OK [PERMANENTFLAGS ()] Flags that stay
+* OK [UIDNEXT 4] Next UID
+* OK [UIDVALIDITY 1] UIDs valid
 A1 OK [READ-ONLY] Selected
 ";
     assert_eq!(client.ask("A1 EXAMINE INBOX").await, expected);

@@ -2,6 +2,8 @@
 //! thing is that a leg's two directions depend on each other: a server's answer tells whether the
 //! client's next line is a command, a secret, or never came.
 
+use std::collections::BTreeSet;
+
 use imap_codec::{
     fragmentizer::{FragmentInfo, Fragmentizer, LiteralAnnouncement},
     imap_types::core::LiteralMode,
@@ -63,6 +65,9 @@ struct Leg {
     sasl: Option<Sasl>,
     /// A command that waits for the go-ahead to its literal, by its tag.
     waiting: Option<Vec<u8>>,
+    /// The tags of commands that were shown and have no answer yet. An answer to anything else is
+    /// hidden: its tag may be what a client sent blindly, such as a password.
+    tags: BTreeSet<Vec<u8>>,
 }
 
 /// One direction, and what the first line of its current message was about.
@@ -75,7 +80,13 @@ struct Stream {
 
 impl Default for Leg {
     fn default() -> Self {
-        Self { client: Stream::new(), server: Stream::new(), sasl: None, waiting: None }
+        Self {
+            client: Stream::new(),
+            server: Stream::new(),
+            sasl: None,
+            waiting: None,
+            tags: BTreeSet::new(),
+        }
     }
 }
 
@@ -98,6 +109,11 @@ impl Leg {
                         show(shown.text);
                         self.sasl = shown.sasl;
                         self.client.literals = shown.literals;
+                        if let Some(tag) = shown.tag
+                            && self.tags.len() < TAGS
+                        {
+                            self.tags.insert(tag);
+                        }
                     } else if !content.trim_ascii().is_empty() {
                         // The rest of a command with literals, which may be a part of a secret.
                         show("…".to_owned());
@@ -125,18 +141,18 @@ impl Leg {
             let first = std::mem::replace(&mut self.server.first, complete);
             let content = self.server.fragmentizer.fragment_bytes(fragment);
             match fragment {
-                FragmentInfo::Line { .. } => {
-                    if first {
-                        let shown = server_line(content, self.sasl.is_some());
-                        show(redact.guard(shown.text));
-                        self.server.literals = shown.literals;
-                        let word = content.split(|octet| *octet == b' ').next();
-                        let word = word.unwrap_or_default().to_vec();
-                        self.note_answer(&word);
-                    } else {
-                        show(redact.guard(readable(content)));
-                    }
+                FragmentInfo::Line { .. } if first => {
+                    let word = content.split(|octet| *octet == b' ').next();
+                    let word = word.unwrap_or_default().trim_ascii_end().to_vec();
+                    let shown = server_line(content, self.sasl.is_some());
+                    let known = matches!(word.as_slice(), b"*" | b"+") || self.tags.remove(&word);
+                    show(if known { redact.guard(shown.text) } else { ANSWER_HIDDEN.to_owned() });
+                    self.server.literals = shown.literals;
+                    self.note_answer(&word);
                 }
+                // Behind a large literal, where nothing is kept any more.
+                FragmentInfo::Line { .. } if content.is_empty() => show("…".to_owned()),
+                FragmentInfo::Line { .. } => show(redact.guard(readable(content))),
                 FragmentInfo::Literal { start, end } => {
                     show(literal(self.server.literals, end.saturating_sub(start)));
                 }
@@ -149,7 +165,7 @@ impl Leg {
         if self.sasl.as_ref().is_some_and(|sasl| sasl.tag == word) {
             self.sasl = None;
         }
-        if word.starts_with(b"+") {
+        if word == b"+" {
             self.waiting = None;
         } else if self.waiting.as_deref() == Some(word) {
             // Refused: the literal never comes, and what comes is a new command.
@@ -165,6 +181,11 @@ impl Stream {
         Self { fragmentizer: Fragmentizer::new(MESSAGE), first: true, literals: None }
     }
 }
+
+/// Commands of one leg that may wait for their answers.
+const TAGS: usize = 1000;
+
+const ANSWER_HIDDEN: &str = "<hidden: an answer to a hidden line>";
 
 /// Octets of a message that are kept until it ends: literals are only counted, so the lines around
 /// them fit.

@@ -22,6 +22,8 @@ pub(super) struct Redact {
 /// What is shown of the first line of a message.
 pub(super) struct Shown {
     pub(super) text: String,
+    /// The tag, if the line is a command that is shown.
+    pub(super) tag: Option<Vec<u8>>,
     /// The exchange that it begins.
     pub(super) sasl: Option<Sasl>,
     /// What its literals hold.
@@ -46,18 +48,21 @@ impl Redact {
         let mut words = bare.splitn(3, |octet| *octet == b' ');
         let (tag, word) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let word = word.to_ascii_uppercase();
-        let plain = |text: String| Shown { text, sasl: None, literals: None };
+        let hidden =
+            |text: &str| Shown { text: text.to_owned(), tag: None, sasl: None, literals: None };
+        let shown = |text: String, literals| Shown {
+            text: self.guard(text),
+            tag: Some(tag.to_vec()),
+            sasl: None,
+            literals,
+        };
         match word.as_slice() {
-            b"LOGIN" => plain(self.guard(self.login(line, tag, complete))),
+            b"LOGIN" => shown(self.login(line, tag, complete), None),
             b"AUTHENTICATE" => self.authenticate(line, tag, side),
-            b"APPEND" => {
-                Shown { literals: Some(" of message"), ..plain(self.guard(readable(bare))) }
-            }
-            word if HARMLESS.contains(&word) => {
-                Shown { literals: Some(""), ..plain(self.guard(readable(bare))) }
-            }
-            _ if bare.eq_ignore_ascii_case(b"DONE") => plain("DONE".into()),
-            _ => plain("<hidden: not a command that is known here>".into()),
+            b"APPEND" => shown(readable(bare), Some(" of message")),
+            word if HARMLESS.contains(&word) => shown(readable(bare), Some("")),
+            _ if bare.eq_ignore_ascii_case(b"DONE") => hidden("DONE"),
+            _ => hidden("<hidden: not a command that is known here>"),
         }
     }
 
@@ -88,6 +93,7 @@ impl Redact {
             let rest = if response { format!(" {secret}") } else { String::new() };
             Shown {
                 text: self.guard(format!("{name} AUTHENTICATE {mechanism}{rest}")),
+                tag: Some(tag.to_vec()),
                 sasl: Some(Sasl { tag: tag.to_vec(), secret }),
                 literals: None,
             }
@@ -133,7 +139,7 @@ pub(super) fn server_line(line: &[u8], authenticating: bool) -> Shown {
     } else {
         ""
     };
-    Shown { text, sasl: None, literals: Some(literals) }
+    Shown { text, tag: None, sasl: None, literals: Some(literals) }
 }
 
 /// What stands for a literal.

@@ -289,6 +289,44 @@ C: a4 NOOP {}…
 }
 
 #[test]
+fn what_a_server_echoes_of_a_hidden_line_is_hidden() {
+    check(
+        r"C: a1 AUTHENTICATE PLAIN
+S: a1 NO not here
+C: {plain}
+S: {plain} BAD unknown command
+C: a2 NOOP
+S: a2 OK done
+S: a2 OK twice
+S: +{password64}
+",
+        "C: a1 AUTHENTICATE PLAIN
+S: a1 NO not here
+C: <hidden: not a command that is known here>
+S: <hidden: an answer to a hidden line>
+C: a2 NOOP
+S: a2 OK done
+S: <hidden: an answer to a hidden line>
+S: <hidden: an answer to a hidden line>
+",
+    );
+}
+
+#[test]
+fn what_follows_a_large_literal_is_only_hinted_at() {
+    let message = "x".repeat(10_000);
+    check(
+        &format!("C: a1 NOOP\nS: * 1 FETCH (BODY[] {{10000}}\nS: {message})\nS: a1 OK done\n"),
+        "C: a1 NOOP
+S: * 1 FETCH (BODY[] {10000}
+S: … 10000 octets of message
+S: …
+S: a1 OK done
+",
+    );
+}
+
+#[test]
 fn a_refused_literal_does_not_swallow_the_next_command() {
     check(
         r"C: a1 APPEND Sent {100}
