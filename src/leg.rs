@@ -2,7 +2,7 @@
 //! machine. The hard thing is the order: everything a machine transmits is on the wire before its
 //! event is acted on, so a go-ahead for STARTTLS precedes the handshake and a refusal the close.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -10,19 +10,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::{
     proto::{Machine, Output, Side},
     stream::Stream,
-    tap::Tap,
+    tap::Wiretap,
 };
 
 /// A stream with its side and whoever listens in on it.
 pub struct Leg<S> {
     stream: Stream<S>,
     side: Side,
-    tap: Option<(u64, Arc<dyn Tap>)>,
+    tap: Wiretap,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
     /// A leg over a stream that is still in clear. `tap` sees it under the connection's number.
-    pub fn new(stream: S, side: Side, tap: Option<(u64, Arc<dyn Tap>)>) -> Self {
+    pub fn new(stream: S, side: Side, tap: Wiretap) -> Self {
         Self { stream: Stream::Clear(stream), side, tap }
     }
 
@@ -78,9 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         matches!(self.stream, Stream::Tls(_))
     }
 
-    /// Takes the leg apart for the relay.
-    pub fn into_parts(self) -> (Stream<S>, Option<(u64, Arc<dyn Tap>)>) {
-        (self.stream, self.tap)
+    /// Gives the transport to the relay; nothing can be said on this leg any more.
+    pub fn take_stream(&mut self) -> Stream<S> {
+        std::mem::replace(&mut self.stream, Stream::Broken)
     }
 
     async fn transmit(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -17,7 +17,7 @@ use std::mem;
 use super::{
     guard::{Answers, Kept, is_well_known},
     head::{CommandHead, HEAD, command_head, is_tag},
-    line::{Ending, Tail},
+    line::{CommandLine, Ending, LineEnd, Tail, content},
     outstanding::Outstanding,
 };
 use crate::proto::{Counts, RelayFault, Side, Step};
@@ -41,7 +41,7 @@ enum State {
     /// A command may begin here.
     Start,
     /// In a line of a command.
-    Line(Line),
+    Line(CommandLine),
     /// In a literal of a command; so many octets are left.
     Literal(u64),
     /// The upstream has to say something first.
@@ -77,23 +77,6 @@ enum Word {
     Missing,
     Idle,
     Other,
-}
-
-/// A line that is passing.
-#[derive(Debug, Default)]
-struct Line {
-    tail: Tail,
-    quoting: Quoting,
-    /// Behind a literal.
-    continued: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Quoting {
-    #[default]
-    Outside,
-    Inside,
-    Escape,
 }
 
 impl Client {
@@ -132,7 +115,7 @@ impl Client {
             State::Literal(left) => {
                 let here = within(input, left);
                 self.state = match left - here as u64 {
-                    0 => State::Line(Line { continued: true, ..Line::default() }),
+                    0 => State::Line(CommandLine::behind_literal()),
                     left => State::Literal(left),
                 };
                 Step::Forward(here)
@@ -184,13 +167,13 @@ impl Client {
                 if is_tag(tag) && !word.is_empty() {
                     self.outstanding.add(tag);
                 }
-                State::Line(Line::default())
+                State::Line(CommandLine::default())
             }
         };
         Ok(())
     }
 
-    fn line(&mut self, mut line: Line, input: &[u8]) -> Step {
+    fn line(&mut self, mut line: CommandLine, input: &[u8]) -> Step {
         let content = content(input);
         line.extend(content);
         let (_, behind) = input.split_at(content.len());
@@ -219,11 +202,11 @@ impl Client {
     }
 
     /// What comes after a line that passed.
-    fn after(&self, line: &Line, bare_lf: bool) -> Result<State, &'static str> {
+    fn after(&self, line: &CommandLine, bare_lf: bool) -> Result<State, &'static str> {
         // Only such a command is sure to be answered by its own tag, and never by `+ BAD`.
         let command = is_tag(&self.command.tag) && self.command.word != Word::Missing;
-        let doubtful = bare_lf || line.quoting != Quoting::Outside;
-        match line.tail.ending() {
+        let doubtful = bare_lf || line.is_in_quotes();
+        match line.ending() {
             Ending::Plain if self.command.tag.is_empty() => match bare_lf {
                 // Where it counts as a line it is not answered, so there is nothing to wait for.
                 true => Err("an empty line that does not end in CRLF"),
@@ -347,7 +330,7 @@ impl Client {
 impl State {
     fn after_announcement(octets: u64) -> Self {
         match octets {
-            0 => Self::Line(Line { continued: true, ..Line::default() }),
+            0 => Self::Line(CommandLine::behind_literal()),
             octets => Self::Literal(octets),
         }
     }
@@ -361,46 +344,6 @@ impl Word {
             _ => Self::Other,
         }
     }
-}
-
-impl Line {
-    fn extend(&mut self, piece: &[u8]) {
-        self.tail.extend(piece);
-        for octet in piece {
-            self.quoting = match (self.quoting, octet) {
-                (Quoting::Outside, b'"') | (Quoting::Escape, _) => Quoting::Inside,
-                (Quoting::Inside, b'"') => Quoting::Outside,
-                (Quoting::Inside, b'\\') => Quoting::Escape,
-                (quoting, _) => quoting,
-            };
-        }
-    }
-}
-
-/// What stands behind the content of a line.
-enum LineEnd {
-    /// Not known yet.
-    Open,
-    Crlf,
-    Lf,
-    BareCr,
-}
-
-impl LineEnd {
-    fn of(behind: &[u8]) -> Self {
-        match behind {
-            [] | [b'\r'] => Self::Open,
-            [b'\n', ..] => Self::Lf,
-            [b'\r', b'\n', ..] => Self::Crlf,
-            [_, ..] => Self::BareCr,
-        }
-    }
-}
-
-/// The front of the input up to the first CR or LF.
-fn content(input: &[u8]) -> &[u8] {
-    let end = input.iter().position(|octet| matches!(octet, b'\r' | b'\n'));
-    input.get(..end.unwrap_or(input.len())).unwrap_or_default()
 }
 
 /// How many of `left` octets are here.

@@ -36,6 +36,82 @@ fn is_placed(line: &[u8]) -> bool {
     matches!(before, [.., b' ' | b'('])
 }
 
+/// A line of a command that is passing.
+#[derive(Debug, Default)]
+pub(super) struct CommandLine {
+    tail: Tail,
+    quoting: Quoting,
+    /// Behind a literal.
+    pub(super) continued: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Quoting {
+    #[default]
+    Outside,
+    Inside,
+    Escape,
+}
+
+impl CommandLine {
+    /// The line that goes on behind a literal.
+    pub(super) fn behind_literal() -> Self {
+        Self { continued: true, ..Self::default() }
+    }
+
+    /// Takes the next piece of the line, which must not hold its end.
+    pub(super) fn extend(&mut self, piece: &[u8]) {
+        self.tail.extend(piece);
+        for octet in piece {
+            self.quoting = match (self.quoting, octet) {
+                (Quoting::Outside, b'"') | (Quoting::Escape, _) => Quoting::Inside,
+                (Quoting::Inside, b'"') => Quoting::Outside,
+                (Quoting::Inside, b'\\') => Quoting::Escape,
+                (quoting, _) => quoting,
+            };
+        }
+    }
+
+    /// Whether a quoted string is open.
+    pub(super) fn is_in_quotes(&self) -> bool {
+        self.quoting != Quoting::Outside
+    }
+
+    /// What the line announces, now that it is over.
+    pub(super) fn ending(&self) -> Ending {
+        self.tail.ending()
+    }
+}
+
+/// What stands behind the content of a line.
+pub(super) enum LineEnd {
+    /// Not known yet.
+    Open,
+    /// CRLF.
+    Crlf,
+    /// LF alone: no line end by RFC 3501, but one to many servers.
+    Lf,
+    /// CR alone: nothing that a command may hold.
+    BareCr,
+}
+
+impl LineEnd {
+    pub(super) fn of(behind: &[u8]) -> Self {
+        match behind {
+            [] | [b'\r'] => Self::Open,
+            [b'\n', ..] => Self::Lf,
+            [b'\r', b'\n', ..] => Self::Crlf,
+            [_, ..] => Self::BareCr,
+        }
+    }
+}
+
+/// The front of the input up to the first CR or LF.
+pub(super) fn content(input: &[u8]) -> &[u8] {
+    let end = input.iter().position(|octet| matches!(octet, b'\r' | b'\n'));
+    input.get(..end.unwrap_or(input.len())).unwrap_or_default()
+}
+
 /// How a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {

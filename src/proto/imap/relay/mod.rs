@@ -2,8 +2,8 @@
 //! keep a local password from the provider only if no command can begin where it does not look.
 //!
 //! # How that is made sure
-//! The upstream decides where its commands begin, so the [client's side](client) goes on to the next
-//! command only where every server agrees, and otherwise waits until this one has said so:
+//! The upstream decides where its commands begin, so the client's side goes on to the next command
+//! only where every server agrees, and otherwise waits until this one has said so:
 //! - behind a synchronizing literal's announcement and behind IDLE, until its `+`, or until the tagged
 //!   response that refuses the command;
 //! - behind a line whose end servers may read differently (a bare LF, an open quoted string, braces
@@ -14,7 +14,7 @@
 //! read it to its end; [`ImapRelay::bound_literals`] says whether this one does.
 //!
 //! Everything passes as it came, but for capability data, which is [filtered](CapabilityFilter), and
-//! the commands that the [guard](guard) keeps and answers.
+//! the commands that the guard keeps and answers.
 
 mod capability;
 mod client;

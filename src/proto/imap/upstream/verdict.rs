@@ -12,7 +12,7 @@ use crate::{
 /// Why AUTHENTICATE failed, with the error challenge that came before.
 pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection {
     let mut text = answer.words();
-    if NOT_CONNECTED.iter().any(|words| text.contains(words)) {
+    if text.to_ascii_lowercase().contains(NOT_CONNECTED) {
         return Rejection::NotConnected { text };
     }
     if answer.condition == Condition::Bad {
@@ -48,4 +48,4 @@ fn is_about_the_server(code: &[u8]) -> bool {
 }
 
 /// Exchange's words for a good token that does not open this mailbox.
-const NOT_CONNECTED: [&str; 1] = ["authenticated but not connected"];
+const NOT_CONNECTED: &str = "authenticated but not connected";

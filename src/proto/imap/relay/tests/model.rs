@@ -14,6 +14,8 @@ pub(super) struct Habits {
     pub(super) long_quotes: bool,
     /// An announcement in an open quoted string is one.
     pub(super) ignores_quotes: bool,
+    /// An announcement must stand where an argument may begin.
+    pub(super) exact: bool,
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +107,10 @@ impl Model {
     fn announced(&self, line: &[u8]) -> Option<(usize, bool)> {
         let line = std::str::from_utf8(line).ok()?;
         let line = if self.habits.lenient { line.trim_end() } else { line };
-        let number = line.strip_suffix('}')?.rsplit_once('{')?.1;
+        let (before, number) = line.strip_suffix('}')?.rsplit_once('{')?;
+        if self.habits.exact && !before.ends_with([' ', '(', '~']) {
+            return None;
+        }
         let waits = !number.ends_with('+');
         Some((number.strip_suffix('+').unwrap_or(number).parse().ok()?, waits))
     }

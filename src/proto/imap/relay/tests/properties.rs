@@ -88,17 +88,28 @@ fn trick() -> impl Strategy<Value = &'static str> {
         "A APPEND x {15+}\r\n",
         "A APPEND x {15}\r\n",
         "B AUTHENTICATE PLAIN\r\n",
+        "A NOOP \"x {13+}\r\n",
+        "A NOOP \"\r\n",
+        "A NOOP x{13+}\r\n",
+        "A NOOP {13}\r\n",
+        "A NOOP {13} \r\n",
+        "A NOOP {0013}\r\n",
+        "A {13}\r\n",
+        "+ {13}\r\n",
     ])
 }
 
 fn habits() -> impl Strategy<Value = Habits> {
-    any::<[bool; 5]>().prop_map(|[bare_lf, refuses, lenient, long_quotes, ignores_quotes]| Habits {
-        bare_lf,
-        refuses,
-        lenient,
-        long_quotes,
-        ignores_quotes,
-    })
+    any::<[bool; 6]>().prop_map(
+        |[bare_lf, refuses, lenient, long_quotes, ignores_quotes, exact]| Habits {
+            bare_lf,
+            refuses,
+            lenient,
+            long_quotes,
+            ignores_quotes,
+            exact,
+        },
+    )
 }
 
 proptest! {

@@ -1,0 +1,116 @@
+//! Asks the protocol's own [`Relay`](crate::proto::Relay) and does what it says. The hard thing is
+//! that each direction may be waiting for the other, so the question ends only when both hold.
+
+use super::{Duplex, EndCause, Output};
+use crate::proto::{Refusal, RefusalReason, RelayFault, Side, Step};
+
+impl Duplex {
+    /// Takes every step that can be taken.
+    pub(super) fn decide(&mut self) {
+        loop {
+            // One at a time, so that an answer of the guard is taken out before the next is due.
+            let client_stepped = self.take_step(Side::Downstream);
+            let mut upstream_stepped = false;
+            while self.take_step(Side::Upstream) {
+                upstream_stepped = true;
+            }
+            if !client_stepped && !upstream_stepped {
+                break;
+            }
+        }
+        if self.closing {
+            return;
+        }
+        if self.downward.ended && !self.downward.is_crowded() {
+            // Cut off in the middle of something: better a torn message than a lost one.
+            let rest = self.downward.undecided().len();
+            if rest > 0 {
+                self.pass_on(Side::Upstream, Step::Forward(rest));
+            }
+        }
+        let client_is_stuck = self.upward.is_stuck();
+        if self.downward.is_stuck() && (client_is_stuck || self.upward.ended) {
+            self.blame_for_holding(Side::Upstream);
+        }
+    }
+
+    /// Takes the next step in one direction, if there is one.
+    fn take_step(&mut self, from: Side) -> bool {
+        if self.closing || self.must_wait(from) {
+            return false;
+        }
+        let step = match from {
+            Side::Downstream => self.relay.inspect_downstream(self.upward.undecided()),
+            Side::Upstream => self.relay.inspect_upstream(self.downward.undecided()),
+        };
+        let stepped = step != Step::Hold;
+        self.pass_on(from, step);
+        stepped
+    }
+
+    fn must_wait(&self, from: Side) -> bool {
+        match from {
+            Side::Downstream => {
+                self.upward.undecided().is_empty()
+                    || self.upward.is_crowded()
+                    // It asks for answers of the guard and does not read them.
+                    || self.downward.is_crowded()
+            }
+            Side::Upstream => self.downward.is_crowded(),
+        }
+    }
+
+    fn pass_on(&mut self, from: Side, step: Step) {
+        let lane = self.lane_from(from);
+        match step {
+            Step::Forward(count) if lane.has(count) => lane.forward(count),
+            Step::Discard(count) if lane.has(count) => lane.discard(count),
+            Step::Replace { length, with } if lane.has(length) => {
+                lane.discard(length);
+                lane.insert(with);
+            }
+            Step::Insert(bytes) if !bytes.is_empty() => lane.insert(bytes),
+            Step::End(fault) => return self.fail(fault),
+            Step::Hold => {}
+            Step::Forward(_) | Step::Discard(_) | Step::Replace { .. } | Step::Insert(_) => {
+                return self.fail(RelayFault { side: from, what: LOST_PLACE });
+            }
+        }
+        if lane.output == Output::Failed {
+            let before = lane.pending().len();
+            lane.drop_decided();
+            self.sunk += before;
+        }
+    }
+
+    /// `side` has sent all that can be held, and nobody can free it.
+    pub(super) fn blame_for_holding(&mut self, side: Side) {
+        let what = "it sent more than can be held back while the other side is silent";
+        self.fail(RelayFault { side, what });
+    }
+
+    fn fail(&mut self, fault: RelayFault) {
+        let (reason, who) = match fault.side {
+            Side::Downstream => (RefusalReason::TooManyFailures, "Your mail program"),
+            Side::Upstream => (RefusalReason::UpstreamUnavailable, "The mail server"),
+        };
+        let text = format!("{who} broke the protocol: {}", fault.what);
+        self.cause = Some(EndCause::Fault(fault));
+        self.close(&Refusal::new(reason, text));
+    }
+
+    pub(super) fn close(&mut self, farewell: &Refusal) {
+        if self.closing {
+            return;
+        }
+        self.closing = true;
+        self.upward.drop_undecided();
+        self.downward.drop_undecided();
+        let listens = self.downward.output == Output::Open && !self.downward.ended;
+        if let Some(last_word) = self.relay.farewell(farewell).filter(|_| listens) {
+            self.downward.insert(last_word);
+        }
+    }
+}
+
+const LOST_PLACE: &str = "the gateway lost its place in what was sent (a fault of the gateway)";
