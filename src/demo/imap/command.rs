@@ -75,6 +75,7 @@ impl From<MailboxError> for Reply {
 
 impl Session<'_> {
     /// Does what a logged-in client asks, up to the tagged answer.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other commands are alike here")]
     pub(super) async fn execute(&mut self, body: CommandBody<'static>) -> io::Result<Reply> {
         match body {
             CommandBody::Capability => self.capability().await,
@@ -113,6 +114,7 @@ impl Session<'_> {
     }
 
     /// The commands that need a selected folder.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other commands are alike here")]
     async fn execute_selected(&mut self, body: CommandBody<'static>) -> io::Result<Reply> {
         let Some(selected) = &self.selected else {
             return Ok(Reply::bad("Not known here, or only after SELECT"));
@@ -321,7 +323,10 @@ fn summary(folder: &Folder, read_only: bool) -> Vec<Response<'static>> {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let first_unseen = folder.messages.iter().position(|it| !it.flags.contains(&Flag::Seen));
     let codes = [
-        (first_unseen.and_then(|at| Code::unseen(count(at.saturating_add(1))).ok()), "First unseen"),
+        (
+            first_unseen.and_then(|at| Code::unseen(count(at.saturating_add(1))).ok()),
+            "First unseen",
+        ),
         (Some(Code::permanentflags(permanent)), "Flags that stay"),
         (Code::uidnext(folder.next_uid).ok(), "Next UID"),
         (Code::uidvalidity(folder.validity).ok(), "UIDs valid"),
@@ -331,10 +336,7 @@ fn summary(folder: &Folder, read_only: bool) -> Vec<Response<'static>> {
     };
     let data =
         [Data::Flags(system.to_vec()), Data::Exists(count(folder.messages.len())), Data::Recent(0)];
-    data.into_iter()
-        .map(Response::Data)
-        .chain(codes.into_iter().filter_map(told))
-        .collect()
+    data.into_iter().map(Response::Data).chain(codes.into_iter().filter_map(told)).collect()
 }
 
 /// Copies of messages: where they went.
