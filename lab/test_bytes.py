@@ -130,6 +130,7 @@ class AgainstARecorder(unittest.TestCase):
         self.assertTrue(self.upstream.sessions[0].ended.wait(30))
         came = client.rest()
         self.assertEqual(digest(came), digest(self.upstream.sessions[0].sent))
+        client.leave()
         self.gateway.wait_for_log("ended: ")
         # And the next one is served.
         self.upstream.cut_after = None

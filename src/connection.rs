@@ -1,1 +1,281 @@
-//! THE file to read: one connection from accept to end.
+//! One connection, from accept to end: THE file to read.
+//!
+//! Local login → account → token → upstream → verdict → relay. The hard thing is the verdict: until
+//! it is given the client hears nothing of what happens upstream, and whatever fails there comes out
+//! as one refusal that does not look like a wrong password.
+
+mod login;
+mod refuse;
+mod upstream;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::{Instant, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, info, warn};
+
+use crate::{
+    config::Protocol,
+    gateway::Gateway,
+    leg::Leg,
+    listener::Place,
+    proto::{
+        Downstream, DownstreamEvent, LocalTls, Refusal, RefusalReason, Relay, Side,
+        imap::{capability::CapabilityFilter, downstream::ImapDownstream, relay::ImapRelay},
+    },
+    relay::{self, Early},
+    tls,
+};
+use login::Opened;
+
+/// A client that has just been accepted.
+pub struct Client {
+    /// The connection's number in log lines.
+    pub number: u64,
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// What is spoken on its port.
+    pub protocol: Protocol,
+    /// What its port shows as a TLS server, where it is one.
+    pub acceptor: Option<TlsAcceptor>,
+    /// TLS comes before the greeting.
+    pub implicit_tls: bool,
+    /// Whether a login is accepted without TLS.
+    pub login_in_clear: bool,
+    /// `false`: it must be sent away, in the protocol's words.
+    pub admitted: bool,
+    /// Its place at the port.
+    pub place: Place,
+}
+
+/// Serves a client until it goes. Nothing that happens here is felt by another connection.
+pub async fn run<S>(gateway: &Arc<Gateway>, socket: S, client: Client)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
+    let leg = Leg::new(socket, Side::Downstream, tap);
+    debug!(connection = client.number, client = %client.address, "accepted");
+    let mut connection = Connection { gateway, client, leg };
+    if let Err(error) = connection.serve().await {
+        let (number, address) = (connection.client.number, connection.client.address);
+        debug!(connection = number, client = %address, "ended before a login: {error}");
+    }
+}
+
+/// A connection before the relay.
+struct Connection<'a, S> {
+    gateway: &'a Arc<Gateway>,
+    client: Client,
+    leg: Leg<S>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
+    async fn serve(&mut self) -> io::Result<()> {
+        if self.client.implicit_tls {
+            self.accept_tls().await?;
+        }
+        let mut machine = self.downstream_machine();
+        if !self.client.admitted {
+            let text = "too many connections, please try again later";
+            return self.dismiss(machine, RefusalReason::ConnectionLimit, text).await;
+        }
+        match self.log_in(machine.as_mut()).await? {
+            LoginEnd::Opened(opened) => self.relay(machine, opened).await,
+            LoginEnd::Said => self.close().await,
+            LoginEnd::Dismiss(reason, text) => self.dismiss(machine, reason, text).await,
+        }
+    }
+
+    /// Speaks with the client until a login has opened the upstream, or all is said.
+    async fn log_in(&mut self, machine: &mut dyn Downstream) -> io::Result<LoginEnd> {
+        let gateway = self.gateway;
+        let mut failures = 0;
+        loop {
+            let next = timeout(gateway.config.deadlines.login, self.leg.next_event(machine));
+            let event = match self.client.place.evicted().run_until_cancelled(next).await {
+                Some(Ok(event)) => event?,
+                Some(Err(_)) => {
+                    let text = "you have been waiting too long without a login";
+                    return Ok(LoginEnd::Dismiss(RefusalReason::Timeout, text));
+                }
+                None => return Ok(self.evicted()),
+            };
+            let credentials = match event {
+                DownstreamEvent::Close => return Ok(LoginEnd::Said),
+                DownstreamEvent::StartTls => {
+                    self.accept_tls().await?;
+                    machine.handle_tls_established();
+                    continue;
+                }
+                DownstreamEvent::Login(credentials) => credentials,
+            };
+            match login::open(gateway, &self.client, credentials).await {
+                Ok(opened) => {
+                    if !self.client.place.logged_in() {
+                        return Ok(self.evicted());
+                    }
+                    return Ok(LoginEnd::Opened(Box::new(opened)));
+                }
+                Err(refusal) => {
+                    let wrong = refusal.reason == RefusalReason::WrongLogin;
+                    if wrong {
+                        failures += 1;
+                        self.make_wait(failures).await;
+                    }
+                    machine.conclude(Err(refusal));
+                    if wrong
+                        && failures as usize >= gateway.config.limits.login_failures_per_connection
+                    {
+                        self.leg.drain(machine).await?;
+                        let text = "too many wrong logins on this connection";
+                        return Ok(LoginEnd::Dismiss(RefusalReason::TooManyFailures, text));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the verdict and passes both directions on until one side ends.
+    async fn relay(
+        &mut self,
+        mut machine: Box<dyn Downstream>,
+        opened: Box<Opened>,
+    ) -> io::Result<()> {
+        let gateway = self.gateway;
+        let Opened { account, password, slot, upstream } = *opened;
+        let mut leg = upstream.leg;
+        let filter = CapabilityFilter::new(&account.hide_capabilities);
+        let mut welcome = upstream.welcome;
+        let relay: Box<dyn Relay> = match self.client.protocol {
+            Protocol::Imap => {
+                let relay = ImapRelay::new(filter.clone()).bound_literals(&welcome.capabilities);
+                welcome.capabilities = filter.apply(welcome.capabilities);
+                Box::new(relay)
+            }
+        };
+        let session = gateway.register(self.client.number, &account, &password);
+        machine.conclude(Ok(welcome));
+        self.leg.drain(machine.as_mut()).await?;
+
+        let began = Instant::now();
+        let early = Early {
+            from_downstream: machine.into_residue(),
+            from_upstream: upstream.machine.into_residue(),
+        };
+        let options = relay::Options {
+            linger: gateway.config.deadlines.linger,
+            stop: session.end().clone(),
+            farewell: Refusal::new(RefusalReason::ShuttingDown, "the gateway ends this session"),
+            tap: gateway.tap.as_ref().map(|tap| (self.client.number, Arc::clone(tap))),
+        };
+        let downstream = self.leg.take_stream();
+        let upstream_stream = leg.take_stream();
+        let ended = Box::pin(relay::run(downstream, upstream_stream, relay, early, options)).await;
+        drop((session, slot));
+        info!(
+            connection = self.client.number,
+            account = %account.login,
+            protocol = %self.client.protocol,
+            client = %self.client.address,
+            seconds = began.elapsed().as_secs(),
+            to_client = ended.to_client,
+            from_client = ended.from_client,
+            commands = ended.counts.commands,
+            guarded = ended.counts.guarded,
+            "ended: {}", ended.cause,
+        );
+        Ok(())
+    }
+
+    /// Says why the connection ends, and closes it.
+    async fn dismiss(
+        &mut self,
+        mut machine: Box<dyn Downstream>,
+        reason: RefusalReason,
+        text: &str,
+    ) -> io::Result<()> {
+        machine.close(Refusal::new(reason, text));
+        // A client that does not read cannot hold the connection.
+        let _ = timeout(FAREWELL, self.leg.drain(machine.as_mut())).await;
+        info!(
+            connection = self.client.number,
+            client = %self.client.address,
+            protocol = %self.client.protocol,
+            "sent away: {text}",
+        );
+        self.close().await
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        match timeout(FAREWELL, self.leg.stream_mut().shutdown()).await {
+            Ok(result) => result,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    async fn accept_tls(&mut self) -> io::Result<()> {
+        let Some(acceptor) = &self.client.acceptor else {
+            return Err(io::Error::other("this port has no certificate"));
+        };
+        let deadline = self.gateway.config.deadlines.handshake;
+        let handshake = timeout(deadline, self.leg.stream_mut().accept_tls(acceptor));
+        let ended = self.client.place.evicted().run_until_cancelled(handshake).await;
+        let fault = match ended {
+            Some(Ok(Ok(()))) => return Ok(()),
+            Some(Ok(Err(error))) => tls::explain(&error),
+            Some(Err(_)) => "the client did not finish it in time".into(),
+            None => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        warn!(
+            connection = self.client.number,
+            client = %self.client.address,
+            protocol = %self.client.protocol,
+            "no TLS with the client: {fault}",
+        );
+        Err(io::Error::other(fault))
+    }
+
+    fn downstream_machine(&self) -> Box<dyn Downstream> {
+        let tls = match (self.leg.is_tls(), &self.client.acceptor) {
+            (true, _) => LocalTls::Established,
+            (false, None) => LocalTls::Unavailable,
+            (false, Some(_)) => LocalTls::Offer { login_in_clear: self.client.login_in_clear },
+        };
+        let bounds = self.gateway.config.limits.before_login;
+        match self.client.protocol {
+            Protocol::Imap => Box::new(ImapDownstream::new(tls, bounds)),
+        }
+    }
+
+    /// A wrong login waits for its answer, longer each time; a correct one never does.
+    async fn make_wait(&self, failures: u32) {
+        let delay = self.gateway.config.deadlines.failed_login_delay.saturating_mul(failures);
+        self.client.place.evicted().run_until_cancelled(tokio::time::sleep(delay)).await;
+    }
+
+    fn evicted(&self) -> LoginEnd {
+        if self.gateway.stop.is_cancelled() {
+            LoginEnd::Dismiss(RefusalReason::ShuttingDown, "the gateway is stopping")
+        } else {
+            let text = "too many connections, and you had not logged in yet";
+            LoginEnd::Dismiss(RefusalReason::ConnectionLimit, text)
+        }
+    }
+}
+
+/// How the dialogue before the relay ended.
+enum LoginEnd {
+    /// The upstream is open.
+    Opened(Box<Opened>),
+    /// The machine has said everything itself.
+    Said,
+    /// It remains to say this.
+    Dismiss(RefusalReason, &'static str),
+}
+
+/// How long a last word may take to reach a client.
+const FAREWELL: Duration = Duration::from_secs(5);

@@ -78,9 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         matches!(self.stream, Stream::Tls(_))
     }
 
-    /// Takes the leg apart for the relay.
-    pub fn into_parts(self) -> (Stream<S>, Wiretap) {
-        (self.stream, self.tap)
+    /// Gives the transport to the relay; nothing can be said on this leg any more.
+    pub fn take_stream(&mut self) -> Stream<S> {
+        std::mem::replace(&mut self.stream, Stream::Broken)
     }
 
     async fn transmit(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -25,9 +25,13 @@ pub mod connection;
 #[cfg(feature = "demo")]
 pub mod demo;
 #[cfg(feature = "gateway")]
+pub mod gateway;
+#[cfg(feature = "gateway")]
 pub mod leg;
 #[cfg(feature = "gateway")]
 pub mod listener;
+#[cfg(feature = "gateway")]
+pub mod platform;
 #[cfg(feature = "gateway")]
 pub mod relay;
 #[cfg(feature = "gateway")]

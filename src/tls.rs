@@ -1,1 +1,81 @@
-//! TLS on both sides.
+//! TLS on both sides, one stack: rustls with aws-lc-rs. The hard thing is that files change under a
+//! running gateway: a local certificate is renewed, a CA file is replaced. Both are read again when
+//! they change, and a bad new file never displaces a good old one.
+
+mod acceptor;
+mod connector;
+mod pem;
+
+pub use acceptor::{Certificates, LocalCertificate};
+pub use connector::{Connectors, server_name};
+
+use std::{fmt, io, path::Path, sync::Arc};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+/// The provider of all cryptography in TLS, AES-128-GCM first: on machines with AES instructions the
+/// SHA-256 suite costs a tenth less per login than the SHA-384 one.
+pub fn provider() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() != rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+    Arc::new(provider)
+}
+
+/// Why TLS cannot be set up, in words for the operator.
+#[derive(Debug)]
+pub struct TlsError {
+    text: String,
+}
+
+impl TlsError {
+    fn new(path: &Path, what: impl fmt::Display) -> Self {
+        Self { text: format!("{}: {what}", path.display()) }
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> Self {
+        Self::other(error)
+    }
+}
+
+/// What a failed handshake means, in words for people. rustls knows no TLS below 1.2, which is the
+/// usual reason with old devices, and its own words do not say so.
+pub fn explain(error: &io::Error) -> String {
+    use rustls::{CertificateError, Error, PeerIncompatible};
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::SupportedVersionsExtensionRequired,
+        )) => "the peer offers only TLS 1.0 or 1.1, which are not supported".into(),
+        Some(Error::InvalidMessage(_)) => "what the peer sent is not TLS".into(),
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "the certificate's issuer is not among the trusted roots (a company CA belongs into \
+             ca_file, a certificate of its own into pin_sha256)"
+                .into()
+        }
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => "the certificate is for another name (tls_name says which one to expect)".into(),
+        Some(Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => "the certificate has expired".into(),
+        Some(other) => other.to_string(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the peer closed the connection during the handshake".into()
+        }
+        None => error.to_string(),
+    }
+}

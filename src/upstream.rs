@@ -1,1 +1,147 @@
-//! The way to the provider: resolve, dial, TLS.
+//! The way to the provider: resolve, dial. The hard thing is a first address that is dead: the next
+//! one is tried a quarter of a second later, beside it, and the first that answers wins (RFC 8305).
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
+
+/// Why no connection came about.
+#[derive(Debug)]
+pub enum DialError {
+    /// The name cannot be resolved.
+    Resolve(io::Error),
+    /// The name resolves to nothing.
+    NoAddress,
+    /// No address answered; the last error.
+    Connect(io::Error),
+    /// Time ran out.
+    Timeout,
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve(error) => write!(f, "its name cannot be resolved ({error})"),
+            Self::NoAddress => f.write_str("its name has no address"),
+            Self::Connect(error) => write!(f, "{error}"),
+            Self::Timeout => f.write_str("it did not answer in time"),
+        }
+    }
+}
+
+impl std::error::Error for DialError {}
+
+/// Connects to the first address of `host` that answers within `deadline`, resolution included.
+///
+/// # Errors
+/// What stood in the way; the last address's error where there were several.
+pub async fn dial(host: &str, port: u16, deadline: Duration) -> Result<TcpStream, DialError> {
+    let until = Instant::now() + deadline;
+    let resolved = timeout_at(until, lookup_host((host, port))).await;
+    let addresses = resolved.map_err(|_| DialError::Timeout)?.map_err(DialError::Resolve)?;
+    let addresses = interleave(addresses.collect());
+    let stream = timeout_at(until, race(addresses)).await.map_err(|_| DialError::Timeout)??;
+    // Without these two a dead peer is noticed by nobody; a failure to set them is no reason to
+    // refuse the mail.
+    let _ = prepare(&stream);
+    Ok(stream)
+}
+
+/// No delay for small commands, and keepalive probes so that a peer that vanished behind a firewall
+/// ends its connection within some minutes, IDLE included.
+///
+/// # Errors
+/// The operating system refuses an option.
+pub fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// Tries the addresses in order, a new one whenever [`STAGGER`] passes or one fails.
+async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
+    let mut waiting = addresses.into_iter();
+    let mut attempts = JoinSet::new();
+    let mut last = DialError::NoAddress;
+    loop {
+        let next = waiting.next();
+        if let Some(address) = next {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        tokio::select! {
+            Some(ended) = attempts.join_next() => match ended {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = DialError::Connect(error),
+                Err(error) => last = DialError::Connect(error.into()),
+            },
+            () = sleep(STAGGER), if next.is_some() => {}
+            else => return Err(last),
+        }
+    }
+}
+
+/// IPv6 first as resolved, then alternating families (RFC 8305 section 4): a broken family costs one
+/// step, not all of them.
+fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut ours, mut others): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    ours.reverse();
+    others.reverse();
+    let mut mixed = Vec::with_capacity(ours.len() + others.len());
+    while !ours.is_empty() || !others.is_empty() {
+        mixed.extend(ours.pop());
+        mixed.extend(others.pop());
+    }
+    mixed
+}
+
+/// Whether an address is of this machine only, IPv4 in IPv6 included.
+pub fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// RFC 8305 section 8, "Connection Attempt Delay".
+const STAGGER: Duration = Duration::from_millis(250);
+/// Well under the shortest timeout of common NAT devices.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(120);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_alternate() {
+        let list = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        assert_eq!(
+            interleave(list(&["[::1]:1", "[::2]:1", "[::3]:1", "127.0.0.1:1", "127.0.0.2:1"])),
+            list(&["[::1]:1", "127.0.0.1:1", "[::2]:1", "127.0.0.2:1", "[::3]:1"]),
+        );
+        assert_eq!(interleave(list(&["127.0.0.1:1"])), list(&["127.0.0.1:1"]));
+    }
+
+    #[tokio::test]
+    async fn a_dead_first_address_costs_a_step() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let alive = listener.local_addr().unwrap();
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dead = closed.local_addr().unwrap();
+        drop(closed);
+        let stream = race(vec![dead, alive]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), alive);
+        assert!(matches!(race(vec![dead]).await, Err(DialError::Connect(_))));
+        assert!(matches!(race(vec![]).await, Err(DialError::NoAddress)));
+    }
+}

@@ -36,6 +36,8 @@ pub struct Passwords {
 pub struct Verified {
     /// The password's name, for the log.
     pub name: String,
+    /// Its digest: tells it from a later one of the same name.
+    pub digest: [u8; 32],
 }
 
 impl Passwords {
@@ -70,12 +72,12 @@ impl Passwords {
         let generation = self.store.generation().await?;
         let cache_key = self.cache_key(&key, password);
         if let Some(success) = self.successes().find(&cache_key, generation) {
-            return Ok(Some(Verified { name: success.name }));
+            return Ok(Some(success.into()));
         }
         let stored = self.store.local_passwords(&key).await?;
         let stored = stored.filter(|_| account.is_some() && !password.is_empty());
         if let Some(success) = self.successes().confirm(&cache_key, generation, stored.as_ref()) {
-            return Ok(Some(Verified { name: success.name }));
+            return Ok(Some(success.into()));
         }
         let salt = stored.as_ref().map_or(self.dummy_salt, |stored| stored.salt);
         let mut found = None;
@@ -84,11 +86,10 @@ impl Passwords {
             let candidates = stored.as_ref().map_or(&[][..], |stored| &stored.passwords);
             found = find(candidates, &digest).or(found);
         }
-        if let Some(found) = found {
-            let success = Success { name: found.name.clone(), digest: found.digest, generation };
-            self.successes().insert(cache_key, success);
-        }
-        Ok(found.map(|found| Verified { name: found.name.clone() }))
+        let Some(found) = found else { return Ok(None) };
+        let success = Success { name: found.name.clone(), digest: found.digest, generation };
+        self.successes().insert(cache_key, success.clone());
+        Ok(Some(success.into()))
     }
 
     /// Adds a password to an account, or replaces the one of the same name.
@@ -144,6 +145,12 @@ impl Passwords {
 
     fn successes(&self) -> MutexGuard<'_, Successes> {
         self.successes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Success> for Verified {
+    fn from(success: Success) -> Self {
+        Self { name: success.name, digest: success.digest }
     }
 }
 

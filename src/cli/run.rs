@@ -1,6 +1,19 @@
-//! `saslgate run`: the daemon.
+//! `saslgate run`: the daemon. The hard thing is the end: sessions get their goodbye, and a token
+//! refresh under way is waited for, since its new refresh token exists nowhere else yet.
+
+use std::{future::Future, io, sync::Arc};
+
+use tracing::{info, warn};
 
 use super::{Failure, Global};
+use crate::{
+    config::{Config, Verification},
+    gateway::Gateway,
+    listener, platform,
+    store::{Store, sqlite::SqliteStore},
+    tap::Tap,
+    token::Tokens,
+};
 
 /// Runs the gateway until SIGTERM or Ctrl-C.
 #[derive(Debug, clap::Args)]
@@ -11,7 +24,81 @@ pub struct RunArgs {}
 /// # Errors
 /// The configuration, the store or a port cannot be used.
 pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
+    let config = Arc::new(global.load_config()?);
     global.init_log();
-    global.load_config()?;
-    Err(Failure::fault("this build has no daemon"))
+    warn_of_danger(&config);
+    block_on(async {
+        let store = SqliteStore::open(&config.state_folder).await?;
+        serve(config, Arc::new(store), None, |_| {}).await
+    })?
+}
+
+/// Serves until the process is asked to stop. `ready` hears where, once every port is open.
+///
+/// # Errors
+/// A port cannot be opened.
+pub async fn serve(
+    config: Arc<Config>,
+    store: Arc<dyn Store>,
+    tap: Option<Arc<dyn Tap>>,
+    ready: impl FnOnce(&[listener::Listener]),
+) -> Result<(), Failure> {
+    let fault = |error: io::Error| Failure::fault(error.to_string());
+    // Listened for before the ports open, so that no signal finds us deaf.
+    let mut signals = platform::StopSignals::new().map_err(fault)?;
+    let tokens = Tokens::new(Arc::clone(&store), config.deadlines.token);
+    let gateway = Gateway::new(config, store, tokens, tap).map_err(fault)?;
+    let listeners = listener::bind(&gateway).await.map_err(fault)?;
+    listener::announce(&listeners).map_err(fault)?;
+    ready(&listeners);
+    for listener in listeners {
+        gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
+    }
+    gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
+    let asked_by = signals.next().await;
+    info!("{asked_by}: stopping");
+    tokio::select! {
+        () = shut_down(&gateway) => {}
+        again = signals.next() => warn!("{again} again: stopping at once"),
+    }
+    Ok(())
+}
+
+async fn shut_down(gateway: &Gateway) {
+    gateway.stop.cancel();
+    gateway.tasks.close();
+    let patience = gateway.config.deadlines.shutdown;
+    if tokio::time::timeout(patience, gateway.tasks.wait()).await.is_err() {
+        warn!("{} connections did not end in {patience:?} and are cut", gateway.tasks.len());
+    }
+    gateway.tokens.settle().await;
+    info!("stopped");
+}
+
+/// Runs a command's asynchronous part on a worker per core.
+///
+/// # Errors
+/// The operating system gives no threads.
+pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
+    let output = runtime.block_on(future);
+    // A name resolution that hangs in the operating system must not hold up the end.
+    runtime.shutdown_background();
+    Ok(output)
+}
+
+/// What weakens everybody's safety is said at every start, not only when it was written.
+fn warn_of_danger(config: &Config) {
+    for account in &config.accounts {
+        if let Some(imap) = &account.imap
+            && imap.verification == Verification::DangerSkip
+        {
+            warn!(
+                account = %account.login,
+                "DANGER: the certificate of {imap} is not verified: whoever is in between reads the \
+                 mail and the token; pin_sha256 is the safe way"
+            );
+        }
+    }
 }

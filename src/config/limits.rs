@@ -70,7 +70,7 @@ pub(super) fn deadlines(
         upstream_answer: waits.wait("upstream_answer", &text.upstream_answer, 20, 1),
         token: waits.wait("token", &text.token, 20, 1),
         failed_login_delay: waits.wait("failed_login_delay", &text.failed_login_delay, 2, 0),
-        linger: waits.wait("linger", &text.linger, 60, 1),
+        linger: waits.wait("linger", &text.linger, 180, 1),
         shutdown: waits.wait("shutdown", &text.shutdown, 10, 0),
     };
     let rows = waits.rows;

@@ -68,6 +68,14 @@ pub enum Protocol {
     Imap,
 }
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Imap => f.write_str("IMAP"),
+        }
+    }
+}
+
 /// One local port.
 #[derive(Clone, Debug)]
 pub struct ListenConfig {

@@ -19,7 +19,7 @@ fn duplex() -> Duplex {
 }
 
 /// Gives as much as there is room for; tells how much that was.
-fn offer(duplex: &mut Duplex, from: Side, octets: &[u8]) -> usize {
+pub(super) fn offer(duplex: &mut Duplex, from: Side, octets: &[u8]) -> usize {
     let Some(space) = duplex.space(from) else { return 0 };
     let count = space.len().min(octets.len());
     if count > 0 {
@@ -30,7 +30,7 @@ fn offer(duplex: &mut Duplex, from: Side, octets: &[u8]) -> usize {
 }
 
 /// Takes everything that is ready for `to`.
-fn taken(duplex: &mut Duplex, to: Side) -> String {
+pub(super) fn taken(duplex: &mut Duplex, to: Side) -> String {
     let mut all = Vec::new();
     while !duplex.pending(to).is_empty() {
         let count = duplex.pending(to).len();
@@ -40,7 +40,7 @@ fn taken(duplex: &mut Duplex, to: Side) -> String {
     String::from_utf8(all).unwrap()
 }
 
-fn give(duplex: &mut Duplex, from: Side, text: &str) {
+pub(super) fn give(duplex: &mut Duplex, from: Side, text: &str) {
     assert_eq!(offer(duplex, from, text.as_bytes()), text.len(), "no room for {text}");
 }
 
@@ -48,7 +48,7 @@ fn farewell() -> Refusal {
     Refusal::new(RefusalReason::ShuttingDown, "see you")
 }
 
-fn cause(duplex: Duplex) -> String {
+pub(super) fn cause(duplex: Duplex) -> String {
     duplex.into_ended().cause.to_string()
 }
 
@@ -97,6 +97,52 @@ proptest! {
         }
         for way in [0, 1] {
             prop_assert!(got[way] == followed(&content[way]), "way {way} differs");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever happens in whatever order, nothing grows, nothing is offered to a closed side, and the
+    /// deadline ends it.
+    #[test]
+    fn every_story_has_an_end(seed in 1u64.., steps in 1usize..400) {
+        let content = strewn(CAPACITY, b"%^!?[].#", seed);
+        let mut dice = Dice(seed);
+        let mut duplex = duplex();
+        for _ in 0..steps {
+            let side = if dice.roll(2) == 0 { Downstream } else { Upstream };
+            match dice.roll(40) {
+                0 => duplex.handle_eof(side),
+                1 => duplex.handle_read_error(side, io::ErrorKind::ConnectionReset.into()),
+                2 => duplex.handle_write_error(side, io::ErrorKind::BrokenPipe.into()),
+                3 => duplex.stop(&farewell()),
+                4 => duplex.handle_quiet(side),
+                5..10 => duplex.settle(),
+                10..20 => {
+                    let count = duplex.pending(side).len().min(1 + dice.roll(CAPACITY));
+                    if count > 0 {
+                        duplex.written(side, count);
+                    }
+                }
+                _ => {
+                    let start = dice.roll(content.len());
+                    let end = content.len().min(start + dice.roll(CAPACITY));
+                    offer(&mut duplex, side, &content[start..end]);
+                }
+            }
+            if duplex.wants_shutdown(side) {
+                duplex.handle_shutdown(side);
+                prop_assert!(duplex.pending(side).is_empty());
+            }
+            prop_assert!(duplex.held() <= BOUND, "{} octets held", duplex.held());
+        }
+        if duplex.patience() != Patience::Unbounded {
+            // The first may find a fault, which gets its last word.
+            duplex.handle_deadline();
+            duplex.handle_deadline();
+            prop_assert!(duplex.is_finished());
         }
     }
 }

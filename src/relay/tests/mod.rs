@@ -3,6 +3,7 @@
 
 mod driver;
 mod duplex;
+mod imap;
 mod tls;
 
 use bytes::Bytes;

@@ -1,0 +1,185 @@
+//! From credentials to an open upstream, or to the one refusal that says why not.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
+
+use super::{
+    Client, refuse,
+    upstream::{self, OpenError, OpenUpstream},
+};
+use crate::{
+    account::password::Verified,
+    config::{AccountConfig, Protocol, UpstreamConfig},
+    gateway::{AccountSlot, Gateway},
+    proto::{Credentials, Refusal, Rejection},
+    token::{AccessToken, TokenErrorKind},
+};
+
+/// What a login has opened.
+pub(super) struct Opened {
+    pub(super) account: Arc<AccountConfig>,
+    pub(super) password: Verified,
+    pub(super) slot: AccountSlot,
+    pub(super) upstream: OpenUpstream,
+}
+
+/// Decides on a login, everything included, within the verdict's deadline.
+pub(super) async fn open(
+    gateway: &Arc<Gateway>,
+    client: &Client,
+    credentials: Credentials,
+) -> Result<Opened, Refusal> {
+    let attempt = Attempt { gateway, client };
+    let (account, password) = attempt.authenticate(&credentials).await?;
+    drop(credentials);
+    let opened = timeout(gateway.config.deadlines.verdict, attempt.open(&account));
+    let refusal = match opened.await {
+        Ok(Ok((slot, upstream))) => return Ok(Opened { account, password, slot, upstream }),
+        Ok(Err(refusal)) => refusal,
+        Err(_) => refuse::too_slow(),
+    };
+    let alert =
+        refuse::needs_a_person(refusal.reason) && gateway.may_alert(&account, SystemTime::now());
+    warn!(
+        connection = client.number,
+        account = %account.login,
+        protocol = %client.protocol,
+        client = %client.address,
+        "login not possible: {}", refusal.text,
+    );
+    Err(refuse::as_configured(Refusal { alert, ..refusal }, gateway.config.signin_refusal))
+}
+
+struct Attempt<'a> {
+    gateway: &'a Arc<Gateway>,
+    client: &'a Client,
+}
+
+impl Attempt<'_> {
+    /// The account, if name and password are right. Unknown name and wrong password are the same
+    /// answer, at the same cost.
+    async fn authenticate(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<(Arc<AccountConfig>, Verified), Refusal> {
+        let account = self.gateway.accounts.find(&credentials.login);
+        let passwords = &self.gateway.passwords;
+        let verified = passwords.verify(account.as_deref(), &credentials.password).await;
+        match (account, verified) {
+            (Some(account), Ok(Some(password))) => Ok((account, password)),
+            (_, Ok(_)) => {
+                warn!(
+                    connection = self.client.number,
+                    client = %self.client.address,
+                    protocol = %self.client.protocol,
+                    login = %printable(&credentials.login),
+                    method = ?credentials.method,
+                    "wrong login name or local password (set one with: saslgate account password \
+                     LOGIN)",
+                );
+                Err(refuse::wrong_login())
+            }
+            (_, Err(error)) => {
+                warn!(connection = self.client.number, "cannot check a local password: {error}");
+                Err(refuse::store_unavailable())
+            }
+        }
+    }
+
+    async fn open(&self, account: &AccountConfig) -> Result<(AccountSlot, OpenUpstream), Refusal> {
+        let Some(config) = self.upstream_config(account) else {
+            return Err(refuse::no_upstream(account, self.client.protocol));
+        };
+        let Some(slot) = self.gateway.take_slot(account) else {
+            return Err(refuse::account_limit(account));
+        };
+        let began = Instant::now();
+        let token = self.gateway.tokens.access_token(account).await;
+        let token = token.map_err(|error| refuse::token(&error))?;
+        let token_took = began.elapsed();
+        let opened = match self.authenticate_upstream(account, config, &token).await {
+            Err(OpenError::Rejected(Rejection::Credential { text }))
+                if refuse::is_about_the_token(&text) =>
+            {
+                self.retry(account, config, &token, text).await
+            }
+            other => other.map_err(|error| refuse::upstream(account, config, &error)),
+        }?;
+        self.log_opened(account, config, token_took, &opened);
+        Ok((slot, opened))
+    }
+
+    /// The upstream has refused a token that should be good: once more, with a fresh one, before the
+    /// client hears anything.
+    async fn retry(
+        &self,
+        account: &AccountConfig,
+        config: &UpstreamConfig,
+        refused: &AccessToken,
+        text: String,
+    ) -> Result<OpenUpstream, Refusal> {
+        warn!(
+            connection = self.client.number,
+            account = %account.login,
+            upstream = %config,
+            "the upstream refused the access token: {text}",
+        );
+        let first = OpenError::Rejected(Rejection::Credential { text });
+        let fresh = match self.gateway.tokens.replace_refused(account, refused).await {
+            Ok(fresh) => fresh,
+            Err(error) if error.kind == TokenErrorKind::TooSoon => {
+                return Err(refuse::upstream(account, config, &first));
+            }
+            Err(error) => return Err(refuse::token(&error)),
+        };
+        let second = self.authenticate_upstream(account, config, &fresh).await;
+        second.map_err(|error| refuse::upstream(account, config, &error))
+    }
+
+    async fn authenticate_upstream(
+        &self,
+        account: &AccountConfig,
+        config: &UpstreamConfig,
+        token: &AccessToken,
+    ) -> Result<OpenUpstream, OpenError> {
+        upstream::open(self.gateway, self.client, account, config, token).await
+    }
+
+    fn upstream_config<'a>(&self, account: &'a AccountConfig) -> Option<&'a UpstreamConfig> {
+        match self.client.protocol {
+            Protocol::Imap => account.imap.as_ref(),
+        }
+    }
+
+    fn log_opened(
+        &self,
+        account: &AccountConfig,
+        config: &UpstreamConfig,
+        token_took: Duration,
+        opened: &OpenUpstream,
+    ) {
+        info!(
+            connection = self.client.number,
+            account = %account.login,
+            protocol = %self.client.protocol,
+            client = %self.client.address,
+            upstream = %config,
+            token_ms = token_took.as_millis(),
+            connect_ms = opened.connect_took.as_millis(),
+            login_ms = opened.login_took.as_millis(),
+            "logged in",
+        );
+    }
+}
+
+/// A login name as it may stand in a log line: nothing in it can end the line or move the cursor.
+fn printable(login: &[u8]) -> String {
+    login.iter().take(LOGGED_LOGIN).flat_map(|octet| octet.escape_ascii()).map(char::from).collect()
+}
+
+const LOGGED_LOGIN: usize = 100;

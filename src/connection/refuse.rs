@@ -1,0 +1,131 @@
+//! From what went wrong to the [`Refusal`] that the client hears: the reason chooses the code on the
+//! wire, the sentence says what to do. Only a wrong local login may look like one.
+
+use super::upstream::OpenError;
+use crate::{
+    config::{AccountConfig, Protocol, SigninRefusal, UpstreamConfig},
+    proto::{Refusal, RefusalReason, Rejection},
+    token::{TokenError, TokenErrorKind},
+};
+
+pub(super) fn wrong_login() -> Refusal {
+    Refusal::new(RefusalReason::WrongLogin, "wrong login name or local password")
+}
+
+pub(super) fn store_unavailable() -> Refusal {
+    Refusal::new(
+        RefusalReason::TokenUnavailable,
+        "the gateway cannot check passwords just now, please try again later",
+    )
+}
+
+pub(super) fn too_slow() -> Refusal {
+    Refusal::new(
+        RefusalReason::UpstreamUnavailable,
+        "the mail server or the sign-in service took too long, please try again later",
+    )
+}
+
+pub(super) fn no_upstream(account: &AccountConfig, protocol: Protocol) -> Refusal {
+    Refusal::new(
+        RefusalReason::Configuration,
+        format!("{} has no {protocol} server in the gateway's configuration", account.login),
+    )
+}
+
+pub(super) fn account_limit(account: &AccountConfig) -> Refusal {
+    Refusal::new(
+        RefusalReason::AccountLimit,
+        format!(
+            "{} has {} connections open, its limit; close some mail programs, or raise \
+             connection_limit",
+            account.login, account.connection_limit
+        ),
+    )
+}
+
+pub(super) fn token(error: &TokenError) -> Refusal {
+    let reason = match error.kind {
+        TokenErrorKind::SignIn => RefusalReason::SignIn,
+        TokenErrorKind::Policy => RefusalReason::Policy,
+        TokenErrorKind::Configuration => RefusalReason::Configuration,
+        TokenErrorKind::Unavailable | TokenErrorKind::TooSoon => RefusalReason::TokenUnavailable,
+    };
+    Refusal::new(reason, error.text.clone())
+}
+
+pub(super) fn upstream(
+    account: &AccountConfig,
+    config: &UpstreamConfig,
+    error: &OpenError,
+) -> Refusal {
+    let mailbox = &account.mailbox;
+    match error {
+        OpenError::Rejected(Rejection::Credential { .. }) => Refusal::new(
+            RefusalReason::UpstreamRefused,
+            format!(
+                "{config} refuses a fresh token for {mailbox} ({error}): check scopes, consent, \
+                 mailbox permission, and that the protocol is enabled for it"
+            ),
+        ),
+        OpenError::Rejected(Rejection::NotConnected { .. }) => Refusal::new(
+            if account.mailbox.eq_ignore_ascii_case(&account.login) {
+                RefusalReason::UpstreamRefused
+            } else {
+                RefusalReason::NotAuthorized
+            },
+            format!(
+                "{config} accepts the token but gives no access to {mailbox} ({error}): check the \
+                 mailbox permission of the signed-in user or application"
+            ),
+        ),
+        OpenError::Rejected(Rejection::NoMechanism { .. }) => Refusal::new(
+            RefusalReason::Configuration,
+            format!("{config} is not usable: {error}; check host, port and mechanism"),
+        ),
+        OpenError::Rejected(
+            Rejection::Busy { .. } | Rejection::Protocol { .. } | Rejection::StartTls { .. },
+        )
+        | OpenError::Dial(_)
+        | OpenError::Tls(_)
+        | OpenError::Broken(_)
+        | OpenError::Silent => Refusal::new(
+            RefusalReason::UpstreamUnavailable,
+            format!("the mail server {config} cannot be used just now: {error}"),
+        ),
+    }
+}
+
+/// Whether a refusal can be the token's fault. Exchange's 5.7.139 says that the mailbox or the tenant
+/// has the protocol switched off: no other token changes that.
+pub(super) fn is_about_the_token(text: &str) -> bool {
+    !text.contains("5.7.139")
+}
+
+/// The rows that a person must do something about, and whose text is worth an alert.
+pub(super) fn needs_a_person(reason: RefusalReason) -> bool {
+    match reason {
+        RefusalReason::SignIn | RefusalReason::Policy | RefusalReason::Configuration => true,
+        RefusalReason::WrongLogin
+        | RefusalReason::TokenUnavailable
+        | RefusalReason::UpstreamUnavailable
+        | RefusalReason::UpstreamRefused
+        | RefusalReason::NotAuthorized
+        | RefusalReason::TlsRequired
+        | RefusalReason::ConnectionLimit
+        | RefusalReason::AccountLimit
+        | RefusalReason::ShuttingDown
+        | RefusalReason::Timeout
+        | RefusalReason::TooManyFailures => false,
+    }
+}
+
+/// Applies the administrator's choice for the rows that need a person.
+pub(super) fn as_configured(refusal: Refusal, choice: SigninRefusal) -> Refusal {
+    match choice {
+        SigninRefusal::Credentials if needs_a_person(refusal.reason) => {
+            Refusal { reason: RefusalReason::WrongLogin, ..refusal }
+        }
+        SigninRefusal::Credentials | SigninRefusal::Temporary => refusal,
+    }
+}

@@ -1,0 +1,172 @@
+//! The upstream leg: dialled, under TLS, authenticated. It is opened only with a token in hand.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+use super::Client;
+use crate::{
+    config::{AccountConfig, Protocol, UpstreamConfig, UpstreamTlsMode},
+    gateway::Gateway,
+    leg::Leg,
+    proto::{
+        Rejection, Side, Upstream, UpstreamCredential, UpstreamEvent, Welcome,
+        imap::upstream::{ImapUpstream, UpstreamOptions},
+    },
+    tls,
+    token::AccessToken,
+    upstream::{DialError, dial},
+};
+
+/// An upstream that let us in.
+pub(super) struct OpenUpstream {
+    pub(super) leg: Leg<TcpStream>,
+    pub(super) machine: Box<dyn Upstream>,
+    pub(super) welcome: Welcome,
+    pub(super) connect_took: Duration,
+    pub(super) login_took: Duration,
+}
+
+/// Why the upstream is not open.
+#[derive(Debug)]
+pub(super) enum OpenError {
+    /// No TCP connection.
+    Dial(DialError),
+    /// The TLS settings cannot be used, or the handshake failed.
+    Tls(String),
+    /// The connection broke.
+    Broken(io::Error),
+    /// It did not answer in time.
+    Silent,
+    /// It answered, and will not serve us.
+    Rejected(Rejection),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dial(error) => error.fmt(f),
+            Self::Tls(text) => write!(f, "no TLS with it: {text}"),
+            Self::Broken(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("it closed the connection")
+            }
+            Self::Broken(error) => write!(f, "the connection broke ({error})"),
+            Self::Silent => f.write_str("it does not answer"),
+            Self::Rejected(rejection) => match rejection {
+                Rejection::Busy { text } => write!(f, "it is busy: {text}"),
+                Rejection::Protocol { fault } => f.write_str(fault),
+                Rejection::StartTls { text } => write!(f, "it does not begin STARTTLS: {text}"),
+                Rejection::NoMechanism { offered } => {
+                    write!(f, "it takes no OAuth token; it offers: {offered}")
+                }
+                Rejection::Credential { text } | Rejection::NotConnected { text } => {
+                    f.write_str(text)
+                }
+            },
+        }
+    }
+}
+
+/// Dials the upstream and logs in there.
+pub(super) async fn open(
+    gateway: &Arc<Gateway>,
+    client: &Client,
+    account: &AccountConfig,
+    config: &UpstreamConfig,
+    token: &AccessToken,
+) -> Result<OpenUpstream, OpenError> {
+    let deadlines = &gateway.config.deadlines;
+    let began = Instant::now();
+    let socket =
+        dial(&config.host, config.port, deadlines.connect).await.map_err(OpenError::Dial)?;
+    let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
+    let mut leg = Leg::new(socket, Side::Upstream, tap);
+    if config.mode == UpstreamTlsMode::Implicit {
+        connect_tls(gateway, config, &mut leg).await?;
+    }
+    let connect_took = began.elapsed();
+    let mut machine = machine(account, config, client.protocol);
+    let mut welcome = None;
+    while welcome.is_none() {
+        let next = timeout(deadlines.upstream_answer, leg.next_event(machine.as_mut())).await;
+        match next.map_err(|_| OpenError::Silent)?.map_err(OpenError::Broken)? {
+            UpstreamEvent::StartTls => {
+                connect_tls(gateway, config, &mut leg).await?;
+                machine.handle_tls_established();
+            }
+            UpstreamEvent::Ready => {
+                let credential = UpstreamCredential::Bearer(token.secret.clone());
+                machine.authenticate(&account.mailbox, credential);
+            }
+            UpstreamEvent::Authenticated(told) => welcome = Some(told),
+            UpstreamEvent::Reject(rejection) => {
+                // What is left to say (a LOGOUT) is a courtesy, not worth waiting for.
+                let _ = timeout(COURTESY, leg.drain(machine.as_mut())).await;
+                return Err(OpenError::Rejected(without_token(rejection, token)));
+            }
+        }
+    }
+    let login_took = began.elapsed() - connect_took;
+    let welcome = welcome.unwrap_or_default();
+    Ok(OpenUpstream { leg, machine, welcome, connect_took, login_took })
+}
+
+async fn connect_tls(
+    gateway: &Gateway,
+    config: &UpstreamConfig,
+    leg: &mut Leg<TcpStream>,
+) -> Result<(), OpenError> {
+    let setup = |error: tls::TlsError| OpenError::Tls(error.to_string());
+    let connector = gateway.connectors.connector(&config.verification).map_err(setup)?;
+    let name = tls::server_name(&config.host, &config.verification).map_err(setup)?;
+    let handshake = leg.stream_mut().connect_tls(&connector, name);
+    match timeout(gateway.config.deadlines.handshake, handshake).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(OpenError::Tls(tls::explain(&error))),
+        Err(_) => Err(OpenError::Silent),
+    }
+}
+
+fn machine(
+    account: &AccountConfig,
+    config: &UpstreamConfig,
+    protocol: Protocol,
+) -> Box<dyn Upstream> {
+    match protocol {
+        Protocol::Imap => Box::new(ImapUpstream::new(UpstreamOptions {
+            starttls: config.mode == UpstreamTlsMode::StartTls,
+            mechanism: account.mechanism,
+            host: config.host.clone(),
+            port: config.port,
+        })),
+    }
+}
+
+/// A server may repeat what it was sent; its words go into the log and to the client, the token never
+/// does.
+fn without_token(rejection: Rejection, token: &AccessToken) -> Rejection {
+    let secret = token.secret.expose();
+    let start = secret.get(..secret.len().min(TELLING_PREFIX)).unwrap_or_default();
+    let encoded = crate::sasl::base64::encode(start);
+    let encoded = encoded.get(..encoded.len().saturating_sub(4)).unwrap_or_default();
+    let repeats = |text: &str| {
+        [start, encoded].iter().any(|part| {
+            !part.is_empty() && text.as_bytes().windows(part.len()).any(|window| window == *part)
+        })
+    };
+    let clean = |text: String| if repeats(&text) { "(it repeated the token)".into() } else { text };
+    match rejection {
+        Rejection::Busy { text } => Rejection::Busy { text: clean(text) },
+        Rejection::StartTls { text } => Rejection::StartTls { text: clean(text) },
+        Rejection::Credential { text } => Rejection::Credential { text: clean(text) },
+        Rejection::NotConnected { text } => Rejection::NotConnected { text: clean(text) },
+        other @ (Rejection::Protocol { .. } | Rejection::NoMechanism { .. }) => other,
+    }
+}
+
+const COURTESY: Duration = Duration::from_millis(200);
+/// Enough of a token to recognise it by.
+const TELLING_PREFIX: usize = 12;

@@ -1,0 +1,134 @@
+//! The local side: what the gateway shows to mail clients.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use rustls::{
+    ServerConfig,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+use super::{TlsError, pem, provider};
+use crate::config::CertificateFiles;
+
+/// All local certificates, each read once for all listeners that show it.
+#[derive(Debug, Default)]
+pub struct Certificates(Mutex<HashMap<CertificateFiles, Arc<LocalCertificate>>>);
+
+impl Certificates {
+    /// An acceptor that shows the certificate of `files` as it is at each handshake.
+    ///
+    /// `alpn` is the protocol's name (RFC 7301): a client that names only others is refused, so that
+    /// a browser cannot be led here (the ALPACA attack); clients that name none are the rule.
+    ///
+    /// # Errors
+    /// The files do not hold a certificate and its key.
+    pub fn acceptor(&self, files: &CertificateFiles, alpn: &str) -> Result<TlsAcceptor, TlsError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let certificate = match known.get(files) {
+            Some(certificate) => Arc::clone(certificate),
+            None => {
+                let certificate = Arc::new(LocalCertificate::read(files.clone())?);
+                known.insert(files.clone(), Arc::clone(&certificate));
+                certificate
+            }
+        };
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::new(&files.certificate, error))?
+            .with_no_client_auth()
+            .with_cert_resolver(certificate);
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// Reads again what has changed on disk. Blocks on files.
+    pub fn refresh(&self) {
+        let known: Vec<_> = {
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.values().cloned().collect()
+        };
+        for certificate in known {
+            certificate.refresh();
+        }
+    }
+}
+
+/// A certificate with its key, as last read.
+#[derive(Debug)]
+pub struct LocalCertificate {
+    files: CertificateFiles,
+    current: RwLock<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    key: Arc<CertifiedKey>,
+    stamp: Stamp,
+}
+
+impl LocalCertificate {
+    fn read(files: CertificateFiles) -> Result<Self, TlsError> {
+        let stamp = Stamp::of_both(&files);
+        let key = Arc::new(certified_key(&files)?);
+        Ok(Self { files, current: RwLock::new(Current { key, stamp }) })
+    }
+
+    fn refresh(&self) {
+        let stamp = Stamp::of_both(&self.files);
+        if self.current.read().unwrap_or_else(PoisonError::into_inner).stamp == stamp {
+            return;
+        }
+        let path = self.files.certificate.display();
+        let read = certified_key(&self.files);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Also after a fault: what is broken now is tried again when it changes, not every time.
+        current.stamp = stamp;
+        match read {
+            Ok(key) => {
+                current.key = Arc::new(key);
+                info!(certificate = %path, "the local certificate has changed and was read again");
+            }
+            Err(error) => {
+                warn!("the changed local certificate is not usable, the old one stays: {error}");
+            }
+        }
+    }
+}
+
+impl ResolvesServerCert for LocalCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).key))
+    }
+}
+
+fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, TlsError> {
+    let chain = pem::certificates(&files.certificate)?;
+    let key = pem::private_key(&files.key)?;
+    CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+        TlsError::new(&files.key, format!("does not fit {}: {error}", files.certificate.display()))
+    })
+}
+
+/// Tells whether a file has changed.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp([Option<(SystemTime, u64)>; 2]);
+
+impl Stamp {
+    fn of_both(files: &CertificateFiles) -> Self {
+        Self([stamp(&files.certificate), stamp(&files.key)])
+    }
+}
+
+pub(super) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}

@@ -1,0 +1,177 @@
+//! The upstream side: whom the gateway believes. One `ClientConfig` per way of verification lives as
+//! long as the gateway, since session resumption (a third of a login's cost) hangs on it.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::SystemTime,
+};
+
+use aws_lc_rs::{constant_time, digest};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use tokio_rustls::TlsConnector;
+use tracing::warn;
+
+use super::{TlsError, acceptor::stamp, pem, provider};
+use crate::config::Verification;
+
+/// Client configurations by way of verification.
+#[derive(Debug, Default)]
+pub struct Connectors {
+    known: Mutex<HashMap<Key, Arc<ClientConfig>>>,
+    system_roots: OnceLock<RootCertStore>,
+}
+
+/// A CA file counts as another one when it changes.
+type Key = (Verification, Option<(SystemTime, u64)>);
+
+impl Connectors {
+    /// The connector for this way of verification.
+    ///
+    /// # Errors
+    /// The CA file cannot be used.
+    pub fn connector(&self, verification: &Verification) -> Result<TlsConnector, TlsError> {
+        let changed = match verification {
+            Verification::Roots { ca_file: Some(path), .. } => stamp(path),
+            Verification::Roots { ca_file: None, .. }
+            | Verification::Pin { .. }
+            | Verification::DangerSkip => None,
+        };
+        let key = (verification.clone(), changed);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = known.get(&key) {
+            return Ok(Arc::clone(config).into());
+        }
+        let config = Arc::new(self.build(verification)?);
+        known.retain(|(other, _), _| other != verification);
+        known.insert(key, Arc::clone(&config));
+        Ok(config.into())
+    }
+
+    fn build(&self, verification: &Verification) -> Result<ClientConfig, TlsError> {
+        let provider = provider();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError { text: error.to_string() })?;
+        let only = |expected| Arc::new(LeafVerifier { expected, provider });
+        Ok(match verification {
+            Verification::Roots { ca_file, .. } => {
+                let mut roots = self.system_roots.get_or_init(system_roots).clone();
+                if let Some(path) = ca_file {
+                    add_ca_file(&mut roots, path)?;
+                }
+                builder.with_root_certificates(roots)
+            }
+            Verification::Pin { sha256 } => {
+                builder.dangerous().with_custom_certificate_verifier(only(Some(*sha256)))
+            }
+            Verification::DangerSkip => {
+                builder.dangerous().with_custom_certificate_verifier(only(None))
+            }
+        }
+        .with_no_client_auth())
+    }
+}
+
+/// The name to verify and to send as SNI: the host's, unless the configuration gives another.
+///
+/// # Errors
+/// It is neither a DNS name nor an address.
+pub fn server_name(
+    host: &str,
+    verification: &Verification,
+) -> Result<ServerName<'static>, TlsError> {
+    let name = match verification {
+        Verification::Roots { name: Some(name), .. } => name,
+        Verification::Roots { name: None, .. }
+        | Verification::Pin { .. }
+        | Verification::DangerSkip => host,
+    };
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| TlsError { text: format!("{name}: is neither a DNS name nor an IP address") })
+}
+
+fn system_roots() -> RootCertStore {
+    let loaded = rustls_native_certs::load_native_certs();
+    for error in &loaded.errors {
+        warn!("some of the system's root certificates cannot be read: {error}");
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(loaded.certs);
+    if roots.is_empty() {
+        warn!("this system has no root certificates; install them (Debian: ca-certificates)");
+    }
+    roots
+}
+
+fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
+    for certificate in pem::certificates(path)? {
+        roots.add(certificate).map_err(|error| TlsError::new(path, error))?;
+    }
+    Ok(())
+}
+
+/// Believes one leaf certificate, or, where nothing is expected, any.
+struct LeafVerifier {
+    expected: Option<[u8; 32]>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for LeafVerifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(expected) = &self.expected else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let found = digest::digest(&digest::SHA256, leaf);
+        match constant_time::verify_slices_are_equal(found.as_ref(), expected) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(_) => {
+                Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, leaf, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, leaf, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for LeafVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeafVerifier").field("pinned", &self.expected.is_some()).finish()
+    }
+}

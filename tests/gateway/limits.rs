@@ -1,0 +1,117 @@
+//! Bounds on numbers and on waiting before the relay.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::join;
+
+use crate::support::{Running, account, config, endpoint::Endpoint, upstream::Upstream};
+
+#[tokio::test]
+async fn under_pressure_the_oldest_without_a_login_goes_first() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    config.limits.connections_per_listener = 2;
+    let running = Running::start(config).await;
+    let mut oldest = running.greeted().await;
+    let mut second = running.greeted().await;
+    let mut third = running.greeted().await;
+    let last = String::from_utf8(oldest.rest().await).unwrap();
+    assert!(last.starts_with("* BYE [UNAVAILABLE] "), "{last:?}");
+    for client in [&mut second, &mut third] {
+        client.send("a NOOP\r\n").await;
+        client.expect("a OK ").await;
+    }
+}
+
+#[tokio::test]
+async fn when_everybody_is_logged_in_a_new_connection_is_sent_away() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    config.limits.connections_per_listener = 1;
+    let running = Running::start(config).await;
+    let (mut inside, mut session) = join!(
+        running.logged_in("alice@example.org"),
+        upstream.let_in("alice@example.org", "good-token")
+    );
+    let mut late = running.connect().await;
+    late.expect("* BYE [UNAVAILABLE] ").await;
+    assert_eq!(late.rest().await, b"");
+    inside.send("b NOOP\r\n").await;
+    session.command("NOOP").await;
+    session.send("b OK\r\n").await;
+    assert_eq!(inside.line().await, "b OK");
+}
+
+#[tokio::test]
+async fn an_account_has_a_limit_of_its_own() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    let mut limited = account("bob@example.org", &upstream, &endpoint.url);
+    limited.connection_limit = 1;
+    config.accounts.push(Arc::new(limited));
+    let running = Running::start(config).await;
+    let (mut first, mut session) = join!(
+        running.logged_in("bob@example.org"),
+        upstream.let_in("bob@example.org", "good-token")
+    );
+    let mut second = running.greeted().await;
+    second.send("a LOGIN bob@example.org \"local secret\"\r\n").await;
+    second.expect("a NO [LIMIT] ").await;
+    // The other account is not concerned.
+    join!(
+        running.logged_in("alice@example.org"),
+        upstream.let_in("alice@example.org", "good-token")
+    );
+    first.close().await;
+    join!(first.rest(), async {
+        session.rest().await;
+        session.close().await;
+    });
+    // The place is free again.
+    join!(
+        async {
+            second.send("b LOGIN bob@example.org \"local secret\"\r\n").await;
+            second.expect("b OK ").await;
+        },
+        upstream.let_in("bob@example.org", "good-token"),
+    );
+}
+
+#[tokio::test]
+async fn too_many_wrong_logins_end_the_connection() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let running = Running::start(config(&upstream, &endpoint.url)).await;
+    let mut client = running.greeted().await;
+    for _ in 0..3 {
+        client.send("a LOGIN alice@example.org wrong\r\n").await;
+        client.expect("a NO [AUTHENTICATIONFAILED] ").await;
+    }
+    let last = String::from_utf8(client.rest().await).unwrap();
+    assert!(last.starts_with("* BYE "), "{last:?}");
+}
+
+#[tokio::test]
+async fn whoever_never_logs_in_is_sent_away() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    config.deadlines.login = Duration::from_millis(100);
+    let running = Running::start(config).await;
+    let mut client = running.greeted().await;
+    let last = String::from_utf8(client.rest().await).unwrap();
+    assert!(last.starts_with("* BYE "), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_burst_is_greeted_to_the_last() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    config.limits.connections_per_listener = 600;
+    let running = Running::start(config).await;
+    let mut clients = Vec::new();
+    for _ in 0..500 {
+        clients.push(running.connect().await);
+    }
+    for client in &mut clients {
+        client.expect("* OK ").await;
+    }
+}

@@ -1,0 +1,7 @@
+//! One file a theme.
+
+mod bad_days;
+mod limits;
+mod login;
+mod tls;
+mod tokens;
