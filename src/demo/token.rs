@@ -43,7 +43,7 @@ impl Tokens {
         })
     }
 
-    /// A fresh access token, good for [`LIFETIME`].
+    /// A fresh access token, good for an hour.
     ///
     /// # Errors
     /// When the system has no random numbers.
