@@ -5,6 +5,7 @@
 //! [`Provider::start`] binds loopback ports and makes a certificate; [`mailbox`] is what all its
 //! servers share; [`view`] shows what passes through a gateway in front of it.
 
+mod folder;
 pub mod imap;
 pub mod mailbox;
 pub mod samples;

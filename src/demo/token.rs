@@ -43,7 +43,7 @@ impl Tokens {
         })
     }
 
-    /// A fresh access token, good for [`LIFETIME`].
+    /// A fresh access token, good for an hour.
     ///
     /// # Errors
     /// When the system has no random numbers.
@@ -89,7 +89,8 @@ async fn answer(
     headers: HeaderMap,
     Form(request): Form<TokenRequest>,
 ) -> Response {
-    let client = basic_credentials(&headers).or(request.client_id.zip(request.client_secret));
+    let client =
+        basic_credentials(&headers).or_else(|| request.client_id.zip(request.client_secret));
     if !client.is_some_and(|(id, secret)| tokens.knows_client(&id, &secret)) {
         let text = "The demo's provider does not know this client id with this client secret";
         return refuse(StatusCode::UNAUTHORIZED, "invalid_client", text);

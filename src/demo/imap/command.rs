@@ -75,6 +75,7 @@ impl From<MailboxError> for Reply {
 
 impl Session<'_> {
     /// Does what a logged-in client asks, up to the tagged answer.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other commands are alike here")]
     pub(super) async fn execute(&mut self, body: CommandBody<'static>) -> io::Result<Reply> {
         match body {
             CommandBody::Capability => self.capability().await,
@@ -113,6 +114,7 @@ impl Session<'_> {
     }
 
     /// The commands that need a selected folder.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other commands are alike here")]
     async fn execute_selected(&mut self, body: CommandBody<'static>) -> io::Result<Reply> {
         let Some(selected) = &self.selected else {
             return Ok(Reply::bad("Not known here, or only after SELECT"));

@@ -137,29 +137,28 @@ impl<'a> Session<'a> {
             Ok(command) => command.into_static(),
             Err(_) => return self.refuse_unreadable().await,
         };
-        match body {
-            CommandBody::Logout => {
-                let bye = Status::bye(None, "Goodbye").map_err(io::Error::other)?;
-                self.wire.send(&Response::Status(bye)).await?;
-                self.state = State::Logout;
-                self.wire.conclude(tag, StatusKind::Ok, None, "Done").await
-            }
-            body if !self.authenticated => self.handle_before_login(tag, body).await,
-            CommandBody::Idle => {
-                self.tell_changes(true).await?;
-                self.wire.ask("idling").await?;
-                self.state = State::Idle { tag };
-                Ok(())
-            }
-            body => {
-                let removals = tells_removals(&body);
-                let reply = self.execute(body).await?;
-                self.tell_changes(removals).await?;
-                self.wire.conclude(tag, reply.kind, reply.code, &reply.text).await
-            }
+        if body == CommandBody::Logout {
+            let bye = Status::bye(None, "Goodbye").map_err(io::Error::other)?;
+            self.wire.send(&Response::Status(bye)).await?;
+            self.state = State::Logout;
+            return self.wire.conclude(tag, StatusKind::Ok, None, "Done").await;
         }
+        if !self.authenticated {
+            return self.handle_before_login(tag, body).await;
+        }
+        if body == CommandBody::Idle {
+            self.tell_changes(true).await?;
+            self.wire.ask("idling").await?;
+            self.state = State::Idle { tag };
+            return Ok(());
+        }
+        let removals = tells_removals(&body);
+        let reply = self.execute(body).await?;
+        self.tell_changes(removals).await?;
+        self.wire.conclude(tag, reply.kind, reply.code, &reply.text).await
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other commands are alike here")]
     async fn handle_before_login(
         &mut self,
         tag: Tag<'static>,
