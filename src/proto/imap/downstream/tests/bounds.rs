@@ -196,27 +196,30 @@ proptest! {
         cuts in prop::collection::vec(1usize..40, 1..20),
     ) {
         let input = pieces.concat();
-        let play = |feed: &dyn Fn(&mut ImapDownstream)| {
-            let mut machine = ImapDownstream::new(OFFER, SMALL);
-            feed(&mut machine);
-            let mut seen = drain(&mut machine);
-            for _ in 0..input.len() {
+        // As the driver does it: a login is decided on before more is read.
+        let read = |machine: &mut ImapDownstream, input: &[u8]| {
+            machine.handle_input(input);
+            let mut seen = drain(machine);
+            loop {
                 machine.conclude(Err(Refusal::new(RefusalReason::WrongLogin, "No")));
-                machine.handle_tls_established();
-                seen += &drain(&mut machine);
+                let said = drain(machine);
+                if said.is_empty() { return seen }
+                seen += &said;
             }
-            seen
         };
-        let whole = play(&|machine| machine.handle_input(&input));
-        let cut = play(&|machine| {
-            let mut rest = &input[..];
+        let play = |cuts: &[usize]| {
+            let mut machine = ImapDownstream::new(OFFER, SMALL);
+            let (mut seen, mut rest) = (String::new(), &input[..]);
             for &cut in cuts.iter().cycle() {
                 if rest.is_empty() { break }
                 let (head, tail) = rest.split_at(cut.min(rest.len()));
-                machine.handle_input(head);
+                seen += &read(&mut machine, head);
                 rest = tail;
             }
-        });
+            machine.handle_tls_established();
+            seen + &drain(&mut machine)
+        };
+        let (whole, cut) = (play(&[usize::MAX]), play(&cuts));
         prop_assert_eq!(&whole, &cut);
         prop_assert!(whole.len() < 200 * (SMALL.total + 2));
     }
