@@ -113,7 +113,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 }
                 DownstreamEvent::Login(credentials) => credentials,
             };
-            match login::open(gateway, &self.client, credentials).await {
+            let opening = login::open(gateway, &self.client, credentials);
+            let Some(opened) = self.client.place.evicted().run_until_cancelled(opening).await
+            else {
+                return Ok(self.evicted());
+            };
+            match opened {
                 Ok(opened) => {
                     if !self.client.place.logged_in() {
                         return Ok(self.evicted());
@@ -130,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     if wrong
                         && failures as usize >= gateway.config.limits.login_failures_per_connection
                     {
-                        self.leg.drain(machine).await?;
+                        self.say(machine).await?;
                         let text = "too many wrong logins on this connection";
                         return Ok(LoginEnd::Dismiss(RefusalReason::TooManyFailures, text));
                     }
@@ -159,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         };
         let session = gateway.register(self.client.number, &account, &password);
         machine.conclude(Ok(welcome));
-        self.leg.drain(machine.as_mut()).await?;
+        self.say(machine.as_mut()).await?;
 
         let began = Instant::now();
         let early = Early {
@@ -210,11 +215,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         self.close().await
     }
 
+    /// Sends an answer. A client that does not read it cannot hold what the connection holds.
+    async fn say(&mut self, machine: &mut dyn Downstream) -> io::Result<()> {
+        let said = timeout(ANSWER, self.leg.drain(machine)).await;
+        said.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
     async fn close(&mut self) -> io::Result<()> {
-        match timeout(FAREWELL, self.leg.stream_mut().shutdown()).await {
-            Ok(result) => result,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        let closed = timeout(FAREWELL, self.leg.stream_mut().shutdown()).await;
+        closed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        self.leg.discard_received().await;
+        Ok(())
     }
 
     async fn accept_tls(&mut self) -> io::Result<()> {
@@ -277,5 +288,7 @@ enum LoginEnd {
     Dismiss(RefusalReason, &'static str),
 }
 
+/// How long a verdict may take to leave for a client.
+const ANSWER: Duration = Duration::from_secs(30);
 /// How long a last word may take to reach a client.
 const FAREWELL: Duration = Duration::from_secs(5);

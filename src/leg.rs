@@ -2,7 +2,7 @@
 //! machine. The hard thing is the order: everything a machine transmits is on the wire before its
 //! event is acted on, so a go-ahead for STARTTLS precedes the handshake and a refusal the close.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -68,6 +68,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         self.stream.flush().await
     }
 
+    /// Reads what has arrived already, for nobody. A socket that is closed with unread input is reset,
+    /// and some systems then drop what their program has not read yet: our last words.
+    pub async fn discard_received(&mut self) {
+        let mut input = BytesMut::with_capacity(READ_SIZE);
+        for _ in 0..DISCARDED / READ_SIZE {
+            let read = self.stream.read_buf(&mut input);
+            let read = tokio::time::timeout(Duration::ZERO, read).await;
+            crate::secret::wipe(&mut input);
+            input.clear();
+            if !matches!(read, Ok(Ok(1..))) {
+                return;
+            }
+        }
+    }
+
     /// The transport, for a handshake.
     pub fn stream_mut(&mut self) -> &mut Stream<S> {
         &mut self.stream
@@ -97,3 +112,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
 
 /// Login dialogues are short lines; a token answer may be some kilobytes.
 const READ_SIZE: usize = 4096;
+/// Octets that are read for nobody before a close.
+const DISCARDED: usize = 256 * 1024;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::{
@@ -34,11 +34,12 @@ pub(super) async fn open(
     client: &Client,
     credentials: Credentials,
 ) -> Result<Opened, Refusal> {
+    let until = Instant::now() + gateway.config.deadlines.verdict;
     let attempt = Attempt { gateway, client };
-    let (account, password) = attempt.authenticate(&credentials).await?;
+    let authenticated = timeout_at(until, attempt.authenticate(&credentials)).await;
+    let (account, password) = authenticated.unwrap_or_else(|_| Err(refuse::store_unavailable()))?;
     drop(credentials);
-    let opened = timeout(gateway.config.deadlines.verdict, attempt.open(&account));
-    let refusal = match opened.await {
+    let refusal = match timeout_at(until, attempt.open(&account)).await {
         Ok(Ok((slot, upstream))) => return Ok(Opened { account, password, slot, upstream }),
         Ok(Err(refusal)) => refusal,
         Err(_) => refuse::too_slow(),
