@@ -179,6 +179,17 @@ fn octets_that_come_during_the_decision() {
         drain(&mut machine),
         "S: * BYE Too much was sent before the login was complete\n[close]\n"
     );
+    // After a refusal it is as if they came one by one: each is answered up to the first that is
+    // wrong.
+    let mut machine = start();
+    machine.handle_input(b"A2 NOOP\r\n");
+    machine.handle_input(&[b'x'; 120]);
+    machine.conclude(Err(Refusal::new(RefusalReason::WrongLogin, "No")));
+    assert_eq!(
+        drain(&mut machine),
+        "S: A1 NO [AUTHENTICATIONFAILED] No\nS: A2 OK NOOP completed\n\
+         S: * BYE The line is too long\n[close]\n"
+    );
 }
 
 proptest! {
