@@ -13,6 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -24,7 +25,7 @@ use crate::{
 use endpoint::Endpoint;
 use grant::Need;
 use refresh::Refresh;
-use slot::{Boarding, Slot};
+use slot::{Boarding, Landing, Slot};
 
 mod advice;
 mod answer;
@@ -136,9 +137,17 @@ impl Tokens {
         refused: &AccessToken,
     ) -> Result<AccessToken, TokenError> {
         let slot = self.slot(account);
-        let other = Need::Other(&refused.secret);
-        if let Some(token) = slot.held(other, None, self.now()) {
+        // Asked for before the held token is looked at: a flight holds its token before it ends.
+        let flight = slot.flight();
+        if let Some(token) = slot.held(Need::Other(&refused.secret), None, self.now()) {
             return Ok(token);
+        }
+        if let Some(flight) = flight {
+            // Somebody else was refused the same token a moment ago, and its successor is on its way.
+            let landed = self.landing(flight, account).await?;
+            if landed.secret.expose() != refused.secret.expose() {
+                return Ok(landed);
+            }
         }
         self.check_force(&slot, account, refused)?;
         let landed = self.fly(&slot, account, Some(refused)).await;
@@ -187,8 +196,8 @@ impl Tokens {
         account: &AccountConfig,
         refused: Option<&AccessToken>,
     ) -> Result<AccessToken, TokenError> {
-        let mut receiver = match slot.board() {
-            Boarding::Join(receiver) => receiver,
+        let flight = match slot.board() {
+            Boarding::Join(flight) => flight,
             Boarding::Start(sender, receiver) => {
                 let refresh = self.refresh(slot, account, refused);
                 let slot = Arc::clone(slot);
@@ -200,7 +209,15 @@ impl Tokens {
                 receiver
             }
         };
-        let landing = match receiver.wait_for(Option::is_some).await {
+        self.landing(flight, account).await
+    }
+
+    async fn landing(
+        &self,
+        mut flight: watch::Receiver<Landing>,
+        account: &AccountConfig,
+    ) -> Result<AccessToken, TokenError> {
+        let landing = match flight.wait_for(Option::is_some).await {
             Ok(landing) => landing.clone(),
             Err(_) => None,
         };

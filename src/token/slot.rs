@@ -32,6 +32,13 @@ struct State {
     unsaved: Option<Unsaved>,
 }
 
+impl State {
+    fn flight(&self) -> Option<watch::Receiver<Landing>> {
+        // A flight that ended in a panic has no sender any more, and is not joined.
+        self.flight.clone().filter(|flight| flight.has_changed().is_ok())
+    }
+}
+
 struct Held {
     token: AccessToken,
     /// The store's generation when the token was read from there; `None` has it read again.
@@ -79,14 +86,16 @@ impl Slot {
         self.state().held = token.map(|token| Held { token, generation });
     }
 
+    /// The flight under way, if there is one.
+    pub(super) fn flight(&self) -> Option<watch::Receiver<Landing>> {
+        self.state().flight()
+    }
+
     /// Joins the flight under way, or starts one.
     pub(super) fn board(&self) -> Boarding {
         let mut state = self.state();
-        if let Some(flight) = &state.flight
-            // A flight that ended in a panic has no sender any more, and is not joined.
-            && flight.has_changed().is_ok()
-        {
-            return Boarding::Join(flight.clone());
+        if let Some(flight) = state.flight() {
+            return Boarding::Join(flight);
         }
         let (sender, receiver) = watch::channel(None);
         state.flight = Some(receiver.clone());

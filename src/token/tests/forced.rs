@@ -20,14 +20,16 @@ async fn one_forced_refresh_serves_all_whose_token_was_refused() {
     scene.provider.request().await;
     scene.time.advance(301);
     let account = Arc::new(account(&scene.provider.url()));
-    let callers: Vec<_> = (0..10)
-        .map(|_| {
-            let (tokens, account) = (scene.tokens.clone(), Arc::clone(&account));
-            let refused = refused.clone();
-            tokio::spawn(async move { tokens.replace_refused(&account, &refused).await })
-        })
-        .collect();
+    let call = || {
+        let (tokens, account) = (scene.tokens.clone(), Arc::clone(&account));
+        let refused = refused.clone();
+        tokio::spawn(async move { tokens.replace_refused(&account, &refused).await })
+    };
+    // Some at once, others when the provider has been asked already.
+    let mut callers: Vec<_> = (0..5).map(|_| call()).collect();
     scene.provider.request().await;
+    callers.extend((0..5).map(|_| call()));
+    tokio::task::yield_now().await;
     gate.add_permits(1);
     for caller in callers {
         assert_eq!(shown(&caller.await.unwrap().unwrap().secret), "a2");
