@@ -289,7 +289,15 @@ pub async fn import(
     let key = account_key(&account.login);
     let grant = Grant { refresh_token: Some(refresh_token), ..Grant::default() };
     for _ in 0..IMPORT_TRIES {
-        let expected = store.grant(&key).await?.map(|record| record.version);
+        let expected = match store.grant(&key).await {
+            Ok(record) => record.map(|record| record.version),
+            // What cannot be opened is of no use to anybody, and a new sign-in is the way out.
+            Err(StoreError::Unusable(_)) => {
+                store.remove_grant(&key).await?;
+                None
+            }
+            Err(error) => return Err(error),
+        };
         if store.write_grant(&key, expected, &grant).await?.is_some() {
             return Ok(());
         }
