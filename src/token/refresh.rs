@@ -127,9 +127,6 @@ impl Refresh {
             return Ok(Round::Again);
         };
         let (started, clock) = (self.now(), Instant::now());
-        if self.refused.is_some() {
-            self.slot.force(started);
-        }
         let exchanged = self.shared.endpoint.exchange(&self.oauth, self.spent(&old)).await;
         match exchanged {
             Ok(answer) => self.commit(old, answer, started, clock).await,
@@ -167,6 +164,9 @@ impl Refresh {
         let successor = grant::successor(&old, answer.refresh_token, &token, &self.purpose);
         self.slot.keep_unsaved(Some(Unsaved { spent: old, successor }));
         self.slot.forget_refusal();
+        if self.refused.is_some() {
+            self.slot.force(started);
+        }
         let saved = self.save_unsaved().await?;
         info!(
             account = self.login,
