@@ -17,6 +17,7 @@ use crate::{
         Rejection, Side, Upstream, UpstreamCredential, UpstreamEvent, Welcome,
         imap::upstream::{ImapUpstream, UpstreamOptions},
     },
+    sasl::base64,
     tls,
     token::AccessToken,
     upstream::{DialError, dial},
@@ -154,14 +155,9 @@ fn machine(
 /// A server may repeat what it was sent; its words go into the log and to the client, the token never
 /// does.
 fn without_token(rejection: Rejection, token: &AccessToken) -> Rejection {
-    let secret = token.secret.expose();
-    let start = secret.get(..secret.len().min(TELLING_PREFIX)).unwrap_or_default();
-    let encoded = crate::sasl::base64::encode(start);
-    let encoded = encoded.get(..encoded.len().saturating_sub(4)).unwrap_or_default();
+    let parts = telling_parts(token.secret.expose());
     let repeats = |text: &str| {
-        [start, encoded].iter().any(|part| {
-            !part.is_empty() && text.as_bytes().windows(part.len()).any(|window| window == *part)
-        })
+        parts.iter().any(|part| text.as_bytes().windows(part.len()).any(|w| w == part))
     };
     let clean = |text: String| if repeats(&text) { "(it repeated the token)".into() } else { text };
     match rejection {
@@ -173,6 +169,45 @@ fn without_token(rejection: Rejection, token: &AccessToken) -> Rejection {
     }
 }
 
+/// What gives a token away: its beginning, as it is and in base64. What stands before it in a SASL
+/// message moves its letters, so there are three forms, each without the letters that the neighbours
+/// have a part in.
+fn telling_parts(token: &[u8]) -> Vec<Vec<u8>> {
+    let start = token.get(..TELLING_PREFIX).unwrap_or(token);
+    let mut parts = vec![start.to_vec()];
+    for before in [&b""[..], b"\0", b"\0\0"] {
+        let encoded = base64::encode(&[before, start].concat());
+        let whole = encoded.len().saturating_sub(4);
+        let own = encoded.get(if before.is_empty() { 0 } else { 4 }..whole);
+        parts.push(own.unwrap_or_default().to_vec());
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
 const COURTESY: Duration = Duration::from_millis(200);
 /// Enough of a token to recognise it by.
 const TELLING_PREFIX: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_token_is_recognised_wherever_it_stands() {
+        const TOKEN: &str = "EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA";
+        let parts = telling_parts(TOKEN.as_bytes());
+        let tells =
+            |text: &[u8]| parts.iter().any(|part| text.windows(part.len()).any(|w| w == part));
+        assert!(tells(format!("no such token: {TOKEN}").as_bytes()));
+        for user in ["a", "ab", "abc", "abcd"] {
+            let message = format!("user={user}\x01auth=Bearer {TOKEN}\x01\x01");
+            assert!(tells(&base64::encode(message.as_bytes())), "{user}");
+        }
+        assert!(!tells(&base64::encode(b"user=alice\x01auth=Bearer another-token\x01\x01")));
+        assert!(!tells(b"AUTHENTICATE failed."));
+        // One shorter than what is looked for is taken whole.
+        assert_eq!(telling_parts(b"abc").first().unwrap(), b"abc");
+        assert!(telling_parts(b"").is_empty());
+    }
+}
