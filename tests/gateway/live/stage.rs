@@ -75,7 +75,7 @@ fn settings(script: &Script, upstream: &Upstream, token_url: &str) -> Config {
         config.limits.connections_per_listener = 0;
     }
     if script.dismisses(RefusalReason::Timeout) {
-        config.deadlines.login = Duration::from_secs(2);
+        config.deadlines.login = Duration::from_secs(5);
     }
     config
 }
