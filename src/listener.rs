@@ -129,6 +129,9 @@ impl Listener {
             // A large future, and most of a connection's life is spent in a small part of it.
             Box::pin(connection::run(&connection_gateway, socket, client)).await;
             debug!(connection = number, "gone");
+            if let Some(tap) = &connection_gateway.tap {
+                tap.ended(number);
+            }
         });
     }
 }

@@ -63,15 +63,16 @@ pub(super) fn deadlines(
 ) -> Option<Deadlines> {
     let mut waits = Numbers { file, rows: Vec::new(), cx };
     let deadlines = Deadlines {
-        login: waits.wait("login", &text.login, 300, 10),
-        verdict: waits.wait("verdict", &text.verdict, 50, 5),
-        handshake: waits.wait("handshake", &text.handshake, 30, 1),
-        connect: waits.wait("connect", &text.connect, 15, 1),
-        upstream_answer: waits.wait("upstream_answer", &text.upstream_answer, 20, 1),
-        token: waits.wait("token", &text.token, 20, 1),
-        failed_login_delay: waits.wait("failed_login_delay", &text.failed_login_delay, 2, 0),
-        linger: waits.wait("linger", &text.linger, 180, 1),
-        shutdown: waits.wait("shutdown", &text.shutdown, 10, 0),
+        login: waits.wait("login", &text.login, 300, 10..=3600),
+        verdict: waits.wait("verdict", &text.verdict, 50, 5..=3600),
+        handshake: waits.wait("handshake", &text.handshake, 30, 1..=3600),
+        connect: waits.wait("connect", &text.connect, 15, 1..=3600),
+        upstream_answer: waits.wait("upstream_answer", &text.upstream_answer, 20, 1..=3600),
+        // The lease on a refresh must last longer, and the store gives none beyond ten minutes.
+        token: waits.wait("token", &text.token, 20, 1..=300),
+        failed_login_delay: waits.wait("failed_login_delay", &text.failed_login_delay, 2, 0..=3600),
+        linger: waits.wait("linger", &text.linger, 180, 1..=3600),
+        shutdown: waits.wait("shutdown", &text.shutdown, 10, 0..=3600),
     };
     let rows = waits.rows;
     cx.section("[deadlines]", rows);
@@ -111,18 +112,25 @@ impl Numbers<'_, '_> {
         key: &'static str,
         written: &Written<DurationText>,
         default_seconds: u64,
-        least_seconds: u64,
+        seconds: RangeInclusive<u64>,
     ) -> Duration {
         let default = Duration::from_secs(default_seconds);
         let wait = written.as_ref().map_or(default, |wait| wait.get_ref().0);
-        if !(Duration::from_secs(least_seconds)..=MAX_WAIT).contains(&wait) {
+        let (least, most) = seconds.into_inner();
+        let [least, most] = [least, most].map(Duration::from_secs);
+        if !(least..=most).contains(&wait) {
             let at = place(self.file, 0, &format!("deadlines.{key}"), written);
-            self.cx.mistake::<()>(&at, format!("must lie between {least_seconds}s and 1h"));
+            self.cx.mistake::<()>(
+                &at,
+                format!(
+                    "must lie between {} and {}",
+                    humantime::format_duration(least),
+                    humantime::format_duration(most)
+                ),
+            );
         }
         let row = quoted(&humantime::format_duration(wait).to_string());
         self.rows.push(Row::new(key, row, origin(self.file, written)));
         wait
     }
 }
-
-const MAX_WAIT: Duration = Duration::from_secs(3600);

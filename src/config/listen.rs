@@ -63,6 +63,9 @@ fn listen(
         ListenTlsText::Auto => "auto",
     };
     rows.push(Row::new("tls", quoted(word), origin(file, &text.tls)));
+    if mode == ListenTlsText::None {
+        refuse_tls_keys(file, text, cx)?;
+    }
     let login_in_clear = value(&text.login_in_clear, address.ip().is_loopback());
     let clear_logins = match mode {
         ListenTlsText::None => true,
@@ -90,9 +93,13 @@ fn listen(
             let wait = text.tls_wait.as_ref().map_or(TLS_WAIT, |wait| wait.get_ref().0);
             let row = quoted(&humantime::format_duration(wait).to_string());
             rows.push(Row::new("tls_wait", row, origin(file, &text.tls_wait)));
-            if wait > MAX_TLS_WAIT {
+            if !(MIN_TLS_WAIT..=MAX_TLS_WAIT).contains(&wait) {
                 let at = place(file, offset, "listen.tls_wait", &text.tls_wait);
-                return cx.mistake(&at, "clients give up: at most 10s");
+                return cx.mistake(
+                    &at,
+                    "must lie between 10ms (or no handshake is seen in time) and 10s (or clients \
+                     give up)",
+                );
             }
             let certificate = certificate(file, offset, text, &mut rows, cx)?;
             ListenTls::Auto { certificate, login_in_clear, wait }
@@ -100,6 +107,20 @@ fn listen(
     };
     cx.section("[[listen]]", rows);
     Some(ListenConfig { protocol, address, tls })
+}
+
+/// Who writes these wants TLS, and must not find out from a client that there is none.
+fn refuse_tls_keys(file: &SourceFile, text: &ListenText, cx: &mut Context) -> Option<()> {
+    let clear_refused = text.login_in_clear.as_ref().filter(|it| !it.get_ref()).map(Spanned::span);
+    let written = [
+        ("listen.certificate", text.certificate.as_ref().map(Spanned::span)),
+        ("listen.key", text.key.as_ref().map(Spanned::span)),
+        ("listen.login_in_clear", clear_refused),
+    ];
+    match written.into_iter().find_map(|(key, span)| Some((key, span?))) {
+        None => Some(()),
+        Some((key, span)) => cx.mistake(&At::new(file, span.start, key), TLS_KEY_WITHOUT_TLS),
+    }
 }
 
 fn listen_address(file: &SourceFile, text: &ListenText, cx: &mut Context) -> Option<SocketAddr> {
@@ -163,8 +184,11 @@ pub(crate) const DEFAULT_KEY: &str = "saslgate-key.pem";
 
 const IMAP_PORT: u16 = 1143;
 const TLS_WAIT: Duration = Duration::from_millis(300);
+const MIN_TLS_WAIT: Duration = Duration::from_millis(10);
 const MAX_TLS_WAIT: Duration = Duration::from_secs(10);
 
+const TLS_KEY_WITHOUT_TLS: &str = "has no effect on a listener with tls = \"none\" (the default), where \
+    passwords come in clear: say tls = \"starttls\" or \"implicit\", or take it out";
 const CLEAR_NETWORK: &str = "passwords would cross the network in clear: set tls = \"implicit\", or \
     \"starttls\" with login_in_clear = false, or listen on 127.0.0.1; if the network really is \
     trusted, say allow_clear_network = true";

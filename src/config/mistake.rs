@@ -147,7 +147,7 @@ fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
 fn in_our_words(message: &str) -> String {
     let message = message.trim_end();
     let Some((what, wrong, known)) = unknown_word(message) else {
-        return message.replace("expected u64", "expected a number");
+        return message.replace("expected u64", "expected a whole number from 0 on");
     };
     match nearest(wrong, &known) {
         Some(word) => format!("{what} `{wrong}`: did you mean `{word}`?"),
@@ -172,6 +172,6 @@ fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
         .iter()
         .map(|word| (strsim::damerau_levenshtein(&wrong, word), *word))
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
+        .filter(|(distance, word)| *distance <= 1.max(word.len() / 4))
         .map(|(_, word)| word)
 }

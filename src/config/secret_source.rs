@@ -4,12 +4,12 @@
 use std::{
     collections::HashMap,
     env, fs,
-    io::Read,
+    io::{self, Read},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{Secrets, mistake::SourceFile, text::SecretText};
@@ -54,7 +54,7 @@ fn read(file: &SourceFile, source: &SecretText) -> Result<Secret, String> {
             Ok(value) => Ok(trimmed(value.into_bytes())),
             Err(_) => Err(format!("the environment variable {name} is not set")),
         },
-        SecretText::Command(words) => run(words),
+        SecretText::Command(words) => run(words, COMMAND_TIMEOUT),
     }?;
     if secret.is_empty() { Err("the secret read there is empty".into()) } else { Ok(secret) }
 }
@@ -105,11 +105,11 @@ fn refuse_shared(_: &Path) -> Result<(), String> {
 
 /// Runs a program without a shell and takes what it prints. It inherits the environment, since
 /// password stores need it.
-fn run(words: &[String]) -> Result<Secret, String> {
+fn run(words: &[String], patience: Duration) -> Result<Secret, String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("names no program: write [\"program\", \"argument\", …]".into());
     };
-    let fault = |error: std::io::Error| format!("the program {program} cannot be run: {error}");
+    let fault = |error: io::Error| format!("the program {program} cannot be run: {error}");
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -125,15 +125,31 @@ fn run(words: &[String]) -> Result<Secret, String> {
             let _gone = sender.send(result.map(|_| trimmed(bytes)));
         });
     }
-    let Ok(output) = receiver.recv_timeout(COMMAND_TIMEOUT) else {
+    let deadline = Instant::now() + patience;
+    let output = receiver.recv_timeout(patience).ok();
+    let (Some(output), Some(status)) = (output, wait_until(&mut child, deadline).map_err(fault)?)
+    else {
         child.kill().and_then(|()| child.wait()).map_err(fault)?;
-        return Err(format!("the program {program} printed nothing within 30 seconds"));
+        return Err(format!(
+            "the program {program} has not printed the secret and ended within {} seconds",
+            patience.as_secs()
+        ));
     };
-    let status = child.wait().map_err(fault)?;
     if !status.success() {
         return Err(format!("the program {program} failed ({status})"));
     }
     output.map_err(fault)
+}
+
+/// The standard library can wait for a child for ever, or not at all.
+#[expect(clippy::disallowed_methods, reason = "there is no event to wait for")]
+fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        match child.try_wait()? {
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+            ended => return Ok(ended),
+        }
+    }
 }
 
 /// Without the one line end that editors and programs put last.
@@ -202,6 +218,13 @@ mod tests {
                 "the program no-such-program-here cannot be run: No such file or directory (os error 2)",
             ),
         );
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let endless = ["sh", "-c", "echo x; exec >&-; exec sleep 600"].map(str::to_owned);
+        let fault = run(&endless, Duration::ZERO).unwrap_err();
+        assert_eq!(fault, "the program sh has not printed the secret and ended within 0 seconds");
     }
 
     #[test]

@@ -256,6 +256,10 @@ impl<'de> Deserialize<'de> for SecretText {
             fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
                 Err(E::custom(SECRET_IN_CLEAR))
             }
+            // A secret of digits alone; serde's own words would repeat it.
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
+                Err(E::custom(SECRET_IN_CLEAR))
+            }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
                 let text = SecretTableText::deserialize(MapAccessDeserializer::new(map))?;
                 match text {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -35,10 +35,12 @@ pub(super) async fn open(
     credentials: Credentials,
 ) -> Result<Opened, Refusal> {
     let attempt = Attempt { gateway, client };
-    let (account, password) = attempt.authenticate(&credentials).await?;
+    let began = Instant::now();
+    let until = began + gateway.config.deadlines.verdict;
+    let authenticated = timeout_at(until, attempt.authenticate(&credentials)).await;
+    let (account, password) = authenticated.unwrap_or_else(|_| Err(refuse::too_slow()))?;
     drop(credentials);
-    let opened = timeout(gateway.config.deadlines.verdict, attempt.open(&account));
-    let refusal = match opened.await {
+    let refusal = match timeout_at(until, attempt.open(&account, began.elapsed())).await {
         Ok(Ok((slot, upstream))) => return Ok(Opened { account, password, slot, upstream }),
         Ok(Err(refusal)) => refusal,
         Err(_) => refuse::too_slow(),
@@ -91,7 +93,11 @@ impl Attempt<'_> {
         }
     }
 
-    async fn open(&self, account: &AccountConfig) -> Result<(AccountSlot, OpenUpstream), Refusal> {
+    async fn open(
+        &self,
+        account: &AccountConfig,
+        password_took: Duration,
+    ) -> Result<(AccountSlot, OpenUpstream), Refusal> {
         let Some(config) = self.upstream_config(account) else {
             return Err(refuse::no_upstream(account, self.client.protocol));
         };
@@ -111,7 +117,7 @@ impl Attempt<'_> {
             }
             other => other.map_err(|error| refuse::upstream(account, config, &error)),
         }?;
-        self.log_opened(account, config, token_took, &opened);
+        self.log_opened(account, config, [password_took, token_took], &opened);
         Ok((slot, opened))
     }
 
@@ -161,7 +167,7 @@ impl Attempt<'_> {
         &self,
         account: &AccountConfig,
         config: &UpstreamConfig,
-        token_took: Duration,
+        [password_took, token_took]: [Duration; 2],
         opened: &OpenUpstream,
     ) {
         info!(
@@ -170,6 +176,7 @@ impl Attempt<'_> {
             protocol = %self.client.protocol,
             client = %self.client.address,
             upstream = %config,
+            password_ms = password_took.as_millis(),
             token_ms = token_took.as_millis(),
             connect_ms = opened.connect_took.as_millis(),
             login_ms = opened.login_took.as_millis(),

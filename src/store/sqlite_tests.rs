@@ -210,6 +210,19 @@ async fn a_row_moved_to_another_account_does_not_open() {
 }
 
 #[tokio::test]
+async fn a_new_sign_in_repairs_what_does_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(&folder).await;
+    let account = crate::account::tests::account("a");
+    store.write_grant("a", None, &grant("x")).await.unwrap();
+    sqlx::query("UPDATE grants SET refresh_token = x'00'").execute(&store.pool).await.unwrap();
+    assert!(store.grant("a").await.is_err());
+    crate::token::import(&store, &account, Secret::new("new")).await.unwrap();
+    let stored = store.grant("a").await.unwrap().unwrap().grant.refresh_token.unwrap();
+    assert_eq!(stored.expose(), b"new");
+}
+
+#[tokio::test]
 async fn a_lease_from_a_clock_that_was_set_back_is_void() {
     let folder = tempfile::tempdir().unwrap();
     let store = opened(&folder).await;

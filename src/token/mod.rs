@@ -7,15 +7,15 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::{
     config::AccountConfig,
@@ -32,6 +32,7 @@ mod answer;
 mod endpoint;
 mod grant;
 mod refresh;
+mod save;
 mod slot;
 
 #[cfg(test)]
@@ -77,6 +78,8 @@ struct Shared {
     /// By account and purpose. Bounded by the accounts of the configurations that were in force.
     slots: Mutex<HashMap<(String, String), Arc<Slot>>>,
     flights: TaskTracker,
+    /// From then on the provider is not asked any more.
+    stopping: AtomicBool,
 }
 
 impl Tokens {
@@ -105,6 +108,7 @@ impl Tokens {
             flight: AtomicU64::new(0),
             slots: Mutex::default(),
             flights,
+            stopping: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -161,9 +165,22 @@ impl Tokens {
         }
     }
 
-    /// Waits for the refreshes under way: a process that ends before them may lose a sign-in.
+    /// Ends the asking for good: begins no refresh any more, waits for those under way, and offers the
+    /// store once more what it has not taken. A process that ends without it may lose a sign-in.
     pub async fn settle(&self) {
+        // A flight counts as under way before it looks at this, so none is missed.
+        self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.flights.wait().await;
+        let slots: Vec<_> = self
+            .slots()
+            .iter()
+            .map(|((account, _), slot)| (account.clone(), Arc::clone(slot)))
+            .collect();
+        for (account, slot) in slots {
+            if let Err(fault) = save::unsaved(self.shared.store.as_ref(), &slot, &account).await {
+                error!(account, "a new refresh token could not be saved and is lost: {fault}");
+            }
+        }
     }
 
     fn check_force(
@@ -250,8 +267,11 @@ impl Tokens {
 
     fn slot(&self, account: &AccountConfig) -> Arc<Slot> {
         let key = (account_key(&account.login), grant::purpose(&account.oauth));
-        let mut slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(key).or_default())
+        Arc::clone(self.slots().entry(key).or_default())
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<(String, String), Arc<Slot>>> {
+        self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> SystemTime {
@@ -269,7 +289,15 @@ pub async fn import(
     let key = account_key(&account.login);
     let grant = Grant { refresh_token: Some(refresh_token), ..Grant::default() };
     for _ in 0..IMPORT_TRIES {
-        let expected = store.grant(&key).await?.map(|record| record.version);
+        let expected = match store.grant(&key).await {
+            Ok(record) => record.map(|record| record.version),
+            // What cannot be opened is of no use to anybody, and a new sign-in is the way out.
+            Err(StoreError::Unusable(_)) => {
+                store.remove_grant(&key).await?;
+                None
+            }
+            Err(error) => return Err(error),
+        };
         if store.write_grant(&key, expected, &grant).await?.is_some() {
             return Ok(());
         }

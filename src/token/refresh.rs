@@ -15,7 +15,7 @@
 //! before the access token that came with it is used.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -26,6 +26,7 @@ use super::{
     AccessToken, Shared, TokenError, TokenErrorKind, advice,
     answer::{Answer, Failure},
     grant::{self, Fingerprint, Need},
+    save::{self, FIRST_PAUSE, ROUNDS},
     slot::{Slot, Unsaved},
 };
 use crate::{
@@ -75,7 +76,7 @@ impl Refresh {
     async fn obtain(&self) -> Result<AccessToken, TokenError> {
         let lease = self.shared.endpoint.deadline() + STORE_TIME;
         let give_up = Instant::now() + lease * 2;
-        let mut pause = FIRST_POLL;
+        let mut pause = FIRST_PAUSE;
         loop {
             let record = self.read().await?;
             if let Some(token) = self.good(record.as_ref()) {
@@ -126,9 +127,6 @@ impl Refresh {
             return Ok(Round::Again);
         };
         let (started, clock) = (self.now(), Instant::now());
-        if self.refused.is_some() {
-            self.slot.force(started);
-        }
         let exchanged = self.shared.endpoint.exchange(&self.oauth, self.spent(&old)).await;
         match exchanged {
             Ok(answer) => self.commit(old, answer, started, clock).await,
@@ -166,6 +164,9 @@ impl Refresh {
         let successor = grant::successor(&old, answer.refresh_token, &token, &self.purpose);
         self.slot.keep_unsaved(Some(Unsaved { spent: old, successor }));
         self.slot.forget_refusal();
+        if self.refused.is_some() {
+            self.slot.force(started);
+        }
         let saved = self.save_unsaved().await?;
         info!(
             account = self.login,
@@ -182,43 +183,10 @@ impl Refresh {
         Ok(Round::Done(token))
     }
 
-    /// Brings what the provider has given out into the store. Returns false if there was nothing to
-    /// save, or if a new sign-in stands there now, which wins.
+    /// See [`save::unsaved`].
     async fn save_unsaved(&self) -> Result<bool, TokenError> {
-        let Some(unsaved) = self.slot.unsaved() else {
-            return Ok(false);
-        };
-        let mut pause = FIRST_POLL;
-        let mut tries = 0;
-        let saved = loop {
-            match self.replace(&unsaved).await {
-                Ok(saved) => break saved,
-                Err(error) if tries == SAVE_TRIES => return Err(self.store(&error)),
-                Err(error) => warn!(account = self.login, "not saved yet: {error}"),
-            }
-            tries += 1;
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-        };
-        self.slot.keep_unsaved(None);
-        Ok(saved)
-    }
-
-    /// Replaces the grant that was spent, whatever its version has become, and no other.
-    async fn replace(&self, unsaved: &Unsaved) -> Result<bool, StoreError> {
-        for _ in 0..ROUNDS {
-            let record = self.shared.store.grant(&self.key).await?;
-            let stored = record.as_ref().and_then(|record| record.grant.refresh_token.as_ref());
-            let spent = unsaved.spent.refresh_token.as_ref();
-            if stored.map(Secret::expose) != spent.map(Secret::expose) {
-                return Ok(false);
-            }
-            let expected = record.map(|record| record.version);
-            if self.write(expected, &unsaved.successor).await?.is_some() {
-                return Ok(true);
-            }
-        }
-        Err(StoreError::Unavailable("The store is being changed by others all the time.".into()))
+        let saved = save::unsaved(self.shared.store.as_ref(), &self.slot, &self.key).await;
+        saved.map_err(|error| self.store(&error))
     }
 
     /// After a refusal: keeps what must be kept, and turns it into the words for people.
@@ -303,6 +271,10 @@ impl Refresh {
 
     /// Whether it makes sense to ask the provider.
     fn check_askable(&self, record: Option<&GrantRecord>) -> Result<(), TokenError> {
+        // A request that nobody waits for could cost the answer, and with it the sign-in.
+        if self.shared.stopping.load(Ordering::SeqCst) {
+            return Err(unavailable("The gateway is stopping.".to_owned()));
+        }
         let grant = record.map(|record| &record.grant);
         let has_token = grant.is_some_and(|grant| grant.refresh_token.is_some());
         if self.oauth.grant == config::Grant::RefreshToken && !has_token {
@@ -369,13 +341,5 @@ fn unavailable(text: String) -> TokenError {
 /// next process waits for the lease to end, and a client waits with it.
 const STORE_TIME: Duration = Duration::from_secs(10);
 
-/// How often someone else may come in between before a flight gives up.
-const ROUNDS: usize = 4;
-
-/// How often a successor is offered to a store that does not take it, before the caller is told. It
-/// stays in memory, and the next flight goes on with it.
-const SAVE_TRIES: usize = 4;
-
-/// How soon a waiting process looks whether another one is done; doubled each time.
-const FIRST_POLL: Duration = Duration::from_millis(50);
+/// How rarely a waiting process looks whether another one is done.
 const LONGEST_POLL: Duration = Duration::from_secs(1);

@@ -139,7 +139,8 @@ impl Slot {
         self.state().failed = None;
     }
 
-    /// When the provider was last asked because an upstream had refused a token.
+    /// When the provider last gave a token because an upstream had refused one. A request that it
+    /// refused does not count: how soon that is tried again is for [`Slot::refusal`] to say.
     pub(super) fn forced(&self) -> Option<SystemTime> {
         self.state().forced
     }

@@ -6,8 +6,6 @@
 //! `end: SIDE WORDS`, `no farewell`, `counts: commands N, guarded N` (local, in the relay). A user or
 //! password that is empty or holds a space stands in double quotes.
 
-use std::collections::VecDeque;
-
 use bytes::{Buf, BytesMut};
 use saslgate::{
     proto::{
@@ -25,8 +23,9 @@ use saslgate::{
 
 use super::{
     format::{Act, Leg, Setup, Step as Line, Transcript},
-    show::{self, Mismatch},
-    text::{self, Tags},
+    leg::LegState,
+    show::Mismatch,
+    text,
 };
 
 /// How a peer's segments reach the machines.
@@ -61,26 +60,6 @@ struct Run<'t> {
     upstream_machine: Option<Box<dyn Upstream>>,
     credential: Option<(String, Vec<u8>)>,
     relay: Option<Joined>,
-}
-
-/// What one leg's peer would see, and has not yet been compared.
-struct LegState {
-    /// What the gateway is on this leg: `S` or `C`.
-    mark: char,
-    /// Tags of the gateway's own on this leg.
-    tags: Tags,
-    said: VecDeque<Said>,
-    /// What passed before, as lines to show.
-    log: Vec<String>,
-    /// Closed by us: nothing is read any more.
-    closed: bool,
-    /// The handshake begins once the segment in hand is through.
-    handshake: bool,
-}
-
-enum Said {
-    Octets(Vec<u8>),
-    Effect(Vec<u8>),
 }
 
 /// A relay with what was received and not yet decided on.
@@ -372,83 +351,6 @@ fn take_step(step: Step, input: &mut BytesMut, to: &mut LegState) -> bool {
         }
     }
     true
-}
-
-impl LegState {
-    fn new(mark: char) -> Self {
-        let (said, log) = (VecDeque::new(), Vec::new());
-        Self { mark, tags: Tags::new(), said, log, closed: false, handshake: false }
-    }
-
-    fn say(&mut self, octets: &[u8]) {
-        match self.said.back_mut() {
-            Some(Said::Octets(before)) => before.extend_from_slice(octets),
-            Some(Said::Effect(_)) | None if octets.is_empty() => (),
-            Some(Said::Effect(_)) | None => self.said.push_back(Said::Octets(octets.to_vec())),
-        }
-    }
-
-    fn happen(&mut self, effect: &[u8]) {
-        self.said.push_back(Said::Effect(effect.to_vec()));
-    }
-
-    fn begin_handshake(&mut self) {
-        self.happen(b"starttls");
-        self.handshake = true;
-    }
-
-    fn close(&mut self, effect: &[u8]) {
-        if !self.closed {
-            self.happen(effect);
-        }
-        self.closed = true;
-    }
-
-    /// An end that the relay decided on in the other direction; both legs end together.
-    fn ended(&mut self) -> Option<Vec<u8>> {
-        match self.said.back() {
-            Some(Said::Effect(effect)) if self.closed => {
-                let effect = effect.clone();
-                self.said.pop_back();
-                Some(effect)
-            }
-            Some(_) | None => None,
-        }
-    }
-
-    /// Compares the next thing with what the transcript expects.
-    fn take(&mut self, pattern: &[text::Piece], effect: bool) -> Result<(), String> {
-        let (said, is_effect) = match self.said.front_mut() {
-            Some(Said::Octets(octets)) => (octets, false),
-            Some(Said::Effect(name)) => (name, true),
-            None => return Err("the gateway is silent".into()),
-        };
-        if effect != is_effect {
-            return Err("the gateway does something else".into());
-        }
-        let length = text::matches(pattern, said, effect, &mut self.tags);
-        let length = length.ok_or("the gateway says something else")?;
-        let rest = said.split_off(length);
-        let taken = std::mem::replace(said, rest);
-        if said.is_empty() {
-            self.said.pop_front();
-        }
-        self.log.extend(if effect {
-            vec![show::effect(&taken)]
-        } else {
-            show::lines(self.mark, &taken)
-        });
-        Ok(())
-    }
-
-    fn log_rest(&mut self) {
-        for said in self.said.drain(..) {
-            self.log.extend(match said {
-                Said::Octets(octets) => show::lines(self.mark, &octets),
-                Said::Effect(effect) => vec![show::effect(&effect)],
-            });
-        }
-    }
 }
 
 fn login(credentials: &Credentials) -> Vec<u8> {

@@ -53,6 +53,28 @@ async fn a_young_token_is_not_replaced() {
 async fn a_second_forced_refresh_waits_for_the_interval() {
     let mut scene = Scene::signed_in(vec![
         Reply::token("a1", None),
+        Reply::token("a2", None),
+        Reply::token("a3", None),
+    ])
+    .await;
+    let forced = ForcedRefresh { youngest: Duration::ZERO, ..ForcedRefresh::default() };
+    scene.tokens = Tokens::with(scene.store.clone(), DEADLINE, scene.time.clock(), forced);
+    let first = held(&scene).await;
+    let second = scene.tokens.replace_refused(&scene.account, &first).await.unwrap();
+    assert_eq!(shown(&second.secret), "a2");
+    scene.time.advance(299);
+    let fault = scene.tokens.replace_refused(&scene.account, &second).await.unwrap_err();
+    assert_eq!(fault.kind, TokenErrorKind::TooSoon);
+    scene.time.advance(1);
+    let third = scene.tokens.replace_refused(&scene.account, &second).await.unwrap();
+    assert_eq!(shown(&third.secret), "a3");
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_down_is_asked_again_soon() {
+    let scene = Scene::signed_in(vec![
+        Reply::token("a1", None),
         Reply::error(503, ""),
         Reply::token("a2", None),
     ])
@@ -62,14 +84,12 @@ async fn a_second_forced_refresh_waits_for_the_interval() {
         scene.tokens.replace_refused(&scene.account, &refused).await.map_err(|fault| fault.kind)
     };
     scene.time.advance(301);
-    assert_eq!(replace(&scene).await.unwrap_err(), TokenErrorKind::Unavailable);
-    scene.time.advance(299);
-    assert_eq!(replace(&scene).await.unwrap_err(), TokenErrorKind::TooSoon);
-    scene.provider.request().await;
-    scene.provider.request().await;
-    scene.time.advance(1);
+    for _ in 0..5 {
+        assert_eq!(replace(&scene).await.unwrap_err(), TokenErrorKind::Unavailable);
+    }
+    scene.time.advance(3);
     assert_eq!(shown(&replace(&scene).await.unwrap().secret), "a2");
-    assert_eq!(scene.provider.finish().await.len(), 1);
+    assert_eq!(scene.provider.finish().await.len(), 3);
 }
 
 #[tokio::test]

@@ -59,6 +59,27 @@ async fn a_new_token_that_cannot_be_stored_is_kept_and_not_used() {
 }
 
 #[tokio::test]
+async fn an_end_saves_what_the_store_did_not_take_before() {
+    let scene = Scene::signed_in(vec![Reply::token("a1", Some("r1"))]).await;
+    scene.store.allow_writes(1);
+    assert_eq!(scene.fault().await.kind, TokenErrorKind::Unavailable);
+    scene.store.allow_writes(usize::MAX);
+    scene.tokens.settle().await;
+    assert_eq!(scene.refresh_token().await, "r1");
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn no_refresh_begins_after_the_end() {
+    let scene = Scene::signed_in(vec![Reply::token("a1", Some("r1"))]).await;
+    scene.tokens.settle().await;
+    let fault = scene.fault().await;
+    assert_eq!(fault.kind, TokenErrorKind::Unavailable);
+    assert_eq!(fault.text, "The gateway is stopping.");
+    assert_eq!(scene.provider.finish().await.len(), 0);
+}
+
+#[tokio::test]
 async fn after_a_crash_the_old_token_is_tried_and_the_text_tells_the_story() {
     let scene = Scene::signed_in(vec![Reply::invalid_grant()]).await;
     let record = scene.store.grant(KEY).await.unwrap().unwrap();

@@ -179,7 +179,7 @@ impl ImapDownstream {
     }
 
     fn decide(&mut self, tag: Vec<u8>, credentials: Credentials) {
-        self.state = State::Deciding { tag, excess: false };
+        self.state = State::Deciding { tag };
         self.event = Some(DownstreamEvent::Login(credentials));
     }
 

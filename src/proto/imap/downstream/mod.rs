@@ -68,6 +68,9 @@ pub struct ImapDownstream {
     recognized: bool,
     /// Whether the client asked for the capabilities itself, in the present TLS state.
     asked_capability: bool,
+    /// Whether more came while a login was decided on than we keep, so that a session would have a
+    /// hole. What is kept is enough to exceed the bounds if the login fails.
+    hole: bool,
 }
 
 /// What the machine waits for.
@@ -87,11 +90,7 @@ enum State {
         injected: bool,
     },
     /// The verdict on a login.
-    Deciding {
-        tag: Vec<u8>,
-        /// Whether more came meanwhile than we keep, so that the session has a hole.
-        excess: bool,
-    },
+    Deciding { tag: Vec<u8> },
     /// Nothing more: what is in the intake belongs to the relay.
     Done,
     /// Nothing more: what is in the intake belongs to nobody.
@@ -113,6 +112,7 @@ impl ImapDownstream {
             faults: 0,
             recognized: false,
             asked_capability: false,
+            hole: false,
         }
     }
 
@@ -266,11 +266,11 @@ impl Machine for ImapDownstream {
             }
             // A client may send its next commands before it has our answer, but a driver stops
             // reading at a login, so this bound is a safety net and not a window.
-            State::Deciding { excess, .. } => {
-                *excess |= self.intake.pending().len() + input.len() > self.bounds.total;
-                if *excess {
-                    return;
-                }
+            State::Deciding { .. } => {
+                let room = self.bounds.total.saturating_sub(self.intake.pending().len());
+                self.hole |= input.len() > room;
+                let kept = input.get(..room).unwrap_or(input);
+                return self.intake.extend(kept);
             }
             State::Done if self.intake.pending().len() + input.len() > self.bounds.total => {
                 return self.hang_up(TOO_MUCH);
@@ -313,10 +313,10 @@ impl Downstream for ImapDownstream {
 
     /// Without a login to decide on, nothing happens.
     fn conclude(&mut self, verdict: Result<Welcome, Refusal>) {
-        let State::Deciding { tag, excess } = &mut self.state else { return };
-        let (tag, excess) = (std::mem::take(tag), *excess);
+        let State::Deciding { tag } = &mut self.state else { return };
+        let tag = std::mem::take(tag);
         match verdict {
-            _ if excess => self.hang_up(TOO_MUCH),
+            Ok(_) if self.hole => self.hang_up(TOO_MUCH),
             Ok(welcome) => {
                 self.welcome(&tag, &welcome);
                 self.state = State::Done;
@@ -335,7 +335,7 @@ impl Downstream for ImapDownstream {
         match &self.state {
             State::Closed => return,
             State::Handshake { .. } => return self.end(),
-            State::Deciding { tag, .. } => {
+            State::Deciding { tag } => {
                 let answer = refusal::login_refused(tag, &refusal);
                 self.replies.extend_from_slice(&answer);
             }

@@ -179,6 +179,17 @@ fn octets_that_come_during_the_decision() {
         drain(&mut machine),
         "S: * BYE Too much was sent before the login was complete\n[close]\n"
     );
+    // After a refusal it is as if they came one by one: each is answered up to the first that is
+    // wrong.
+    let mut machine = start();
+    machine.handle_input(b"A2 NOOP\r\n");
+    machine.handle_input(&[b'x'; 120]);
+    machine.conclude(Err(Refusal::new(RefusalReason::WrongLogin, "No")));
+    assert_eq!(
+        drain(&mut machine),
+        "S: A1 NO [AUTHENTICATIONFAILED] No\nS: A2 OK NOOP completed\n\
+         S: * BYE The line is too long\n[close]\n"
+    );
 }
 
 proptest! {
@@ -196,29 +207,45 @@ proptest! {
         cuts in prop::collection::vec(1usize..40, 1..20),
     ) {
         let input = pieces.concat();
-        let play = |feed: &dyn Fn(&mut ImapDownstream)| {
+        let play = |cuts: &[usize]| {
             let mut machine = ImapDownstream::new(OFFER, SMALL);
-            feed(&mut machine);
-            let mut seen = drain(&mut machine);
-            for _ in 0..input.len() {
-                machine.conclude(Err(Refusal::new(RefusalReason::WrongLogin, "No")));
-                machine.handle_tls_established();
-                seen += &drain(&mut machine);
-            }
-            seen
-        };
-        let whole = play(&|machine| machine.handle_input(&input));
-        let cut = play(&|machine| {
+            let mut seen = String::new();
             let mut rest = &input[..];
             for &cut in cuts.iter().cycle() {
-                if rest.is_empty() { break }
                 let (head, tail) = rest.split_at(cut.min(rest.len()));
                 machine.handle_input(head);
                 rest = tail;
+                // What came in one piece or in several counts as sent before the handshake.
+                seen += &settle(&mut machine, rest.is_empty());
+                if rest.is_empty() {
+                    break;
+                }
             }
-        });
+            seen
+        };
+        let (whole, cut) = (play(&[input.len()]), play(&cuts));
         prop_assert_eq!(&whole, &cut);
         prop_assert!(whole.len() < 200 * (SMALL.total + 2));
+    }
+}
+
+/// Acts on events as a driver does: nothing is read before a login is decided.
+fn settle(machine: &mut ImapDownstream, handshake: bool) -> String {
+    let mut seen = drain(machine);
+    loop {
+        match machine.state {
+            State::Deciding { .. } => {
+                machine.conclude(Err(Refusal::new(RefusalReason::WrongLogin, "No")));
+            }
+            State::Handshake { .. } if handshake => machine.handle_tls_established(),
+            State::Greeting
+            | State::Command { .. }
+            | State::Response { .. }
+            | State::Handshake { .. }
+            | State::Done
+            | State::Closed => return seen,
+        }
+        seen += &drain(machine);
     }
 }
 

@@ -125,6 +125,7 @@ fn the_invariants_hold_over_the_seeds() {
         ],
         vec![client("A NOOP\n\"B\n\r"), server("+\r\n\r\n*\r\n"), client("\n")],
         vec![client("A NOOP \"x {3+}\r\nabc\r\n"), server("A OK [CAPABILITY")],
+        vec![client("A NOOP x}\r\nB NOOP\r\nC LOGIN a b\r\n"), server("A NO x\r\n\n")],
     ] {
         fuzz_relay(&seed.concat());
     }
