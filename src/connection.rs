@@ -57,7 +57,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
-    let leg = Leg::new(socket, Side::Downstream, tap);
+    let leg = Leg::new(socket, Side::Downstream, client.number, tap);
     debug!(connection = client.number, client = %client.address, "accepted");
     let mut connection = Connection { gateway, client, leg };
     if let Err(error) = connection.serve().await {
@@ -113,6 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 }
                 DownstreamEvent::Login(credentials) => credentials,
             };
+            debug!(connection = self.client.number, method = ?credentials.method, "a login");
             let opening = login::open(gateway, &self.client, credentials);
             let Some(opened) = self.client.place.evicted().run_until_cancelled(opening).await
             else {
@@ -166,6 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         machine.conclude(Ok(welcome));
         self.say(machine.as_mut()).await?;
 
+        debug!(connection = self.client.number, "the client is let in, the relay begins");
         let began = Instant::now();
         let early = Early {
             from_downstream: machine.into_residue(),
@@ -236,7 +238,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let handshake = timeout(deadline, self.leg.stream_mut().accept_tls(acceptor));
         let ended = self.client.place.evicted().run_until_cancelled(handshake).await;
         let fault = match ended {
-            Some(Ok(Ok(()))) => return Ok(()),
+            Some(Ok(Ok(()))) => {
+                debug!(connection = self.client.number, "TLS with the client");
+                return Ok(());
+            }
             Some(Ok(Err(error))) => tls::explain(&error),
             Some(Err(_)) => "the client did not finish it in time".into(),
             None => return Err(io::ErrorKind::ConnectionAborted.into()),

@@ -6,6 +6,7 @@ use std::{io, time::Duration};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tracing::trace;
 
 use crate::{
     proto::{Machine, Output, Side},
@@ -17,13 +18,15 @@ use crate::{
 pub struct Leg<S> {
     stream: Stream<S>,
     side: Side,
+    /// The connection's number in log lines.
+    number: u64,
     tap: Wiretap,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
-    /// A leg over a stream that is still in clear. `tap` sees it under the connection's number.
-    pub fn new(stream: S, side: Side, tap: Wiretap) -> Self {
-        Self { stream: Stream::Clear(stream), side, tap }
+    /// A leg of the connection `number`, over a stream that is still in clear.
+    pub fn new(stream: S, side: Side, number: u64, tap: Wiretap) -> Self {
+        Self { stream: Stream::Clear(stream), side, number, tap }
     }
 
     /// Moves bytes until the machine has an event. The caller bounds the time.
@@ -51,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
             if self.stream.read_buf(&mut input).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.tell_tap(true, &input);
+            self.note(true, &input);
             machine.handle_input(&input);
             // Before login the input may hold a password.
             crate::secret::wipe(&mut input);
@@ -99,11 +102,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
     }
 
     async fn transmit(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.tell_tap(false, bytes);
+        self.note(false, bytes);
         self.stream.write_all(bytes).await
     }
 
-    fn tell_tap(&self, from_peer: bool, bytes: &[u8]) {
+    /// The log gets the count alone: what is said before the relay is mostly secret.
+    fn note(&self, from_peer: bool, bytes: &[u8]) {
+        let action = if from_peer { "read" } else { "written" };
+        trace!(connection = self.number, leg = ?self.side, octets = bytes.len(), "{action}");
         if let Some((connection, tap)) = &self.tap {
             tap.saw(*connection, self.side, from_peer, bytes);
         }

@@ -6,6 +6,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
+use tracing::debug;
 
 use super::Client;
 use crate::{
@@ -83,11 +84,12 @@ pub(super) async fn open(
     let socket =
         dial(&config.host, config.port, deadlines.connect).await.map_err(OpenError::Dial)?;
     let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
-    let mut leg = Leg::new(socket, Side::Upstream, tap);
+    let mut leg = Leg::new(socket, Side::Upstream, client.number, tap);
     if config.mode == UpstreamTlsMode::Implicit {
         connect_tls(gateway, config, &mut leg).await?;
     }
     let connect_took = began.elapsed();
+    debug!(connection = client.number, upstream = %config, "connected");
     let mut machine = machine(account, config, client.protocol);
     let mut welcome = None;
     while welcome.is_none() {
@@ -95,9 +97,11 @@ pub(super) async fn open(
         match next.map_err(|_| OpenError::Silent)?.map_err(OpenError::Broken)? {
             UpstreamEvent::StartTls => {
                 connect_tls(gateway, config, &mut leg).await?;
+                debug!(connection = client.number, "STARTTLS with the upstream");
                 machine.handle_tls_established();
             }
             UpstreamEvent::Ready => {
+                debug!(connection = client.number, "the upstream waits for the token");
                 let credential = UpstreamCredential::Bearer(token.secret.clone());
                 machine.authenticate(&account.mailbox, credential);
             }
@@ -105,7 +109,9 @@ pub(super) async fn open(
             UpstreamEvent::Reject(rejection) => {
                 // What is left to say (a LOGOUT) is a courtesy, not worth waiting for.
                 let _ = timeout(COURTESY, leg.drain(machine.as_mut())).await;
-                return Err(OpenError::Rejected(without_token(rejection, token)));
+                let error = OpenError::Rejected(without_token(rejection, token));
+                debug!(connection = client.number, "not let in: {error}");
+                return Err(error);
             }
         }
     }

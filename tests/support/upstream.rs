@@ -1,12 +1,15 @@
 //! An upstream that a test plays: a TLS port with a certificate made for it.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Peer, in_time};
@@ -46,14 +49,25 @@ impl Upstream {
 
     /// The next connection, TLS done.
     pub async fn accept(&self) -> Session {
-        let (socket, _) = in_time(self.listener.accept()).await.unwrap();
-        Peer::new(in_time(self.acceptor.accept(socket)).await.unwrap())
+        Peer::new(self.secure(self.accept_in_clear().await).await.unwrap())
+    }
+
+    /// The next connection as it comes.
+    pub async fn accept_in_clear(&self) -> TcpStream {
+        in_time(self.listener.accept()).await.unwrap().0
+    }
+
+    /// Does the server's side of TLS on a connection.
+    pub async fn secure<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        in_time(self.acceptor.accept(stream)).await
     }
 
     /// Offers TLS to the next connection, which may not want it.
     pub async fn offer(&self) {
-        let (socket, _) = in_time(self.listener.accept()).await.unwrap();
-        let _ = in_time(self.acceptor.accept(socket)).await;
+        let _ = self.secure(self.accept_in_clear().await).await;
     }
 
     /// The next connection, greeted and asked for its token, which is returned and not yet answered:
