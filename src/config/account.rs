@@ -1,7 +1,8 @@
 //! `[[account]]`: four layers make one account: its own table, `[defaults]`, the provider's preset,
 //! and the built-in defaults. The hard thing is what must *not* flow from `[defaults]`: an account
 //! with another provider than theirs takes none of their client ids, secrets or servers, or one
-//! provider's secret would be sent to another.
+//! provider's secret would be sent to another; and an account with another token endpoint than theirs
+//! takes neither their client id nor their secret.
 
 use url::{Host, Url};
 
@@ -87,7 +88,12 @@ pub(super) fn unfit_name(name: &str) -> Option<&'static str> {
 fn oauth(values: &mut Values<'_, '_>) -> Option<OAuthConfig> {
     let grant = values.grant();
     let token_url = token_url(values, grant);
-    let client_id = values.required("client_id", |t| &t.client_id, None, CLIENT_ID_MISSING);
+    let client_id = values.text("client_id", |t| &t.client_id, Inherit::WithEndpoint);
+    let client_id = client_id.or_else(|| {
+        let withheld = values.is_withheld(|t| &t.client_id);
+        let at = values.own.at("client_id");
+        values.cx.mistake(&at, if withheld { CLIENT_WITHHELD } else { CLIENT_ID_MISSING })
+    });
     let client_id = client_id.and_then(|(id, at)| match unfit_name(&id) {
         Some(fault) => values.cx.mistake(&at, fault),
         None => Some(id),
@@ -161,10 +167,12 @@ fn fit_tenant(
 }
 
 fn client_secret(values: &mut Values<'_, '_>, grant: Grant) -> Option<Option<Secret>> {
-    let Some((written, at)) = values.written(|t| &t.client_secret, Inherit::WithProvider) else {
+    let Some((written, at)) = values.written(|t| &t.client_secret, Inherit::WithEndpoint) else {
         if grant == Grant::ClientCredentials {
+            let withheld = values.is_withheld(|t| &t.client_secret);
             let at = values.own.at("client_secret");
-            return values.cx.mistake(&at, SECRET_MISSING);
+            let text = if withheld { CLIENT_WITHHELD } else { SECRET_MISSING };
+            return values.cx.mistake(&at, text);
         }
         return Some(None);
     };
@@ -222,6 +230,9 @@ const TENANT_MISSING: &str = "is missing: write the Microsoft tenant's id or one
     or in [defaults]";
 const CLIENT_ID_MISSING: &str = "is missing: write the application's (client) id as the provider \
     shows it, here or in [defaults]";
+const CLIENT_WITHHELD: &str = "is missing: client_id and client_secret of [defaults] go only to the token \
+    endpoint that [defaults] names (by provider or token_url), and this account has another: write \
+    them here, or name its endpoint in [defaults]";
 const TOKEN_URL_MISSING: &str = "is missing: a custom provider needs the URL of its token endpoint";
 const SECRET_MISSING: &str = "is missing: grant = \"client_credentials\" needs the application's \
     secret, for example client_secret = { file = \"client-secret\" }";

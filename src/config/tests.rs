@@ -2,6 +2,7 @@ use std::{fs, path::Path};
 
 use super::{mistake::SourceFile, *};
 
+mod layers;
 mod listeners;
 
 /// Judges a text as if it stood in `saslgate.toml`.

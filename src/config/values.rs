@@ -41,6 +41,9 @@ pub(super) enum Inherit {
     Always,
     /// Only where the account's provider is the defaults' provider.
     WithProvider,
+    /// Only where the account's token endpoint is the one that `[defaults]` names: for what is sent
+    /// there to prove who asks. Another tenant is the same endpoint, since the provider is the same.
+    WithEndpoint,
 }
 
 /// The four layers of one account, and the rows of what was taken from where.
@@ -49,6 +52,7 @@ pub(super) struct Values<'a, 'c> {
     defaults: Layer<'a>,
     pub(super) preset: &'static Preset,
     same_provider: bool,
+    same_endpoint: bool,
     pub(super) rows: Vec<Row>,
     pub(super) cx: &'c mut Context,
 }
@@ -66,6 +70,7 @@ impl<'a, 'c> Values<'a, 'c> {
             defaults: *defaults,
             preset: Preset::of(provider),
             same_provider,
+            same_endpoint: same_provider && same_endpoint(own.text, defaults.text),
             rows: Vec::new(),
             cx,
         };
@@ -90,7 +95,11 @@ impl<'a, 'c> Values<'a, 'c> {
         field: impl Fn(&'a AccountText) -> &'a Written<T>,
         inherit: Inherit,
     ) -> Option<(&'a T, At<'a>)> {
-        let use_defaults = inherit == Inherit::Always || self.same_provider;
+        let use_defaults = match inherit {
+            Inherit::Always => true,
+            Inherit::WithProvider => self.same_provider,
+            Inherit::WithEndpoint => self.same_endpoint,
+        };
         let layers = [Some(self.own), use_defaults.then_some(self.defaults)];
         layers.into_iter().flatten().find_map(|layer| {
             let written: &'a Spanned<T> = field(layer.text).as_ref()?;
@@ -99,13 +108,30 @@ impl<'a, 'c> Values<'a, 'c> {
         })
     }
 
+    /// Whether `[defaults]` has this key, but for a token endpoint that is not the account's.
+    pub(super) fn is_withheld<T: 'a>(
+        &self,
+        field: impl Fn(&'a AccountText) -> &'a Written<T>,
+    ) -> bool {
+        self.same_provider && !self.same_endpoint && field(self.defaults.text).is_some()
+    }
+
     /// A text that may be missing.
     pub(super) fn optional(
         &mut self,
         key: &'static str,
         field: impl Fn(&'a AccountText) -> &'a Written<String>,
     ) -> Option<(String, At<'a>)> {
-        let (text, at) = self.written(field, Inherit::WithProvider)?;
+        self.text(key, field, Inherit::WithProvider)
+    }
+
+    pub(super) fn text(
+        &mut self,
+        key: &'static str,
+        field: impl Fn(&'a AccountText) -> &'a Written<String>,
+        inherit: Inherit,
+    ) -> Option<(String, At<'a>)> {
+        let (text, at) = self.written(field, inherit)?;
         let at = At { key: at.key + key, ..at };
         self.rows.push(Row::new(key, quoted(text), at.source()));
         Some((text.clone(), at))
@@ -223,6 +249,17 @@ impl<'a, 'c> Values<'a, 'c> {
         };
         self.rows.push(Row::new("mechanism", quoted(word), source));
         Some(mechanism)
+    }
+}
+
+/// Whether both mean the same token endpoint, where the provider is the same. `[defaults]` that name
+/// neither a provider nor a URL mean none.
+fn same_endpoint(own: &AccountText, defaults: &AccountText) -> bool {
+    match (&own.token_url, &defaults.token_url) {
+        (Some(own), Some(defaults)) => own.get_ref() == defaults.get_ref(),
+        (None, Some(_)) => true,
+        (Some(_), None) => false,
+        (None, None) => defaults.provider.is_some(),
     }
 }
 

@@ -1,0 +1,47 @@
+//! What flows from `[defaults]` into an account, and what must not.
+
+use super::*;
+
+#[test]
+fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
+    let withheld = "is missing: client_id and client_secret of [defaults] go only to the token endpoint \
+        that [defaults] names (by provider or token_url), and this account has another: write them \
+        here, or name its endpoint in [defaults]";
+    let text = |defaults: &str, account: &str| {
+        format!(
+            "[defaults]\nclient_id = \"id\"\nclient_secret = {{ file = \"secret\" }}\n{defaults}\n\
+             imap.host = \"imap.example.org\"\n\
+             [[account]]\nlogin = \"a@example.org\"\n{account}\n"
+        )
+    };
+    let microsoft = "provider = \"microsoft365\"\ntenant = \"t\"";
+    let custom = "provider = \"custom\"";
+    let (ours, theirs) =
+        ("token_url = \"https://a.example/\"", "token_url = \"https://b.example/\"");
+    for (defaults, own) in [
+        (String::new(), microsoft.to_owned()),
+        (String::new(), format!("{custom}\n{ours}")),
+        (format!("{custom}\n{ours}"), theirs.to_owned()),
+        (custom.to_owned(), theirs.to_owned()),
+        (microsoft.to_owned(), theirs.to_owned()),
+    ] {
+        let line = text(&defaults, "").lines().count() - 2;
+        let written = text(&defaults, &own);
+        check_mistakes(&written, &format!("saslgate.toml:{line}: account.client_id: {withheld}"));
+        let own = format!("{own}\nclient_id = \"x\"");
+        assert!(account(&text(&defaults, &own)).oauth.client_secret.is_none(), "{written}");
+        let own = format!("{own}\ngrant = \"client_credentials\"");
+        check_mistakes(
+            &text(&defaults, &own),
+            &format!("saslgate.toml:{line}: account.client_secret: {withheld}"),
+        );
+    }
+    for (defaults, own) in [
+        (microsoft.to_owned(), "tenant = \"other\"".to_owned()),
+        (format!("{custom}\n{ours}"), ours.to_owned()),
+        (format!("{custom}\n{ours}"), String::new()),
+        (ours.to_owned(), custom.to_owned()),
+    ] {
+        assert!(account(&text(&defaults, &own)).oauth.client_secret.is_some(), "{defaults}");
+    }
+}
