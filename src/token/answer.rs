@@ -18,7 +18,7 @@ use crate::secret::Secret;
 pub(super) struct Response {
     /// HTTP status.
     pub(super) status: u16,
-    /// `Retry-After`, where it was a number of seconds.
+    /// `Retry-After`, counted from the answer.
     pub(super) retry_after: Option<Duration>,
     /// Bounded by who read it.
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -97,10 +97,28 @@ pub(super) fn read(response: &Response) -> Result<Answer, Failure> {
 
 #[derive(Deserialize)]
 struct Success {
-    access_token: Option<String>,
-    token_type: Option<String>,
+    access_token: Option<Lenient<String>>,
+    token_type: Option<Lenient<String>>,
     expires_in: Option<Seconds>,
-    refresh_token: Option<String>,
+    refresh_token: Option<Lenient<String>>,
+}
+
+/// A member that is read where it has the type it should have: an odd one must not cost the others,
+/// least of all a new refresh token.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient<T> {
+    Fit(T),
+    Odd(serde::de::IgnoredAny),
+}
+
+impl<T> Lenient<T> {
+    fn fit(self) -> Option<T> {
+        match self {
+            Self::Fit(value) => Some(value),
+            Self::Odd(_) => None,
+        }
+    }
 }
 
 /// RFC 6749 wants a number; some providers send it as a string.
@@ -126,12 +144,18 @@ fn read_success(body: &[u8]) -> Result<Answer, Failure> {
     // The parser's own words may quote the body, so they are dropped.
     let success: Success = serde_json::from_slice(body).map_err(|_| nonsense())?;
     // Whatever it looks like: it goes into a form only, and lost it would cost the sign-in.
-    let refresh_token = success.refresh_token.filter(|text| !text.is_empty()).map(Secret::new);
-    let Some(access_token) = success.access_token.filter(|text| is_token(text)) else {
+    let refresh_token = success.refresh_token.and_then(Lenient::fit);
+    let refresh_token = refresh_token.filter(|text| !text.is_empty()).map(Secret::new);
+    let access_token = success.access_token.and_then(Lenient::fit);
+    let Some(access_token) = access_token.filter(|text| is_token(text)) else {
         return Err(Failure { rotated: refresh_token, ..nonsense() });
     };
     let access_token = Secret::new(access_token);
-    if !success.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {
+    // Without a type it can only be this one; with an odd one it is another.
+    let is_bearer = success
+        .token_type
+        .is_none_or(|kind| kind.fit().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")));
+    if !is_bearer {
         return Err(Failure {
             kind: TokenErrorKind::Configuration,
             advice: Advice::CheckConfiguration,
@@ -166,20 +190,21 @@ fn lifetime(expires_in: Option<&Seconds>) -> Duration {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ErrorBody {
-    error: Option<String>,
-    error_codes: Option<Vec<u32>>,
-    trace_id: Option<String>,
+    error: Option<Lenient<String>>,
+    error_codes: Option<Lenient<Vec<Lenient<u32>>>>,
+    trace_id: Option<Lenient<String>>,
 }
 
 fn read_error(response: &Response) -> Failure {
     let status = response.status;
     let body: Option<ErrorBody> = serde_json::from_slice(&response.body).ok();
     let body = body.unwrap_or_default();
-    let error = body.error.as_deref().filter(|error| is_code(error));
-    let codes = body.error_codes.unwrap_or_default();
-    let mut failure = sort(status, error, &codes);
+    let error = body.error.and_then(Lenient::fit).filter(|error| is_code(error));
+    let codes = body.error_codes.and_then(Lenient::fit).unwrap_or_default();
+    let codes: Vec<u32> = codes.into_iter().filter_map(Lenient::fit).collect();
+    let mut failure = sort(status, error.as_deref(), &codes);
     failure.retry_after = response.retry_after;
-    failure.trace_id = body.trace_id.filter(|id| is_trace_id(id));
+    failure.trace_id = body.trace_id.and_then(Lenient::fit).filter(|id| is_trace_id(id));
     failure
 }
 
@@ -335,6 +360,27 @@ mod tests {
         ] {
             assert_eq!(kind(status, body), expected, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn an_odd_member_costs_only_itself() {
+        let body = r#"{"error":"invalid_grant","error_codes":["x",53003],"trace_id":7}"#;
+        let policy = failure(400, body);
+        assert_eq!((policy.kind, policy.trace_id), (TokenErrorKind::Policy, None));
+        for (codes, trace) in [("7", "[]"), ("null", "null"), ("[-1, 1e9, {}]", "{\"a\":1}")] {
+            let body =
+                format!(r#"{{"error_codes":{codes},"trace_id":{trace},"error":"invalid_grant"}}"#);
+            assert_eq!(failure(400, &body).kind, TokenErrorKind::SignIn, "{body}");
+        }
+        assert_eq!(failure(400, r#"{"error":5}"#).kind, TokenErrorKind::Unavailable);
+        for body in [
+            r#"{"access_token":["a"],"refresh_token":"new"}"#,
+            r#"{"access_token":"a","token_type":7,"refresh_token":"new"}"#,
+        ] {
+            assert_eq!(failure(200, body).rotated.unwrap().expose(), b"new", "{body}");
+        }
+        let answer = success(r#"{"access_token":"a","refresh_token":7}"#);
+        assert!(answer.refresh_token.is_none());
     }
 
     #[test]

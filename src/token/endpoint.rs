@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use oauth2::{
@@ -191,11 +191,7 @@ async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<Response
     let request = reqwest::Request::try_from(request)
         .map_err(|_| Failure::configuration("cannot be asked: token_url is malformed"))?;
     let mut response = client.execute(request).await.map_err(|error| failed(&error))?;
-    let retry_after = response
-        .headers()
-        .get(http::header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
+    let retry_after = retry_after(response.headers(), SystemTime::now());
     let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > LONGEST_BODY {
@@ -204,6 +200,19 @@ async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<Response
         grow(&mut body, &chunk);
     }
     Ok(Response { status: response.status().as_u16(), retry_after, body })
+}
+
+/// RFC 9110 section 10.2.3: `Retry-After = HTTP-date / delay-seconds`. A date is measured against the
+/// answer's own, so that two clocks need not agree.
+fn retry_after(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let written = text(http::header::RETRY_AFTER)?;
+    if let Ok(seconds) = written.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(written).ok()?;
+    let sent = text(http::header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    until.duration_since(sent.unwrap_or(now)).ok()
 }
 
 /// Appends without leaving copies of a secret behind in memory that was given back.
@@ -272,3 +281,32 @@ fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
 
 /// An answer has a few thousand octets; signed tokens with many groups some more.
 const LONGEST_BODY: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:00:00 GMT").unwrap();
+        let later = "Wed, 21 Oct 2026 07:28:00 GMT";
+        for (written, date, expected) in [
+            ("120", None, Some(120)),
+            (later, None, Some(28 * 60)),
+            (later, Some("Wed, 21 Oct 2026 07:27:00 GMT"), Some(60)),
+            (later, Some("yesterday"), Some(28 * 60)),
+            ("Wed, 21 Oct 2026 06:59:00 GMT", None, None),
+            ("-1", None, None),
+            ("soon", None, None),
+        ] {
+            let mut headers = http::HeaderMap::new();
+            headers.insert(http::header::RETRY_AFTER, written.parse().unwrap());
+            if let Some(date) = date {
+                headers.insert(http::header::DATE, date.parse().unwrap());
+            }
+            let found = retry_after(&headers, now).map(|pause| pause.as_secs());
+            assert_eq!(found, expected, "{written} {date:?}");
+        }
+        assert_eq!(retry_after(&http::HeaderMap::new(), now), None);
+    }
+}
