@@ -145,14 +145,16 @@ impl Gateway {
         SessionGuard { gateway: Arc::clone(self), connection, end }
     }
 
-    /// Does what nobody waits for, until the gateway stops: reads changed certificates, and ends the
-    /// sessions of local passwords that were revoked, by whichever process.
+    /// Does what nobody waits for, until the gateway stops: reads changed certificates, saves
+    /// what the store did not take, and ends the sessions of local passwords that were revoked, by
+    /// whichever process.
     pub async fn keep_house(self: Arc<Self>) {
         let mut rounds = tokio::time::interval(HOUSEKEEPING_INTERVAL);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.stop.run_until_cancelled(rounds.tick()).await.is_some() {
             let gateway = Arc::clone(&self);
             let _ = tokio::task::spawn_blocking(move || gateway.certificates.refresh()).await;
+            self.tokens.save_unsaved().await;
             match self.store.generation().await {
                 Ok(now) => self.end_revoked_sessions(now).await,
                 Err(error) => warn!("the store does not answer: {error}"),

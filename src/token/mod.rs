@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     config::AccountConfig,
@@ -165,18 +165,34 @@ impl Tokens {
         }
     }
 
+    /// Offers the store what it has not taken, once: a gateway does so now and then, since the next
+    /// login may be far away and the process may end before. Costs nothing where there is nothing.
+    pub async fn save_unsaved(&self) {
+        for (account, slot) in self.unsaved() {
+            // A flight saves its own, and tries harder.
+            if slot.flight().is_some() {
+                continue;
+            }
+            let saved = save::unsaved_once(self.shared.store.as_ref(), &slot, &account).await;
+            match saved {
+                Ok(None) => {}
+                Ok(Some(_)) => info!(account, "a new refresh token is saved at last"),
+                Err(fault) => {
+                    // It will not take the others' either.
+                    warn!(account, "a new refresh token is still not saved: {fault}");
+                    break;
+                }
+            }
+        }
+    }
+
     /// Ends the asking for good: begins no refresh any more, waits for those under way, and offers the
     /// store once more what it has not taken. A process that ends without it may lose a sign-in.
     pub async fn settle(&self) {
         // A flight counts as under way before it looks at this, so none is missed.
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.flights.wait().await;
-        let slots: Vec<_> = self
-            .slots()
-            .iter()
-            .map(|((account, _), slot)| (account.clone(), Arc::clone(slot)))
-            .collect();
-        for (account, slot) in slots {
+        for (account, slot) in self.unsaved() {
             if let Err(fault) = save::unsaved(self.shared.store.as_ref(), &slot, &account).await {
                 error!(account, "a new refresh token could not be saved and is lost: {fault}");
             }
@@ -268,6 +284,13 @@ impl Tokens {
     fn slot(&self, account: &AccountConfig) -> Arc<Slot> {
         let key = (account_key(&account.login), grant::purpose(&account.oauth));
         Arc::clone(self.slots().entry(key).or_default())
+    }
+
+    /// What is to be saved, with the store's name of each account.
+    fn unsaved(&self) -> Vec<(String, Arc<Slot>)> {
+        let slots = self.slots();
+        let unsaved = slots.iter().filter(|(_, slot)| slot.unsaved().is_some());
+        unsaved.map(|((account, _), slot)| (account.clone(), Arc::clone(slot))).collect()
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<(String, String), Arc<Slot>>> {

@@ -162,12 +162,12 @@ impl Refresh {
         };
         let rotated = answer.refresh_token.is_some();
         let successor = grant::successor(&old, answer.refresh_token, &token, &self.purpose);
-        self.slot.keep_unsaved(Some(Unsaved { spent: old, successor }));
+        self.slot.keep_unsaved(Unsaved { spent: old, successor });
         self.slot.forget_refusal();
         if self.refused.is_some() {
             self.slot.force(started);
         }
-        let saved = self.save_unsaved().await?;
+        let saved = self.save_unsaved().await?.is_some();
         info!(
             account = self.login,
             rotated,
@@ -184,7 +184,7 @@ impl Refresh {
     }
 
     /// See [`save::unsaved`].
-    async fn save_unsaved(&self) -> Result<bool, TokenError> {
+    async fn save_unsaved(&self) -> Result<Option<i64>, TokenError> {
         let saved = save::unsaved(self.shared.store.as_ref(), &self.slot, &self.key).await;
         saved.map_err(|error| self.store(&error))
     }
@@ -210,20 +210,27 @@ impl Refresh {
             ..old.clone()
         });
         let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old)));
-        self.slot.refuse(fingerprint, failure.retry_after, error.clone(), self.now());
+        let refuse = |version| {
+            let (after, error) = (failure.retry_after, error.clone());
+            self.slot.refuse(fingerprint, version, after, error, self.now());
+        };
+        refuse(version);
         if self.oauth.grant == config::Grant::ClientCredentials {
             return Err(error);
         }
         if let Some(successor) = rotated {
-            self.slot.keep_unsaved(Some(Unsaved { spent: old.clone(), successor }));
-            if let Err(fault) = self.save_unsaved().await {
-                warn!(account = self.login, "the new refresh token is not saved yet: {fault}");
+            self.slot.keep_unsaved(Unsaved { spent: old.clone(), successor });
+            match self.save_unsaved().await {
+                Ok(saved) => refuse(saved.or(version)),
+                Err(fault) => {
+                    warn!(account = self.login, "the new refresh token is not saved yet: {fault}");
+                }
             }
         } else if failure.unspent {
             match self.write(version, old).await {
-                Ok(Some(_)) => {}
+                Ok(written) if written.is_some() => refuse(written),
                 // Another process went on without us, or someone has signed in: theirs may be good.
-                Ok(None) => return Ok(Round::Again),
+                Ok(_) => return Ok(Round::Again),
                 Err(fault) => debug!(account = self.login, "the mark stays: {fault}"),
             }
         }
@@ -287,7 +294,8 @@ impl Refresh {
                 ),
             });
         }
-        self.slot.refusal(self.fingerprint(grant), self.now()).map_or(Ok(()), Err)
+        let version = record.map(|record| record.version);
+        self.slot.refusal(self.fingerprint(grant), version, self.now()).map_or(Ok(()), Err)
     }
 
     fn fingerprint(&self, grant: Option<&Grant>) -> Fingerprint {

@@ -12,44 +12,56 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Brings it into the store. Returns false if there was nothing to save, or if a new sign-in stands
-/// there now, which wins. On an error it stays in memory.
+/// Brings it into the store, in several tries. Returns the grant's new version; `None` if there was
+/// nothing to save, or if a new sign-in stands there now, which wins. On an error it stays in memory.
 pub(super) async fn unsaved(
     store: &dyn Store,
     slot: &Slot,
     account: &str,
-) -> Result<bool, StoreError> {
-    let Some(unsaved) = slot.unsaved() else {
-        return Ok(false);
-    };
+) -> Result<Option<i64>, StoreError> {
     let mut pause = FIRST_PAUSE;
-    let mut tries = 0;
-    let saved = loop {
-        match replace(store, account, &unsaved).await {
-            Ok(saved) => break saved,
-            Err(error) if tries == TRIES => return Err(error),
+    for _ in 0..TRIES {
+        match unsaved_once(store, slot, account).await {
+            Ok(saved) => return Ok(saved),
             Err(error) => warn!(account, "not saved yet: {error}"),
         }
-        tries += 1;
         tokio::time::sleep(pause).await;
         pause *= 2;
+    }
+    unsaved_once(store, slot, account).await
+}
+
+/// The same in one try, for who comes back anyway.
+pub(super) async fn unsaved_once(
+    store: &dyn Store,
+    slot: &Slot,
+    account: &str,
+) -> Result<Option<i64>, StoreError> {
+    let Some(unsaved) = slot.unsaved() else {
+        return Ok(None);
     };
-    slot.keep_unsaved(None);
+    let saved = replace(store, account, &unsaved).await?;
+    slot.forget_unsaved(&unsaved);
     Ok(saved)
 }
 
 /// Replaces the grant that was spent, whatever its version has become, and no other.
-async fn replace(store: &dyn Store, account: &str, unsaved: &Unsaved) -> Result<bool, StoreError> {
+async fn replace(
+    store: &dyn Store,
+    account: &str,
+    unsaved: &Unsaved,
+) -> Result<Option<i64>, StoreError> {
     for _ in 0..ROUNDS {
         let record = store.grant(account).await?;
         let stored = record.as_ref().and_then(|record| record.grant.refresh_token.as_ref());
         let spent = unsaved.spent.refresh_token.as_ref();
         if stored.map(Secret::expose) != spent.map(Secret::expose) {
-            return Ok(false);
+            return Ok(None);
         }
         let expected = record.map(|record| record.version);
-        if store.write_grant(account, expected, &unsaved.successor).await?.is_some() {
-            return Ok(true);
+        let version = store.write_grant(account, expected, &unsaved.successor).await?;
+        if version.is_some() {
+            return Ok(version);
         }
     }
     Err(StoreError::Unavailable("The store is being changed by others all the time.".into()))

@@ -3,7 +3,7 @@
 //! for the same one, and it goes on when they no longer wait.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -29,7 +29,7 @@ struct State {
     flight: Option<watch::Receiver<Landing>>,
     failed: Option<Failed>,
     forced: Option<SystemTime>,
-    unsaved: Option<Unsaved>,
+    unsaved: Option<Arc<Unsaved>>,
 }
 
 impl State {
@@ -48,13 +48,14 @@ struct Held {
 /// What the provider has said lately, and until when it is not asked the same again.
 struct Failed {
     fingerprint: Fingerprint,
+    /// The grant's in the store, after whatever the refusal itself had written.
+    version: Option<i64>,
     since: SystemTime,
     pause: Duration,
     error: TokenError,
 }
 
 /// A grant that the provider has given out and the store has not taken yet.
-#[derive(Clone)]
 pub(super) struct Unsaved {
     /// What it follows: it may only replace that one.
     pub(super) spent: Grant,
@@ -107,11 +108,19 @@ impl Slot {
         self.state().flight = None;
     }
 
-    /// The refusal that still stands for this fingerprint.
-    pub(super) fn refusal(&self, fingerprint: Fingerprint, now: SystemTime) -> Option<TokenError> {
+    /// The refusal that still stands for this fingerprint. A definite one falls when the grant was
+    /// written again: whoever imports the same token once more has put something right elsewhere.
+    pub(super) fn refusal(
+        &self,
+        fingerprint: Fingerprint,
+        version: Option<i64>,
+        now: SystemTime,
+    ) -> Option<TokenError> {
         let state = self.state();
         let failed = state.failed.as_ref()?;
-        let stands = failed.fingerprint == fingerprint
+        let same = failed.version == version || !is_definite(failed.error.kind);
+        let stands = same
+            && failed.fingerprint == fingerprint
             && grant::age(failed.since, now).is_some_and(|age| age < failed.pause);
         stands.then(|| failed.error.clone())
     }
@@ -120,19 +129,17 @@ impl Slot {
     pub(super) fn refuse(
         &self,
         fingerprint: Fingerprint,
+        version: Option<i64>,
         retry_after: Option<Duration>,
         error: TokenError,
         now: SystemTime,
     ) {
-        let pause = match error.kind {
-            TokenErrorKind::SignIn | TokenErrorKind::Policy | TokenErrorKind::Configuration => {
-                DEFINITE_PAUSE
-            }
-            TokenErrorKind::Unavailable | TokenErrorKind::TooSoon => {
-                retry_after.map_or(PASSING_PAUSE, |pause| pause.clamp(PASSING_PAUSE, LONGEST_PAUSE))
-            }
+        let pause = if is_definite(error.kind) {
+            DEFINITE_PAUSE
+        } else {
+            retry_after.map_or(PASSING_PAUSE, |pause| pause.clamp(PASSING_PAUSE, LONGEST_PAUSE))
         };
-        self.state().failed = Some(Failed { fingerprint, since: now, pause, error });
+        self.state().failed = Some(Failed { fingerprint, version, since: now, pause, error });
     }
 
     pub(super) fn forget_refusal(&self) {
@@ -149,17 +156,33 @@ impl Slot {
         self.state().forced = Some(now);
     }
 
-    pub(super) fn unsaved(&self) -> Option<Unsaved> {
+    pub(super) fn unsaved(&self) -> Option<Arc<Unsaved>> {
         self.state().unsaved.clone()
     }
 
-    pub(super) fn keep_unsaved(&self, unsaved: Option<Unsaved>) {
-        self.state().unsaved = unsaved;
+    pub(super) fn keep_unsaved(&self, unsaved: Unsaved) {
+        self.state().unsaved = Some(Arc::new(unsaved));
+    }
+
+    /// Forgets what has been saved, and nothing that was given out meanwhile.
+    pub(super) fn forget_unsaved(&self, saved: &Arc<Unsaved>) {
+        let mut state = self.state();
+        if state.unsaved.as_ref().is_some_and(|unsaved| Arc::ptr_eq(unsaved, saved)) {
+            state.unsaved = None;
+        }
     }
 
     /// No method panics half-way, so a poisoned lock holds a whole state.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether only people can lift it.
+fn is_definite(kind: TokenErrorKind) -> bool {
+    match kind {
+        TokenErrorKind::SignIn | TokenErrorKind::Policy | TokenErrorKind::Configuration => true,
+        TokenErrorKind::Unavailable | TokenErrorKind::TooSoon => false,
     }
 }
 

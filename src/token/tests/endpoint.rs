@@ -101,6 +101,21 @@ async fn a_refused_grant_is_not_asked_again_until_something_changes() {
 }
 
 #[tokio::test]
+async fn a_refused_token_counts_again_once_it_was_imported_again() {
+    for first in [
+        Reply::invalid_grant(),
+        Reply::error(200, r#"{"access_token":"a1","token_type":"DPoP","refresh_token":"r0"}"#),
+    ] {
+        let scene = Scene::signed_in(vec![first, Reply::token("a1", None)]).await;
+        scene.fault().await;
+        scene.fault().await;
+        import(&*scene.store, &scene.account, Secret::new("r0")).await.unwrap();
+        assert_eq!(scene.access().await.unwrap(), "a1");
+        assert_eq!(scene.provider.finish().await.len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn microsofts_codes_become_advice() {
     for (body, kind, text) in [
         (

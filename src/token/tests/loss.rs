@@ -59,6 +59,21 @@ async fn a_new_token_that_cannot_be_stored_is_kept_and_not_used() {
 }
 
 #[tokio::test]
+async fn housekeeping_saves_what_the_store_did_not_take_before() {
+    let scene = Scene::signed_in(vec![Reply::token("a1", Some("r1"))]).await;
+    scene.store.allow_writes(1);
+    assert_eq!(scene.fault().await.kind, TokenErrorKind::Unavailable);
+    scene.tokens.save_unsaved().await;
+    assert_eq!(scene.refresh_token().await, "r0", "the store still takes nothing");
+    scene.store.allow_writes(1);
+    scene.tokens.save_unsaved().await;
+    assert_eq!(scene.refresh_token().await, "r1");
+    scene.tokens.save_unsaved().await;
+    assert_eq!(scene.access().await.unwrap(), "a1");
+    assert_eq!(scene.provider.finish().await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_end_saves_what_the_store_did_not_take_before() {
     let scene = Scene::signed_in(vec![Reply::token("a1", Some("r1"))]).await;
     scene.store.allow_writes(1);
