@@ -60,7 +60,76 @@ pub(crate) fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(not(unix))]
     let _ = mode;
-    options.open(path)
+    let file = options.open(path)?;
+    take_over_owner(path, &file)?;
+    Ok(file)
+}
+
+/// What root creates in the folder of another user (`sudo saslgate account password …` before the
+/// service's first start) is to be that user's, or the service finds a key that it cannot read. Only
+/// where nobody but root could have put another folder in this one's place meanwhile.
+#[cfg(unix)]
+fn take_over_owner(path: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    const STICKY: u32 = 0o1000;
+    const OTHERS_WRITE: u32 = 0o022;
+    if file.metadata()?.uid() != 0 {
+        return Ok(());
+    }
+    let named = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let named = std::path::absolute(named.unwrap_or(Path::new(".")))?;
+    let folder = fs::metadata(&named)?;
+    if folder.uid() == 0 {
+        return Ok(());
+    }
+    for (height, above) in named.ancestors().skip(1).enumerate() {
+        let above = fs::symlink_metadata(above)?;
+        // Others may add to a sticky folder, but not replace what is root's.
+        let sticky = height > 0 && above.mode() & STICKY != 0;
+        let safe =
+            above.is_dir() && above.uid() == 0 && (above.mode() & OTHERS_WRITE == 0 || sticky);
+        if !safe {
+            return Ok(());
+        }
+    }
+    fchown(file, Some(folder.uid()), Some(folder.gid()))
+}
+
+#[cfg(not(unix))]
+fn take_over_owner(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Says of a file why it cannot be read; where rights are the reason, whose it is and what to do.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
+    format!("{}: cannot be read: {}", path.display(), explain(path, error))
+}
+
+/// An error of the operating system about this file; where rights are the reason, with whose it is and
+/// what to do.
+pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("{error}; {}", remedy(path)),
+        _ => error.to_string(),
+    }
+}
+
+/// What to do about a file that belongs to another user. A file that cannot even be looked at lies in
+/// a folder that is closed to us, and that one is named.
+#[cfg(unix)]
+pub(crate) fn remedy(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let seen = path.ancestors().find_map(|it| Some((it, fs::metadata(it).ok()?.uid())));
+    let Some((path, owner)) = seen else {
+        return REMEDY.to_owned();
+    };
+    let owner = if owner == 0 { "root".to_owned() } else { format!("the user with id {owner}") };
+    format!("{} belongs to {owner}: {REMEDY}", path.display())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn remedy(_: &Path) -> String {
+    REMEDY.to_owned()
 }
 
 /// Creates the folder and what is missing above it, open to its owner only. One that exists is left
@@ -104,3 +173,45 @@ pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
 
 /// The mode of what only its owner may read and write.
 pub(crate) const OWNER_ONLY: u32 = 0o600;
+
+const REMEDY: &str = "give it to the user that the saslgate service runs as (chown), or run the command \
+    as that user";
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+
+    use super::*;
+
+    #[test]
+    fn denied_is_told_with_the_owner_and_the_remedy() {
+        let error = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(
+            unreadable(Path::new("/no-such-folder/key"), &error),
+            "/no-such-folder/key: cannot be read: permission denied; / belongs to root: give it to the \
+             user that the saslgate service runs as (chown), or run the command as that user"
+        );
+        let other = io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(explain(Path::new("/"), &other), other.to_string());
+    }
+
+    #[test]
+    fn what_root_creates_belongs_to_the_owner_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("own");
+        fs::create_dir(&own).unwrap();
+        let me = fs::metadata(&own).unwrap().uid();
+        let made = create_new(&own.join("file"), OWNER_ONLY).unwrap();
+        assert_eq!(made.metadata().unwrap().uid(), me);
+        // Only root can go on: nobody else may give files away.
+        if me != 0 || chown(&own, Some(4242), Some(4243)).is_err() {
+            return;
+        }
+        let made = create_new(&own.join("theirs"), OWNER_ONLY).unwrap().metadata().unwrap();
+        assert_eq!((made.uid(), made.gid(), made.mode() & 0o777), (4242, 4243, 0o600));
+        // Where others could exchange the folder, root keeps what it makes.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let made = create_new(&own.join("kept"), OWNER_ONLY).unwrap();
+        assert_eq!(made.metadata().unwrap().uid(), 0);
+    }
+}

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::StoreError;
+use crate::platform;
 
 /// Puts the store's path into every text.
 #[derive(Clone)]
@@ -23,7 +24,12 @@ impl Fault {
                 "The store {path} is busy: another process has been writing for too long."
             )),
             Some(READONLY) => StoreError::Unavailable(format!(
-                "The store {path} cannot be written. Check the rights of the file and its folder."
+                "The store {path} cannot be written; {}.",
+                platform::remedy(&self.path)
+            )),
+            Some(CANNOT_OPEN) => StoreError::Unavailable(format!(
+                "The store {path} or a file beside it cannot be opened; {}.",
+                platform::remedy(&self.path)
             )),
             Some(FULL) => StoreError::Unavailable(format!(
                 "The store {path} cannot grow: the disk is full. Make room."
@@ -35,7 +41,7 @@ impl Fault {
     }
 
     pub(super) fn io(&self, error: &std::io::Error) -> StoreError {
-        let path = self.path.display();
+        let (path, error) = (self.path.display(), platform::explain(&self.path, error));
         StoreError::Unavailable(format!("The store {path} cannot be opened or made: {error}."))
     }
 
@@ -104,4 +110,5 @@ const LOCKED: i32 = 6;
 const READONLY: i32 = 8;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
+const CANNOT_OPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;

@@ -2,7 +2,6 @@
 //! store would turn every sign-in into noise, so a key is made only where there is no store yet.
 
 use std::{
-    fmt::Display,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -48,7 +47,7 @@ impl KeySource {
 
 fn create(path: &Path) -> Result<Secret, StoreError> {
     let mut key = Zeroizing::new([0; KEY_LENGTH]);
-    rand::fill(key.as_mut()).map_err(|error| unreadable(path, &error))?;
+    rand::fill(key.as_mut()).map_err(|_| unreadable(path, &no_random_numbers()))?;
     let temporary = temporary_beside(path).map_err(|error| unreadable(path, &error))?;
     match files::publish(path, &temporary, key.as_ref()) {
         Ok(()) => Ok(Secret::new(key.as_slice())),
@@ -63,7 +62,7 @@ fn create(path: &Path) -> Result<Secret, StoreError> {
 /// A name of its own for each attempt, so that a file left by a crash is in nobody's way.
 fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     let mut suffix = [0; 8];
-    rand::fill(&mut suffix).map_err(|_| io::Error::other("no random numbers"))?;
+    rand::fill(&mut suffix).map_err(|_| no_random_numbers())?;
     Ok(path.with_extension(format!("new-{:016x}", u64::from_be_bytes(suffix))))
 }
 
@@ -102,8 +101,13 @@ fn missing(path: &Path) -> StoreError {
     ))
 }
 
-fn unreadable(path: &Path, error: &dyn Display) -> StoreError {
+fn unreadable(path: &Path, error: &io::Error) -> StoreError {
+    let error = platform::explain(path, error);
     StoreError::Key(format!("The key {} cannot be read or made: {error}.", path.display()))
+}
+
+fn no_random_numbers() -> io::Error {
+    io::Error::other("no random numbers")
 }
 
 /// XChaCha20-Poly1305 takes 256 bits.
