@@ -7,7 +7,9 @@ mod connector;
 mod pem;
 
 pub use acceptor::{Certificates, LocalCertificate};
+pub(crate) use acceptor::{check_certificate, check_chain};
 pub use connector::{Connectors, server_name};
+pub(crate) use connector::{add_ca_file, check_ca_file};
 
 use std::{fmt, io, path::Path, sync::Arc};
 

@@ -17,8 +17,8 @@ pub struct ConfigArgs {
 enum ConfigCommand {
     /// Name every mistake with its file, line and key; exit code 2 if there is one
     ///
-    /// Reads the configuration as `saslgate run` does: client secrets are fetched, certificates and
-    /// CA files must be there. Nothing is sent over the network.
+    /// Reads the configuration as `saslgate run` does: client secrets are fetched, certificates,
+    /// keys and CA files are read. Nothing is sent over the network.
     #[command(after_help = "Example:\n  saslgate --config ./saslgate.toml config check")]
     Check,
     /// Show every value that is in force and where it comes from

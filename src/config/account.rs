@@ -100,7 +100,7 @@ fn oauth(values: &mut Values<'_, '_>) -> Option<OAuthConfig> {
     });
     let client_secret = client_secret(values, grant);
     let scopes = scopes(values, grant);
-    let ca_file = values.path("ca_file", |t| &t.ca_file, Inherit::Always);
+    let ca_file = values.ca_file("ca_file", |t| &t.ca_file, Inherit::Always);
     let fresh_percent = values.small("fresh_percent", |t| &t.fresh_percent, 50, 95);
     Some(OAuthConfig {
         token_url: token_url?,

@@ -17,6 +17,7 @@ use super::{
     show::{Row, quoted},
     text::{ListenText, ListenTlsText, ProtocolText, Written},
 };
+use crate::tls;
 
 pub(super) fn listeners(
     main: &SourceFile,
@@ -138,8 +139,8 @@ fn listen_address(file: &SourceFile, text: &ListenText, cx: &mut Context) -> Opt
     })
 }
 
-/// The files of a listener with TLS. They must be there: a gateway that starts and then refuses every
-/// handshake would be found out by clients only.
+/// The files of a listener with TLS. They must be there and fit each other, as the listener itself
+/// would judge: a check that passes means a start that succeeds.
 fn certificate(
     file: &SourceFile,
     offset: usize,
@@ -155,18 +156,18 @@ fn certificate(
         Some(_) => certificate.clone(),
         None => file.resolve_path(DEFAULT_KEY),
     });
-    let mut present = true;
     for (name, path, written) in
         [("certificate", &certificate, &text.certificate), ("key", &key, &text.key)]
     {
         rows.push(Row::new(name, quoted(&path.display().to_string()), origin(file, written)));
-        if present && !path.is_file() {
-            present = false;
-            let at = place(file, offset, &format!("listen.{name}"), written);
-            cx.mistake::<()>(&at, missing_certificate(path));
-        }
     }
-    present.then_some(CertificateFiles { certificate, key })
+    let files = CertificateFiles { certificate, key };
+    let at = place(file, offset, "listen.certificate", &text.certificate);
+    let (chain, key) = (&files.certificate, &files.key);
+    cx.judge_file(&at, chain, || missing_certificate(chain), || tls::check_chain(chain))?;
+    let at = place(file, offset, "listen.key", &text.key);
+    cx.judge_file(&at, key, || missing_certificate(key), || tls::check_certificate(&files))?;
+    Some(files)
 }
 
 fn missing_certificate(path: &Path) -> String {

@@ -2,7 +2,7 @@
 //! after a mistake, so that a person hears of all of them at once: each function leaves its mistakes
 //! in the [`Context`] and returns `None`, and a [`Config`] exists only if there were none.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
 
 use toml::Spanned;
 
@@ -16,6 +16,7 @@ use super::{
     text::{AccountText, AccountsFileText, FileText, SigninRefusalText, Written},
     values::Layer,
 };
+use crate::{platform, tls::TlsError};
 
 /// Judges the main file and the files of `accounts.d`.
 pub(super) fn resolve(
@@ -67,6 +68,28 @@ impl Context {
             self.mistakes.push(mistake);
         }
         None
+    }
+
+    /// Judges a PEM file: that it is there, and, where secrets may be read, that `check` likes what is
+    /// in it. Who may not read secrets may not be able to read it either.
+    pub(super) fn judge_file(
+        &mut self,
+        at: &At<'_>,
+        path: &Path,
+        missing: impl FnOnce() -> String,
+        check: impl FnOnce() -> Result<(), TlsError>,
+    ) -> Option<()> {
+        let checked = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
+            _ if !self.secrets.may_read() => Ok(()),
+            Ok(metadata) if metadata.is_file() => check().map_err(|error| error.to_string()),
+            Ok(_) => Err(format!("{} is not a file", path.display())),
+            Err(error) => Err(platform::unreadable(path, &error)),
+        };
+        match checked {
+            Ok(()) => Some(()),
+            Err(text) => self.mistake(at, text),
+        }
     }
 
     pub(super) fn section(&mut self, title: impl Into<String>, rows: Vec<Row>) {

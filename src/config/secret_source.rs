@@ -26,6 +26,11 @@ impl SecretReader {
         Self { mode, seen: HashMap::new() }
     }
 
+    /// Whether secrets are read at all.
+    pub(super) fn may_read(&self) -> bool {
+        self.mode == Secrets::Read
+    }
+
     /// The secret, or what is wrong and how to put it right. Without leave to read, an empty secret.
     pub(super) fn read(
         &mut self,
@@ -60,7 +65,7 @@ fn read(file: &SourceFile, source: &SecretText) -> Result<Secret, String> {
 }
 
 fn read_file(path: &Path) -> Result<Secret, String> {
-    let fault = |error| format!("the file {} cannot be read: {error}", path.display());
+    let fault = |error| platform::unreadable(path, &error);
     let mut bytes = Vec::with_capacity(MAX_SECRET);
     let mut file = fs::File::open(path).map_err(fault)?.take(MAX_SECRET as u64);
     file.read_to_end(&mut bytes).map_err(fault)?;
@@ -84,8 +89,8 @@ fn read_credential(name: &str) -> Result<Secret, String> {
 }
 
 fn refuse_shared(path: &Path) -> Result<(), String> {
-    let open = platform::is_open_to_others(path)
-        .map_err(|error| format!("the file {} cannot be read: {error}", path.display()))?;
+    let open =
+        platform::is_open_to_others(path).map_err(|error| platform::unreadable(path, &error))?;
     if !open {
         return Ok(());
     }

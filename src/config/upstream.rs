@@ -77,9 +77,11 @@ fn port(values: &mut Values<'_, '_>, mode: UpstreamTlsMode) -> Option<u16> {
 
 fn verification(values: &mut Values<'_, '_>) -> Option<Verification> {
     let ca_file = match values.written(|t| imap_text(t, |i| &i.ca_file), Inherit::WithProvider) {
-        Some(_) => {
-            values.path("imap.ca_file", |t| imap_text(t, |i| &i.ca_file), Inherit::WithProvider)?
-        }
+        Some(_) => values.ca_file(
+            "imap.ca_file",
+            |t| imap_text(t, |i| &i.ca_file),
+            Inherit::WithProvider,
+        )?,
         None => values
             .written(|t| &t.ca_file, Inherit::Always)
             .map(|(path, at)| at.file.resolve_path(path)),

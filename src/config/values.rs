@@ -15,7 +15,7 @@ use super::{
     show::{Row, Source, list, quoted},
     text::{AccountText, GrantText, MechanismText, ProviderText, Written},
 };
-use crate::proto::BearerMechanism;
+use crate::{proto::BearerMechanism, tls};
 
 /// One written table and where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -154,8 +154,8 @@ impl<'a, 'c> Values<'a, 'c> {
         Some((text, at))
     }
 
-    /// A file, relative to the file in which it was written; it must be there.
-    pub(super) fn path(
+    /// A file of certificates, relative to the file in which it was written.
+    pub(super) fn ca_file(
         &mut self,
         key: &'static str,
         field: impl Fn(&'a AccountText) -> &'a Written<String>,
@@ -165,11 +165,9 @@ impl<'a, 'c> Values<'a, 'c> {
         let at = At { key: at.key + key, ..at };
         let path = at.file.resolve_path(text);
         self.rows.push(Row::new(key, quoted(&path.display().to_string()), at.source()));
-        if path.is_file() {
-            Some(Some(path))
-        } else {
-            self.cx.mistake(&at, format!("the file {} is not there", path.display()))
-        }
+        let missing = || format!("the file {} is not there", path.display());
+        self.cx.judge_file(&at, &path, missing, || tls::check_ca_file(&path))?;
+        Some(Some(path))
     }
 
     pub(super) fn list(

@@ -110,6 +110,16 @@ impl ResolvesServerCert for LocalCertificate {
     }
 }
 
+/// Whether a file holds certificates at all.
+pub(crate) fn check_chain(path: &Path) -> Result<(), TlsError> {
+    pem::certificates(path).map(|_| ())
+}
+
+/// What [`Certificates::acceptor`] would say of these files.
+pub(crate) fn check_certificate(files: &CertificateFiles) -> Result<(), TlsError> {
+    certified_key(files).map(|_| ())
+}
+
 fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, TlsError> {
     let chain = pem::certificates(&files.certificate)?;
     let key = pem::private_key(&files.key)?;

@@ -111,7 +111,13 @@ fn system_roots() -> RootCertStore {
     roots
 }
 
-fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
+/// What [`Connectors::connector`] would say of this CA file.
+pub(crate) fn check_ca_file(path: &Path) -> Result<(), TlsError> {
+    add_ca_file(&mut RootCertStore::empty(), path)
+}
+
+/// Believes every certificate in the file, beside those in `roots`.
+pub(crate) fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
     for certificate in pem::certificates(path)? {
         roots.add(certificate).map_err(|error| TlsError::new(path, error))?;
     }

@@ -7,6 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_pemfile::Item;
 
 use super::TlsError;
+use crate::platform;
 
 /// Every certificate in a file, in order; at least one.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -29,7 +30,7 @@ type Items = (Vec<CertificateDer<'static>>, Option<PrivateKeyDer<'static>>);
 
 fn items(path: &Path) -> Result<Items, TlsError> {
     let text =
-        fs::read(path).map_err(|error| TlsError::new(path, format!("cannot be read: {error}")))?;
+        fs::read(path).map_err(|error| TlsError { text: platform::unreadable(path, &error) })?;
     let (mut certificates, mut keys) = (Vec::new(), Vec::new());
     for item in rustls_pemfile::read_all(&mut text.as_slice()) {
         let item =

@@ -22,16 +22,14 @@ use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken,
     RequestTokenError, Scope, TokenUrl, basic::BasicClient,
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls::{ClientConfig, RootCertStore};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::answer::{self, Answer, Failure, Response};
 use crate::{
     config::{Grant, OAuthConfig},
     secret::Secret,
+    tls,
 };
 
 /// The HTTP side of all token endpoints.
@@ -244,9 +242,8 @@ fn build_client(ca_file: Option<&Path>, patience: Duration) -> Result<reqwest::C
     // Certificates that do not parse are skipped: a system's store often has some.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(file) = ca_file {
-        add_file(&mut roots, file).map_err(|what| {
-            Failure::configuration(format!("cannot be asked: ca_file {} {what}", file.display()))
-        })?;
+        tls::add_ca_file(&mut roots, file)
+            .map_err(|error| Failure::configuration(format!("cannot be asked: ca_file {error}")))?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
@@ -264,19 +261,6 @@ fn build_client(ca_file: Option<&Path>, patience: Duration) -> Result<reqwest::C
         .user_agent(concat!("saslgate/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|_| Failure::configuration("cannot be asked: the HTTP client cannot be built"))
-}
-
-fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
-    let certificates = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if certificates.is_empty() {
-        return Err("holds no certificate".to_owned());
-    }
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| format!("holds a bad certificate: {error}"))?;
-    }
-    Ok(())
 }
 
 /// An answer has a few thousand octets; signed tokens with many groups some more.

@@ -61,3 +61,65 @@ fn a_wait_that_sees_no_handshake_is_refused() {
          10s (or clients give up)",
     );
 }
+
+/// A folder with a certificate, its key, another key and a text, and a configuration in front of it.
+fn check_files(listener: &str, account: &str, expected: Option<&str>) {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = [(), ()]
+        .map(|()| rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap());
+    for (name, content) in [
+        ("cert.pem", one.cert.pem()),
+        ("key.pem", one.signing_key.serialize_pem()),
+        ("other.pem", two.signing_key.serialize_pem()),
+        ("text.pem", "this is no PEM".to_owned()),
+        ("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned()),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    fs::create_dir(folder.path().join("folder.pem")).unwrap();
+    let text = good_and(&format!("{account}\n[[listen]]\ntls = \"implicit\"\n{listener}\n"));
+    let main = SourceFile::new(folder.path().join("saslgate.toml"), text);
+    let judged = resolve::resolve(&main, &[], Path::new("state"), Secrets::Read);
+    match (judged, expected) {
+        (Ok(_), None) => {}
+        (Ok(_), Some(expected)) => panic!("this must be refused: {expected}"),
+        (Err(error), expected) => {
+            let error = error.to_string().replace(&format!("{}/", folder.path().display()), "");
+            let expected = expected.unwrap_or_default();
+            assert!(!expected.is_empty() && error.starts_with(expected), "{error}");
+        }
+    }
+}
+
+#[test]
+fn what_a_start_would_refuse_is_a_mistake() {
+    let good = "certificate = \"cert.pem\"\nkey = \"key.pem\"";
+    check_files(good, "ca_file = \"cert.pem\"", None);
+    let key = |name: &str| format!("certificate = \"cert.pem\"\nkey = \"{name}\"");
+    for (listener, account, expected) in [
+        (
+            "certificate = \"text.pem\"".to_owned(),
+            "",
+            "saslgate.toml:9: listen.certificate: text.pem: holds no certificate",
+        ),
+        (
+            "certificate = \"cert.pem\"".to_owned(),
+            "",
+            "saslgate.toml:7: listen.key: cert.pem: holds no unencrypted private key",
+        ),
+        (key("other.pem"), "", "saslgate.toml:10: listen.key: other.pem: does not fit cert.pem"),
+        (key("folder.pem"), "", "saslgate.toml:10: listen.key: folder.pem is not a file"),
+        (
+            good.to_owned(),
+            "ca_file = \"text.pem\"",
+            "saslgate.toml:6: account.ca_file: text.pem: holds no certificate",
+        ),
+        (
+            good.to_owned(),
+            "imap.ca_file = \"bad.pem\"",
+            "saslgate.toml:6: account.imap.ca_file: bad.pem: ",
+        ),
+    ] {
+        check_files(&listener, account, Some(expected));
+    }
+}
