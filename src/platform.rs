@@ -7,48 +7,87 @@ use std::{
     path::Path,
 };
 
-/// The process's stop signals: Ctrl-C, and SIGTERM where there is one. They are listened for from the
-/// moment this exists.
+/// The process's stop signals: Ctrl-C, the service manager's, and the end of the terminal or of the
+/// whole system. They are listened for from the moment this exists: each of them would otherwise kill
+/// the process on the spot, and with it a token refresh under way.
 pub struct StopSignals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    /// A terminal that closes. It will come to mean "read the configuration again" once that exists.
+    /// `None` under `nohup`, which asks to outlive the terminal.
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
     #[cfg(windows)]
     interrupt: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    close: tokio::signal::windows::CtrlClose,
+    #[cfg(windows)]
+    shutdown: tokio::signal::windows::CtrlShutdown,
 }
 
+#[cfg(unix)]
 impl StopSignals {
     /// Starts to listen; needs a running tokio runtime.
     ///
     /// # Errors
     /// The operating system does not let us.
     pub fn new() -> io::Result<Self> {
-        #[cfg(unix)]
         use tokio::signal::unix::{SignalKind, signal};
+        let hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
-            #[cfg(unix)]
             interrupt: signal(SignalKind::interrupt())?,
-            #[cfg(unix)]
             terminate: signal(SignalKind::terminate())?,
-            #[cfg(windows)]
-            interrupt: tokio::signal::windows::ctrl_c()?,
+            hangup,
         })
     }
 
     /// Resolves when the next signal comes, with its name.
     pub async fn next(&mut self) -> &'static str {
-        #[cfg(unix)]
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => "Ctrl-C",
             _ = self.terminate.recv() => "SIGTERM",
-        }
-        #[cfg(not(unix))]
-        {
-            self.interrupt.recv().await;
-            "Ctrl-C"
+            _ = hangup => "SIGHUP",
         }
     }
+}
+
+#[cfg(windows)]
+impl StopSignals {
+    /// Starts to listen; needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// The operating system does not let us.
+    pub fn new() -> io::Result<Self> {
+        use tokio::signal::windows::{ctrl_c, ctrl_close, ctrl_shutdown};
+        Ok(Self { interrupt: ctrl_c()?, close: ctrl_close()?, shutdown: ctrl_shutdown()? })
+    }
+
+    /// Resolves when the next signal comes, with its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.close.recv() => "the console was closed",
+            _ = self.shutdown.recv() => "the system shuts down",
+        }
+    }
+}
+
+/// Whether who started us had SIGHUP ignored (`nohup`). Only Linux tells without unsafe code
+/// (proc_pid_status(5): bit 0 of the mask is signal 1).
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Creates a file that must not be there yet. `mode` counts on Unix; Windows keeps a user's folders
@@ -170,6 +209,11 @@ pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     let _ = path;
     Ok(())
 }
+
+/// The configuration and the state folder of a service, where a place exists that only an administrator
+/// can create. On Windows there is none: any local user may make `C:\etc` and `C:\ProgramData\saslgate`.
+pub(crate) const SYSTEM_PLACES: Option<[&str; 2]> =
+    if cfg!(unix) { Some(["/etc/saslgate/saslgate.toml", "/var/lib/saslgate"]) } else { None };
 
 /// The mode of what only its owner may read and write.
 pub(crate) const OWNER_ONLY: u32 = 0o600;

@@ -69,7 +69,7 @@ enum Command {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Global {
     /// Configuration file [default: the first that is there of saslgate/saslgate.toml in your
-    /// configuration folder, and /etc/saslgate/saslgate.toml]
+    /// configuration folder, and, on Unix, /etc/saslgate/saslgate.toml]
     #[arg(long, global = true, env = "SASLGATE_CONFIG", value_name = "FILE", help_heading = GLOBAL)]
     pub config: Option<PathBuf>,
     /// Folder of the store and its key [default: the one that belongs to the configuration]
@@ -180,8 +180,8 @@ const EXAMPLES_AND_PLACES: &str = concat!(
 
 Places:
   configuration  the first of --config, $SASLGATE_CONFIG, ~/.config/saslgate/saslgate.toml (on
-                 Windows %APPDATA%\\saslgate\\saslgate.toml), /etc/saslgate/saslgate.toml; and
-                 accounts.d/*.toml beside it
+                 Windows %APPDATA%\\saslgate\\saslgate.toml), on Unix /etc/saslgate/saslgate.toml;
+                 and accounts.d/*.toml beside it
   store          --state, $SASLGATE_STATE, or the state folder of the same rank:
                  ~/.local/state/saslgate, /var/lib/saslgate
 

@@ -15,7 +15,7 @@ use crate::{
     token::Tokens,
 };
 
-/// Runs the gateway until SIGTERM or Ctrl-C.
+/// Runs the gateway until SIGTERM, Ctrl-C, or the end of its terminal.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {}
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use super::mistake::Mistake;
+use crate::platform::SYSTEM_PLACES;
 
 /// The configuration file and the state folder that go together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,8 @@ impl Paths {
     /// # Errors
     /// There is no configuration at any of these places.
     pub fn find(config: Option<&Path>, state: Option<&Path>) -> Result<Self, Mistake> {
-        Self::choose(config, state, Self::of_user(), |path| path.is_file())
+        let there = |path: &Path| path.is_file();
+        Self::choose(config, state, [Self::of_user(), Self::of_system()], there)
     }
 
     /// The folder of the configuration, or the one where it is expected if there is none yet.
@@ -36,23 +38,38 @@ impl Paths {
     fn choose(
         config: Option<&Path>,
         state: Option<&Path>,
-        user: Option<Self>,
+        ranks: [Option<Self>; 2],
         exists: impl Fn(&Path) -> bool,
     ) -> Result<Self, Mistake> {
-        let system = Self { config: SYSTEM_CONFIG.into(), state: SYSTEM_STATE.into() };
+        let [_, system] = &ranks;
         let found = match config {
-            Some(path) if is_same(path, &system.config) => system,
             Some(path) => {
-                let state = user.map_or_else(|| system.state.clone(), |user| user.state);
-                Self { config: path.into(), state }
+                let of_system = system.clone().filter(|system| is_same(path, &system.config));
+                let own = of_system.or_else(|| ranks.into_iter().flatten().next());
+                own.map(|own| Self { config: path.into(), ..own })
             }
-            None => match user {
-                Some(user) if exists(&user.config) => user,
-                _ if exists(&system.config) => system,
-                user => return Err(nothing_found(user.unwrap_or(system).config)),
-            },
+            None => {
+                let expected = ranks.clone().into_iter().flatten().next();
+                match ranks.into_iter().flatten().find(|rank| exists(&rank.config)) {
+                    None => return Err(nothing_found(expected.map(|rank| rank.config))),
+                    found => found,
+                }
+            }
         };
-        Ok(Self { state: state.map_or(found.state, Path::to_path_buf), ..found })
+        match (found, state) {
+            (Some(found), None) => Ok(found),
+            (Some(found), Some(state)) => Ok(Self { state: state.into(), ..found }),
+            (None, Some(state)) => Ok(Self {
+                config: config.map_or_else(PathBuf::new, Path::to_path_buf),
+                state: state.into(),
+            }),
+            (None, None) => Err(no_home(config)),
+        }
+    }
+
+    fn of_system() -> Option<Self> {
+        let [config, state] = SYSTEM_PLACES?.map(PathBuf::from);
+        Some(Self { config, state })
     }
 
     /// `None` for a service without a home.
@@ -72,20 +89,38 @@ fn is_same(named: &Path, path: &Path) -> bool {
     named == path || std::path::absolute(named).is_ok_and(|named| named == path)
 }
 
-fn nothing_found(expected: PathBuf) -> Mistake {
+fn nothing_found(expected: Option<PathBuf>) -> Mistake {
+    let beside = match SYSTEM_PLACES {
+        Some([system, _]) if expected.as_deref() != Some(Path::new(system)) => {
+            format!(", nor is {system}: write one of them")
+        }
+        Some(_) | None => ": write it".to_owned(),
+    };
     let text = format!(
-        "is not there, nor is {SYSTEM_CONFIG}: write one of them (the example saslgate.example.toml \
-         explains every key), or name another with --config"
+        "is not there{beside} (the example saslgate.example.toml explains every key), or name another \
+         with --config"
     );
-    Mistake { file: expected, line: None, key: String::new(), text }
+    let file = expected.unwrap_or_else(|| "saslgate.toml".into());
+    Mistake { file, line: None, key: String::new(), text }
 }
 
-const SYSTEM_CONFIG: &str = "/etc/saslgate/saslgate.toml";
-const SYSTEM_STATE: &str = "/var/lib/saslgate";
+/// Without a home, and on a system that has no place of its own for services.
+fn no_home(config: Option<&Path>) -> Mistake {
+    let text = "this user has no home folder to keep the store in: name a folder with --state";
+    let file = config.map_or_else(PathBuf::new, Path::to_path_buf);
+    Mistake { file, line: None, key: String::new(), text: text.to_owned() }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SYSTEM_CONFIG: &str = "/etc/saslgate/saslgate.toml";
+    const SYSTEM_STATE: &str = "/var/lib/saslgate";
+
+    fn system() -> Option<Paths> {
+        Some(Paths { config: SYSTEM_CONFIG.into(), state: SYSTEM_STATE.into() })
+    }
 
     fn user() -> Option<Paths> {
         Some(Paths { config: "/home/u/c.toml".into(), state: "/home/u/state".into() })
@@ -93,7 +128,8 @@ mod tests {
 
     fn check(named: Option<&str>, state: Option<&str>, there: &[&str], expected: [&str; 2]) {
         let exists = |path: &Path| there.iter().any(|it| Path::new(it) == path);
-        let paths = Paths::choose(named.map(Path::new), state.map(Path::new), user(), exists);
+        let paths =
+            Paths::choose(named.map(Path::new), state.map(Path::new), [user(), system()], exists);
         let [config, state] = expected.map(PathBuf::from);
         assert_eq!(paths, Ok(Paths { config, state }));
     }
@@ -125,8 +161,29 @@ mod tests {
     }
 
     #[test]
+    fn a_service_without_a_home_needs_the_systems_places_or_a_named_one() {
+        let file = Path::new("x.toml");
+        let paths = |state, system| Paths::choose(Some(file), state, [None, system], |_| false);
+        assert_eq!(paths(None, system()).unwrap().state, Path::new(SYSTEM_STATE));
+        assert_eq!(paths(Some(Path::new("s")), None).unwrap().state, Path::new("s"));
+        assert_eq!(
+            paths(None, None).unwrap_err().to_string(),
+            "x.toml: this user has no home folder to keep the store in: name a folder with --state"
+        );
+    }
+
+    /// Any local user may create `C:\\etc`.
+    #[cfg(not(unix))]
+    #[test]
+    fn there_is_no_system_rank() {
+        assert_eq!(Paths::of_system(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn nothing_anywhere_says_where_to_write() {
-        let mistake = Paths::choose(None, None, user(), |_| false).unwrap_err();
+        let ranks = [user(), Paths::of_system()];
+        let mistake = Paths::choose(None, None, ranks, |_| false).unwrap_err();
         assert_eq!(
             mistake.to_string(),
             "/home/u/c.toml: is not there, nor is /etc/saslgate/saslgate.toml: write one of them \
