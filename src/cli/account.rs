@@ -139,6 +139,7 @@ async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
 }
 
 async fn list(config: &Config) -> Result<(), Failure> {
+    let fault = |error: StoreError| format!("error: {error}");
     let store = open(config).await?;
     for account in &config.accounts {
         let server = account.imap.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
@@ -146,15 +147,17 @@ async fn list(config: &Config) -> Result<(), Failure> {
         if account.mailbox != account.login {
             let _ = writeln!(text, "  mailbox    {}", account.mailbox);
         }
-        let _ = writeln!(text, "  sign-in    {}", sign_in(account, store.as_ref()).await?);
-        let stored = store.local_passwords(&account.key()).await?;
-        let _ = write!(text, "  passwords  {}", names(account, stored.as_ref()));
+        // What is wrong with one account hides no other.
+        let sign_in = sign_in(account, store.as_ref()).await.unwrap_or_else(fault);
+        let stored = store.local_passwords(&account.key()).await;
+        let passwords = stored.map_or_else(fault, |stored| names(account, stored.as_ref()));
+        let _ = write!(text, "  sign-in    {sign_in}\n  passwords  {passwords}");
         say(text)?;
     }
     Ok(())
 }
 
-async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, Failure> {
+async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {
     let status = GrantStatus::read(store, account).await?;
     let mut text = match account.oauth.grant {
         Grant::ClientCredentials => "as the application (client_credentials)".to_owned(),

@@ -81,8 +81,14 @@ fn first_line(input: impl BufRead) -> Result<Secret, Failure> {
             line.pop();
         }
     }
-    Ok(Secret::new(line))
+    // Windows editors and shells put it before a text; no password or token begins with it.
+    let secret = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line);
+    let secret = Secret::new(secret);
+    crate::secret::wipe(&mut line);
+    Ok(secret)
 }
+
+const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
 
 const MAX_SECRET: usize = 64 * 1024;
 
@@ -102,6 +108,8 @@ mod tests {
         check(b"hunter2\n", Some(b"hunter2"));
         check(b" a b \r\n", Some(b" a b "));
         check(b"", Some(b""));
+        check("\u{FEFF}hunter2\r\n".as_bytes(), Some(b"hunter2"));
+        check("\u{FEFF}\u{FEFF}".as_bytes(), Some(BYTE_ORDER_MARK));
         check(b"a\nb\n", None);
         check(&vec![b'a'; MAX_SECRET], Some(&vec![b'a'; MAX_SECRET]));
         check(&vec![b'a'; MAX_SECRET + 1], None);

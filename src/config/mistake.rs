@@ -3,12 +3,14 @@
 //! place: the key is found again from the offset.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
 use serde::de::DeserializeOwned;
 use toml::de::DeTable;
+
+use crate::platform;
 
 /// Everything that is wrong with a configuration; at least one mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +80,12 @@ impl SourceFile {
     /// Reads it from the disk.
     pub(super) fn read(path: &Path) -> Result<Self, Mistake> {
         let fault = |text| Mistake { file: path.into(), line: None, key: String::new(), text };
-        let bytes =
-            std::fs::read(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
+        let bytes = std::fs::read(path).map_err(|error| {
+            fault(match error.kind() {
+                io::ErrorKind::NotFound => NOT_THERE.to_owned(),
+                _ => format!("cannot be read: {}", platform::explain(path, &error)),
+            })
+        })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| fault("is not UTF-8 text: save it with the encoding UTF-8".into()))?;
         Ok(Self::new(path, text))
@@ -147,11 +153,24 @@ fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
 fn in_our_words(message: &str) -> String {
     let message = message.trim_end();
     let Some((what, wrong, known)) = unknown_word(message) else {
-        return message.replace("expected u64", "expected a whole number from 0 on");
+        return WORDS
+            .iter()
+            .fold(without_types(message), |text, (from, to)| text.replace(from, to));
     };
     match nearest(wrong, &known) {
         Some(word) => format!("{what} `{wrong}`: did you mean `{word}`?"),
         None => format!("{what} `{wrong}`: known here: {}", known.join(", ")),
+    }
+}
+
+/// Our structs stand for tables; their names are nobody's business.
+fn without_types(message: &str) -> String {
+    match message.split_once("expected struct ") {
+        None => message.to_owned(),
+        Some((before, rest)) => {
+            let after = rest.trim_start_matches(|c: char| c.is_alphanumeric());
+            format!("{before}expected a table{after}")
+        }
     }
 }
 
@@ -175,3 +194,16 @@ fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|(distance, word)| *distance <= 1.max(word.len() / 4))
         .map(|(_, word)| word)
 }
+
+/// What serde calls the types of TOML, and what people call them. A longer name comes before its
+/// beginning.
+const WORDS: &[(&str, &str)] = &[
+    ("expected u64", "expected a whole number from 0 on"),
+    ("expected a sequence", "expected a list [\u{2026}]"),
+    ("expected a string", "expected a text in quotes"),
+    ("expected a boolean", "expected true or false"),
+    ("expected a map", "expected a table"),
+];
+
+const NOT_THERE: &str = "there is no such file: check the name after --config (or in $SASLGATE_CONFIG), \
+    or write the file; the example saslgate.example.toml explains every key";

@@ -163,6 +163,27 @@ fn mistakes_of_grammar_and_spelling() {
              whole number from 0 on",
         ),
         (
+            "[defaults]\nscopes = \"mail\"\n",
+            "saslgate.toml:2: defaults.scopes: invalid type: string \"mail\", expected a list […]",
+        ),
+        (
+            "account = 1\n",
+            "saslgate.toml:1: account: invalid type: integer `1`, expected a list […]",
+        ),
+        ("limits = 1\n", "saslgate.toml:1: limits: invalid type: integer `1`, expected a table"),
+        (
+            "[defaults]\nimap = \"host\"\n",
+            "saslgate.toml:2: defaults.imap: invalid type: string \"host\", expected a table",
+        ),
+        (
+            "defaults = true\n",
+            "saslgate.toml:1: defaults: invalid type: boolean `true`, expected a table",
+        ),
+        (
+            "[[account]]\nlogin = 5\n",
+            "saslgate.toml:2: account.login: invalid type: integer `5`, expected a text in quotes",
+        ),
+        (
             "[deadlines]\nlogin = 300\n",
             "saslgate.toml:2: deadlines.login: invalid type: integer `300`, expected a time with its \
              unit in quotes, such as \"300ms\", \"50s\" or \"5m\"",
