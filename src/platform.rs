@@ -116,7 +116,7 @@ fn take_over_owner(path: &Path, file: &File) -> io::Result<()> {
         return Ok(());
     }
     let named = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let named = std::path::absolute(named.unwrap_or(Path::new(".")))?;
+    let named = std::path::absolute(named.unwrap_or_else(|| Path::new(".")))?;
     let folder = fs::metadata(&named)?;
     if folder.uid() == 0 {
         return Ok(());
@@ -147,9 +147,10 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
 /// An error of the operating system about this file; where rights are the reason, with whose it is and
 /// what to do.
 pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("{error}; {}", remedy(path)),
-        _ => error.to_string(),
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        format!("{error}; {}", remedy(path))
+    } else {
+        error.to_string()
     }
 }
 

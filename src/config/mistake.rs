@@ -81,9 +81,10 @@ impl SourceFile {
     pub(super) fn read(path: &Path) -> Result<Self, Mistake> {
         let fault = |text| Mistake { file: path.into(), line: None, key: String::new(), text };
         let bytes = std::fs::read(path).map_err(|error| {
-            fault(match error.kind() {
-                io::ErrorKind::NotFound => NOT_THERE.to_owned(),
-                _ => format!("cannot be read: {}", platform::explain(path, &error)),
+            fault(if error.kind() == io::ErrorKind::NotFound {
+                NOT_THERE.to_owned()
+            } else {
+                format!("cannot be read: {}", platform::explain(path, &error))
             })
         })?;
         let text = String::from_utf8(bytes)

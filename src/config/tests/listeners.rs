@@ -32,6 +32,26 @@ fn mistakes_of_listeners() {
 }
 
 #[test]
+fn clear_logins_are_the_rule_on_loopback_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("both.pem");
+    fs::write(&file, "").unwrap();
+    for (address, expected) in [("[::1]:1143", true), ("192.0.2.1:1143", false)] {
+        let text = format!(
+            "[[listen]]\naddress = \"{address}\"\ntls = \"starttls\"\ncertificate = '{}'\n",
+            file.display()
+        );
+        let loaded = judge(&good_and(&text)).unwrap();
+        let ListenTls::StartTls { certificate, login_in_clear } = &loaded.config.listeners[0].tls
+        else {
+            panic!("starttls")
+        };
+        assert_eq!(*login_in_clear, expected);
+        assert_eq!((&certificate.certificate, &certificate.key), (&file, &file));
+    }
+}
+
+#[test]
 fn a_clear_network_is_possible_in_so_many_words() {
     let text = "[[listen]]\naddress = \"0.0.0.0:1143\"\nallow_clear_network = true\n";
     assert_eq!(judge(&good_and(text)).unwrap().config.listeners[0].address.port(), 1143);
