@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(missing_docs, unreachable_pub)]
 
+mod cli;
 mod gateway;
 mod support;
 // Its runner for the pure machines is tests/transcripts.rs's.

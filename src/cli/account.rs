@@ -18,6 +18,7 @@ use crate::{
 
 /// List accounts, set their local passwords, bring in a sign-in.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  saslgate account password me@example.com")]
 pub struct AccountArgs {
     #[command(subcommand)]
     command: AccountCommand,
@@ -26,6 +27,7 @@ pub struct AccountArgs {
 #[derive(Debug, Subcommand)]
 enum AccountCommand {
     /// List the accounts: server, sign-in, local passwords
+    #[command(after_help = "Example:\n  saslgate account list")]
     List,
     /// Set a password that a mail program logs in with
     ///

@@ -25,6 +25,7 @@ use crate::{
 
 /// Make a TLS certificate for mail programs on this machine.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  saslgate cert new")]
 pub struct CertArgs {
     #[command(subcommand)]
     command: CertCommand,

@@ -8,6 +8,7 @@ use crate::config::Secrets;
 
 /// Check the configuration, or show what is in force.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  saslgate config check")]
 pub struct ConfigArgs {
     #[command(subcommand)]
     command: ConfigCommand,

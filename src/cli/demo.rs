@@ -32,6 +32,7 @@ use crate::{
 /// Shows the whole road in one process: a mail provider that only accepts OAuth 2.0, kept in memory;
 /// saslgate in front of it; and, for whatever mail program you point at it, both conversations live.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  saslgate demo\n  saslgate demo --port 2143 --quiet")]
 pub struct DemoArgs {
     /// Local port for mail programs; another is chosen if it is taken
     #[arg(long, value_name = "PORT", default_value_t = 1143)]

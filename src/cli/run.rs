@@ -17,6 +17,7 @@ use crate::{
 
 /// Runs the gateway until SIGTERM, Ctrl-C, or the end of its terminal.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  saslgate --config ./saslgate.toml run")]
 pub struct RunArgs {}
 
 /// Runs the daemon.

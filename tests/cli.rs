@@ -1,0 +1,238 @@
+//! The built program, as a person or a script runs it: exit codes, what it prints and where.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+/// A folder with a configuration, and the program in front of it.
+struct Program {
+    folder: tempfile::TempDir,
+}
+
+/// What a run left behind.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Program {
+    fn new(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("saslgate.toml"), config).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_saslgate"));
+        command
+            .env("SASLGATE_CONFIG", self.path("saslgate.toml"))
+            .env("SASLGATE_STATE", self.path("state"))
+            .env("NO_COLOR", "1")
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Ran {
+        self.run_with(words, "")
+    }
+
+    fn run_with(&self, words: &[&str], input: &str) -> Ran {
+        let mut child = self.command(words).spawn().unwrap();
+        // A program that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    fn check(&self, code: i32, out: &str, err: &str) -> &Self {
+        let all = format!("exit code {}\n{}\n{}", self.code, self.out, self.err);
+        assert_eq!(self.code, code, "{all}");
+        assert!(self.out.contains(out) && self.err.contains(err), "expected {out}{err}, got {all}");
+        self
+    }
+
+    #[track_caller]
+    fn check_hides(&self, secret: &str) {
+        assert!(!self.out.contains(secret) && !self.err.contains(secret), "{secret} is shown");
+    }
+}
+
+const CONFIG: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n[defaults]\nprovider = \"microsoft365\"\n\
+    tenant = \"example.com\"\nclient_id = \"id\"\n[[account]]\nlogin = \"me@example.com\"\n\
+    [[account]]\nlogin = \"you@example.com\"\n";
+
+#[test]
+fn help_on_every_level_shows_an_example() {
+    let program = Program::new("");
+    for level in [
+        "",
+        "run",
+        "demo",
+        "config",
+        "config check",
+        "config show",
+        "account",
+        "account list",
+        "account password",
+        "account remove-password",
+        "account import-token",
+        "cert",
+        "cert new",
+    ] {
+        if level == "demo" && !cfg!(feature = "demo") {
+            continue;
+        }
+        let words: Vec<&str> = level.split_whitespace().collect();
+        for flag in ["--help", "-h"] {
+            let ran = program.run(&[&words[..], &[flag]].concat());
+            ran.check(0, "Example", "").check(0, &format!("Usage: saslgate {level}"), "");
+            assert_eq!(ran.err, "", "{level}");
+        }
+    }
+}
+
+#[test]
+fn a_check_tells_file_line_and_key() {
+    let good = Program::new(CONFIG);
+    good.run(&["config", "check"]).check(0, "no mistakes: 1 listener, 2 accounts", "");
+    let bad = Program::new("[[account]]\nlogn = \"me\"\n");
+    let ran = bad.run(&["config", "check"]);
+    ran.check(2, "", "saslgate.toml:2: account.logn: unknown key `logn`: did you mean `login`?");
+    assert_eq!(ran.out, "");
+    let path = bad.path("elsewhere.toml");
+    bad.run(&["--config", path.to_str().unwrap(), "config", "check"]).check(
+        2,
+        "",
+        "elsewhere.toml: there is no such file: check the name after --config",
+    );
+    bad.run(&["config", "chek"]).check(2, "", "check");
+}
+
+#[test]
+fn a_password_comes_from_standard_input_and_is_never_shown() {
+    let program = Program::new(CONFIG);
+    let secret = "a long password nobody guesses";
+    let words = ["account", "password", "ME@example.com", "--name", "printer"];
+    let ran = program.run_with(&words, &format!("{secret}\n"));
+    ran.check(0, "The password \"printer\" of me@example.com is set.", "").check_hides(secret);
+    let list = program.run(&["account", "list"]);
+    list.check(0, "passwords  printer (", "").check_hides(secret);
+    list.check(0, "none yet: run `saslgate account password you@example.com`", "");
+
+    let made = program.run(&["account", "password", "me@example.com", "--generate"]);
+    made.check(0, "", "(shown once)");
+    let made = made.out.trim().to_owned();
+    assert!(made.len() >= 16, "{made}");
+    program.run(&["account", "list"]).check(0, "default (", "").check_hides(&made);
+
+    let two_lines = program.run_with(&words, &format!("{secret}\nmore\n"));
+    two_lines.check(2, "", "more than one line").check_hides(secret);
+    program.run_with(&words, "").check(2, "", "");
+    program
+        .run_with(&["account", "password", "nobody@example.com"], secret)
+        .check(2, "", "there is no account nobody@example.com")
+        .check_hides(secret);
+}
+
+#[test]
+fn an_imported_token_is_listed_and_never_shown() {
+    let program = Program::new(CONFIG);
+    let secret = "0.AXoA-refresh-token";
+    program.run(&["account", "list"]).check(0, "sign-in    none yet", "");
+    let words = ["account", "import-token", "me@example.com"];
+    let ran = program.run_with(&words, &format!("\u{FEFF}{secret}\r\n"));
+    ran.check(0, "The refresh token of me@example.com is in the store.", "").check_hides(secret);
+    program.run(&["account", "list"]).check(0, "sign-in    signed in", "").check_hides(secret);
+    program.run(&["config", "show"]).check(0, "provider", "").check_hides(secret);
+    for name in ["store.sqlite", "store.sqlite-wal"] {
+        let Ok(content) = fs::read(program.path("state").join(name)) else { continue };
+        assert!(!content.windows(secret.len()).any(|it| it == secret.as_bytes()), "{name}");
+    }
+    program.run_with(&words, "two words \u{1}\n").check(2, "", "this is not a refresh token");
+}
+
+#[tokio::test]
+async fn a_list_goes_on_past_an_account_that_does_not_open() {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let program = Program::new(CONFIG);
+    for login in ["me@example.com", "you@example.com"] {
+        program.run_with(&["account", "import-token", login], "token").check(0, "", "");
+    }
+    let path = program.path("state").join("store.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("UPDATE grants SET refresh_token = x'00' WHERE account = 'me@example.com'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let list = program.run(&["account", "list"]);
+    list.check(0, "sign-in    error: What the store", "").check(0, "sign-in    signed in", "");
+}
+
+#[test]
+fn a_certificate_is_not_replaced_unasked() {
+    let program = Program::new(&format!("{CONFIG}[[listen]]\ntls = \"implicit\"\n"));
+    program.run(&["config", "check"]).check(2, "", "make a certificate with `saslgate cert new`");
+    program.run(&["cert", "new"]).check(0, "saslgate-authority.pem", "").check_hides("PRIVATE KEY");
+    let read = || fs::read(program.path("saslgate-cert.pem")).unwrap();
+    let first = read();
+    program.run(&["config", "check"]).check(0, "2 listeners", "");
+    program.run(&["cert", "new"]).check(2, "", "say --force to replace it");
+    assert_eq!(read(), first);
+    program.run(&["cert", "new", "--force"]).check(0, "", "");
+    assert_ne!(read(), first);
+    fs::copy(program.path("saslgate-authority.pem"), program.path("saslgate-cert.pem")).unwrap();
+    program.run(&["config", "check"]).check(2, "", "saslgate-key.pem: does not fit");
+}
+
+/// The end of a terminal, like a service manager's stop, is an orderly one.
+#[cfg(unix)]
+#[test]
+fn a_stop_signal_ends_it_in_order() {
+    for signal in ["HUP", "TERM", "INT"] {
+        if signal == "HUP" && is_hangup_ignored() {
+            continue;
+        }
+        let program = Program::new(CONFIG);
+        let mut child = program.command(&["run"]).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening for") {
+            line.clear();
+            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended before it listened");
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        let mut rest = String::new();
+        lines.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}: {rest}");
+        assert!(rest.contains("stopped"), "{signal}: {rest}");
+    }
+}
+
+/// Under `nohup`, which hands this on to us and to the program. Bit 0 of the mask is signal 1.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1)
+}
