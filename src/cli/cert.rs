@@ -93,6 +93,7 @@ impl Made {
 
     fn write(&self, folder: &Path, force: bool) -> Result<(), Failure> {
         let fault = |path: &Path, error: &io::Error| {
+            let error = platform::explain(path, error);
             Failure::fault(format!("cannot write {}: {error}", path.display()))
         };
         fs::create_dir_all(folder).map_err(|error| fault(folder, &error))?;

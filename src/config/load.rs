@@ -13,6 +13,7 @@ use super::{
     paths::Paths,
     resolve,
 };
+use crate::platform;
 
 /// A configuration with the story of its values.
 #[derive(Debug)]
@@ -66,6 +67,6 @@ fn account_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn unreadable(folder: &Path, error: &io::Error) -> Mistake {
-    let text = format!("cannot be read: {error}");
+    let text = format!("cannot be read: {}", platform::explain(folder, error));
     Mistake { file: folder.into(), line: None, key: String::new(), text }
 }
