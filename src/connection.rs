@@ -57,7 +57,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
-    let leg = Leg::new(socket, Side::Downstream, tap);
+    let leg = Leg::new(socket, Side::Downstream, client.number, tap);
     debug!(connection = client.number, client = %client.address, "accepted");
     let mut connection = Connection { gateway, client, leg };
     if let Err(error) = connection.serve().await {
@@ -113,7 +113,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 }
                 DownstreamEvent::Login(credentials) => credentials,
             };
-            match login::open(gateway, &self.client, credentials).await {
+            debug!(connection = self.client.number, method = ?credentials.method, "a login");
+            let opening = login::open(gateway, &self.client, credentials);
+            let Some(opened) = self.client.place.evicted().run_until_cancelled(opening).await
+            else {
+                return Ok(self.evicted());
+            };
+            match opened {
                 Ok(opened) => {
                     if !self.client.place.logged_in() {
                         return Ok(self.evicted());
@@ -130,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     if wrong
                         && failures as usize >= gateway.config.limits.login_failures_per_connection
                     {
-                        self.leg.drain(machine).await?;
+                        self.say(machine).await?;
                         let text = "too many wrong logins on this connection";
                         return Ok(LoginEnd::Dismiss(RefusalReason::TooManyFailures, text));
                     }
@@ -159,8 +165,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         };
         let session = gateway.register(self.client.number, &account, &password);
         machine.conclude(Ok(welcome));
-        self.leg.drain(machine.as_mut()).await?;
+        self.say(machine.as_mut()).await?;
 
+        debug!(connection = self.client.number, "the client is let in, the relay begins");
         let began = Instant::now();
         let early = Early {
             from_downstream: machine.into_residue(),
@@ -210,11 +217,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         self.close().await
     }
 
+    /// Sends an answer. A client that does not read it cannot hold what the connection holds.
+    async fn say(&mut self, machine: &mut dyn Downstream) -> io::Result<()> {
+        let said = timeout(ANSWER, self.leg.drain(machine)).await;
+        said.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
     async fn close(&mut self) -> io::Result<()> {
-        match timeout(FAREWELL, self.leg.stream_mut().shutdown()).await {
-            Ok(result) => result,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        let closed = timeout(FAREWELL, self.leg.stream_mut().shutdown()).await;
+        closed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        self.leg.discard_received().await;
+        Ok(())
     }
 
     async fn accept_tls(&mut self) -> io::Result<()> {
@@ -225,7 +238,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let handshake = timeout(deadline, self.leg.stream_mut().accept_tls(acceptor));
         let ended = self.client.place.evicted().run_until_cancelled(handshake).await;
         let fault = match ended {
-            Some(Ok(Ok(()))) => return Ok(()),
+            Some(Ok(Ok(()))) => {
+                debug!(connection = self.client.number, "TLS with the client");
+                return Ok(());
+            }
             Some(Ok(Err(error))) => tls::explain(&error),
             Some(Err(_)) => "the client did not finish it in time".into(),
             None => return Err(io::ErrorKind::ConnectionAborted.into()),
@@ -277,5 +293,7 @@ enum LoginEnd {
     Dismiss(RefusalReason, &'static str),
 }
 
+/// How long a verdict may take to leave for a client.
+const ANSWER: Duration = Duration::from_secs(30);
 /// How long a last word may take to reach a client.
 const FAREWELL: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 //! as an account's connections, without one connection being able to keep another from its due.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -63,6 +63,8 @@ struct Session {
     account: String,
     password_name: String,
     digest: [u8; 32],
+    /// The store's generation in which the password was last known to stand.
+    generation: i64,
     end: CancellationToken,
 }
 
@@ -136,6 +138,7 @@ impl Gateway {
             account: account.key(),
             password_name: password.name.clone(),
             digest: password.digest,
+            generation: password.generation,
             end: end.clone(),
         };
         self.shared().sessions.insert(connection, session);
@@ -145,42 +148,39 @@ impl Gateway {
     /// Does what nobody waits for, until the gateway stops: reads changed certificates, and ends the
     /// sessions of local passwords that were revoked, by whichever process.
     pub async fn keep_house(self: Arc<Self>) {
-        let mut generation = None;
         let mut rounds = tokio::time::interval(HOUSEKEEPING_INTERVAL);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.stop.run_until_cancelled(rounds.tick()).await.is_some() {
             let gateway = Arc::clone(&self);
             let _ = tokio::task::spawn_blocking(move || gateway.certificates.refresh()).await;
             match self.store.generation().await {
-                Ok(now) if generation == Some(now) => {}
-                Ok(now) => {
-                    if self.end_revoked_sessions().await {
-                        generation = Some(now);
-                    }
-                }
+                Ok(now) => self.end_revoked_sessions(now).await,
                 Err(error) => warn!("the store does not answer: {error}"),
             }
         }
     }
 
-    /// Returns whether every session could be judged.
-    async fn end_revoked_sessions(&self) -> bool {
-        let mut accounts: Vec<_> =
-            self.shared().sessions.values().map(|session| session.account.clone()).collect();
-        accounts.sort();
-        accounts.dedup();
-        let mut complete = true;
-        for account in accounts {
-            let Ok(known) = self.store.local_passwords(&account).await else {
-                complete = false;
-                continue;
-            };
+    /// Judges every session that was not yet judged in this generation of the store. A session tells
+    /// itself how far it is judged, since a password may be revoked between its login and its session.
+    async fn end_revoked_sessions(&self, generation: i64) {
+        let mut accounts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for (&number, session) in &self.shared().sessions {
+            if session.generation != generation {
+                accounts.entry(session.account.clone()).or_default().push(number);
+            }
+        }
+        for (account, numbers) in accounts {
+            // What cannot be judged now is judged in the next round.
+            let Ok(known) = self.store.local_passwords(&account).await else { continue };
             let known = known.map(|known| known.passwords).unwrap_or_default();
-            for (number, session) in &self.shared().sessions {
+            let mut shared = self.shared();
+            for number in numbers {
+                let Some(session) = shared.sessions.get_mut(&number) else { continue };
+                session.generation = generation;
                 let stands = known.iter().any(|password| {
                     password.name == session.password_name && password.digest == session.digest
                 });
-                if session.account == account && !stands {
+                if !stands {
                     info!(
                         connection = number,
                         account, "its local password was revoked: the session ends",
@@ -189,7 +189,6 @@ impl Gateway {
                 }
             }
         }
-        complete
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {

@@ -2,10 +2,11 @@
 //! machine. The hard thing is the order: everything a machine transmits is on the wire before its
 //! event is acted on, so a go-ahead for STARTTLS precedes the handshake and a refusal the close.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tracing::trace;
 
 use crate::{
     proto::{Machine, Output, Side},
@@ -17,13 +18,15 @@ use crate::{
 pub struct Leg<S> {
     stream: Stream<S>,
     side: Side,
+    /// The connection's number in log lines.
+    number: u64,
     tap: Wiretap,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
-    /// A leg over a stream that is still in clear. `tap` sees it under the connection's number.
-    pub fn new(stream: S, side: Side, tap: Wiretap) -> Self {
-        Self { stream: Stream::Clear(stream), side, tap }
+    /// A leg of the connection `number`, over a stream that is still in clear.
+    pub fn new(stream: S, side: Side, number: u64, tap: Wiretap) -> Self {
+        Self { stream: Stream::Clear(stream), side, number, tap }
     }
 
     /// Moves bytes until the machine has an event. The caller bounds the time.
@@ -51,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
             if self.stream.read_buf(&mut input).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.tell_tap(true, &input);
+            self.note(true, &input);
             machine.handle_input(&input);
             // Before login the input may hold a password.
             crate::secret::wipe(&mut input);
@@ -66,6 +69,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
             }
         }
         self.stream.flush().await
+    }
+
+    /// Reads what has arrived already, for nobody. A socket that is closed with unread input is reset,
+    /// and some systems then drop what their program has not read yet: our last words.
+    pub async fn discard_received(&mut self) {
+        let mut input = BytesMut::with_capacity(READ_SIZE);
+        for _ in 0..DISCARDED / READ_SIZE {
+            let read = self.stream.read_buf(&mut input);
+            let read = tokio::time::timeout(Duration::ZERO, read).await;
+            crate::secret::wipe(&mut input);
+            input.clear();
+            if !matches!(read, Ok(Ok(1..))) {
+                return;
+            }
+        }
     }
 
     /// The transport, for a handshake.
@@ -84,11 +102,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
     }
 
     async fn transmit(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.tell_tap(false, bytes);
+        self.note(false, bytes);
         self.stream.write_all(bytes).await
     }
 
-    fn tell_tap(&self, from_peer: bool, bytes: &[u8]) {
+    /// The log gets the count alone: what is said before the relay is mostly secret.
+    fn note(&self, from_peer: bool, bytes: &[u8]) {
+        let action = if from_peer { "read" } else { "written" };
+        trace!(connection = self.number, leg = ?self.side, octets = bytes.len(), "{action}");
         if let Some((connection, tap)) = &self.tap {
             tap.saw(*connection, self.side, from_peer, bytes);
         }
@@ -97,3 +118,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
 
 /// Login dialogues are short lines; a token answer may be some kilobytes.
 const READ_SIZE: usize = 4096;
+/// Octets that are read for nobody before a close.
+const DISCARDED: usize = 256 * 1024;

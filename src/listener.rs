@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    config::{ListenConfig, ListenTls, Protocol},
+    config::{Limits, ListenConfig, ListenTls, Protocol},
     connection::{self, Client},
     gateway::Gateway,
     upstream::{is_loopback, prepare},
@@ -35,9 +35,11 @@ struct Shared {
 }
 
 /// Who is connected to one port.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Load {
     connections: usize,
+    /// Those that are being told to go; nobody's place is taken for them.
+    sent_away: usize,
     per_address: HashMap<IpAddr, usize>,
     /// Before login, oldest first: connection numbers grow.
     before_login: BTreeMap<u64, CancellationToken>,
@@ -104,9 +106,11 @@ impl Listener {
 
     fn hand_over(&self, gateway: &Arc<Gateway>, socket: TcpStream, address: SocketAddr) {
         let number = gateway.next_connection();
-        let place = Shared::admit(&self.shared, gateway, number, address.ip());
-        let admitted = place.is_ok();
-        let (Ok(place) | Err(place)) = place;
+        let Some(place) = Shared::admit(&self.shared, gateway, number, address.ip()) else {
+            debug!(connection = number, client = %address, "too many connections, cut off");
+            return;
+        };
+        let admitted = place.admitted;
         if !admitted {
             warn!(connection = number, client = %address, "too many connections, sent away");
         }
@@ -137,28 +141,17 @@ impl Listener {
 }
 
 impl Shared {
-    /// Counts a connection in: `Err` holds the place of one that must be sent away.
-    fn admit(
-        shared: &Arc<Self>,
-        gateway: &Gateway,
-        number: u64,
-        address: IpAddr,
-    ) -> Result<Place, Place> {
-        let limits = &gateway.config.limits;
-        let mut load = shared.load();
-        // On loopback everybody has the same address.
-        let from_here = load.per_address.get(&address).copied().unwrap_or_default();
-        let crowd = !is_loopback(address) && from_here >= limits.connections_per_address;
-        let full = load.connections >= limits.connections_per_listener;
-        // Whoever waits longest without a login goes first.
-        let room = !full || load.before_login.pop_first().map(|(_, end)| end.cancel()).is_some();
-        load.connections += 1;
-        *load.per_address.entry(address).or_default() += 1;
+    /// Counts a connection in; `None`: not even a word can be spared for it.
+    fn admit(shared: &Arc<Self>, gateway: &Gateway, number: u64, address: IpAddr) -> Option<Place> {
         let evicted = gateway.stop.child_token();
-        load.before_login.insert(number, evicted.clone());
-        drop(load);
-        let place = Place { shared: Arc::clone(shared), number, address, evicted };
-        if crowd || !room { Err(place) } else { Ok(place) }
+        let admission =
+            shared.load().admit(&gateway.config.limits, number, address, evicted.clone());
+        let admitted = match admission {
+            Admission::Welcome => true,
+            Admission::SendAway => false,
+            Admission::CutOff => return None,
+        };
+        Some(Place { shared: Arc::clone(shared), number, address, evicted, admitted })
     }
 
     /// Whether the client opens with a ClientHello. Only `auto` has to look: it waits a moment, since
@@ -190,12 +183,69 @@ impl Shared {
     }
 }
 
+/// What becomes of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    Welcome,
+    SendAway,
+    CutOff,
+}
+
+impl Load {
+    fn admit(
+        &mut self,
+        limits: &Limits,
+        number: u64,
+        address: IpAddr,
+        evicted: CancellationToken,
+    ) -> Admission {
+        let from_here = self.per_address.get(&address).copied().unwrap_or_default();
+        // On loopback everybody has the same address.
+        let crowd = !is_loopback(address) && from_here >= limits.connections_per_address;
+        // Only one that is let in pushes another out: a crowd must not cost others their place.
+        if crowd || !self.make_room(limits.connections_per_listener) {
+            if self.sent_away >= SENT_AWAY {
+                return Admission::CutOff;
+            }
+            self.sent_away += 1;
+            return Admission::SendAway;
+        }
+        self.connections += 1;
+        *self.per_address.entry(address).or_default() += 1;
+        self.before_login.insert(number, evicted);
+        Admission::Welcome
+    }
+
+    /// Whoever waits longest without a login goes first. They need a moment to go, which bounds how
+    /// many can be pushed out at once.
+    fn make_room(&mut self, limit: usize) -> bool {
+        if self.connections < limit {
+            return true;
+        }
+        let leaving = self.connections - limit;
+        leaving < LEAVING && self.before_login.pop_first().map(|(_, end)| end.cancel()).is_some()
+    }
+
+    fn leave(&mut self, number: u64, address: IpAddr) {
+        self.connections -= 1;
+        self.before_login.remove(&number);
+        if let Some(count) = self.per_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+    }
+}
+
 /// A connection's place at its port; given back on drop.
 pub struct Place {
     shared: Arc<Shared>,
     number: u64,
     address: IpAddr,
     evicted: CancellationToken,
+    /// `false`: it is only there to be sent away.
+    admitted: bool,
 }
 
 impl Place {
@@ -213,13 +263,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut load = self.shared.load();
-        load.connections -= 1;
-        load.before_login.remove(&self.number);
-        if let Some(count) = load.per_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                load.per_address.remove(&self.address);
-            }
+        if self.admitted {
+            load.leave(self.number, self.address);
+        } else {
+            load.sent_away -= 1;
         }
     }
 }
@@ -268,3 +315,61 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
 const TLS_HANDSHAKE: u8 = 22;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How many may be told at once that there is no room; under TLS each takes a handshake.
+const SENT_AWAY: usize = 64;
+/// How many that were pushed out may still be leaving.
+const LEAVING: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::LoginBounds;
+
+    const LIMITS: Limits = Limits {
+        connections_per_listener: 3,
+        connections_per_address: 2,
+        login_failures_per_connection: 3,
+        before_login: LoginBounds { line: 1024, literal: 1024, total: 4096, faults: 5 },
+    };
+
+    /// One connection from `address`, and the token that tells it to go.
+    fn arrive(load: &mut Load, number: u64, address: &str) -> (Admission, CancellationToken) {
+        let evicted = CancellationToken::new();
+        (load.admit(&LIMITS, number, address.parse().unwrap(), evicted.clone()), evicted)
+    }
+
+    #[test]
+    fn a_crowd_from_one_address_costs_no_other_its_place() {
+        let mut load = Load::default();
+        let (welcome, other) = arrive(&mut load, 1, "192.0.2.1");
+        assert_eq!(welcome, Admission::Welcome);
+        for number in 2..4 {
+            assert_eq!(arrive(&mut load, number, "192.0.2.9").0, Admission::Welcome);
+        }
+        for number in 4..4 + SENT_AWAY as u64 {
+            assert_eq!(arrive(&mut load, number, "192.0.2.9").0, Admission::SendAway);
+        }
+        assert_eq!(arrive(&mut load, 1000, "192.0.2.9").0, Admission::CutOff);
+        assert!(!other.is_cancelled());
+        assert_eq!((load.connections, load.before_login.len()), (3, 3));
+    }
+
+    #[test]
+    fn the_oldest_without_a_login_goes_first_and_they_are_not_pushed_out_faster_than_they_go() {
+        let mut load = Load::default();
+        let addresses = |number: u64| format!("198.51.100.{number}");
+        let tokens: Vec<_> = (0..3 + LEAVING as u64)
+            .map(|number| {
+                let (admission, token) = arrive(&mut load, number, &addresses(number));
+                assert_eq!(admission, Admission::Welcome);
+                token
+            })
+            .collect();
+        let pushed_out = tokens.iter().filter(|token| token.is_cancelled()).count();
+        assert_eq!(pushed_out, LEAVING);
+        assert!(tokens[..LEAVING].iter().all(CancellationToken::is_cancelled));
+        assert_eq!(arrive(&mut load, 200, "198.51.100.200").0, Admission::SendAway);
+        load.leave(0, addresses(0).parse().unwrap());
+        assert_eq!(arrive(&mut load, 201, "198.51.100.201").0, Admission::Welcome);
+    }
+}

@@ -8,3 +8,6 @@
 
 mod gateway;
 mod support;
+// Its runner for the pure machines is tests/transcripts.rs's.
+#[allow(dead_code, unused_imports)]
+mod transcript;

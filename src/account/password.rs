@@ -38,6 +38,8 @@ pub struct Verified {
     pub name: String,
     /// Its digest: tells it from a later one of the same name.
     pub digest: [u8; 32],
+    /// The store's generation in which it was right.
+    pub generation: i64,
 }
 
 impl Passwords {
@@ -150,7 +152,7 @@ impl Passwords {
 
 impl From<Success> for Verified {
     fn from(success: Success) -> Self {
-        Self { name: success.name, digest: success.digest }
+        Self { name: success.name, digest: success.digest, generation: success.generation }
     }
 }
 

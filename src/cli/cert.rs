@@ -18,7 +18,10 @@ use rcgen::{
 use rustls::pki_types::ServerName;
 
 use super::{Failure, Global, terminal::say};
-use crate::config::{DEFAULT_CERTIFICATE, DEFAULT_KEY, Paths};
+use crate::{
+    config::{DEFAULT_CERTIFICATE, DEFAULT_KEY, Paths},
+    platform::{self, OWNER_ONLY},
+};
 
 /// Make a TLS certificate for mail programs on this machine.
 #[derive(Debug, Args)]
@@ -165,16 +168,11 @@ fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(&temporary)?;
+    let mut file = platform::create_new(&temporary, mode)?;
     file.write_all(content.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&temporary, path)
+    fs::rename(&temporary, path)?;
+    platform::sync_folder_of(path)
 }
 
 /// As certificate viewers show it.
@@ -218,7 +216,6 @@ Mail programs must trust the authority, which signed nothing else and cannot sig
 }
 
 const AUTHORITY: &str = "saslgate-authority.pem";
-const OWNER_ONLY: u32 = 0o600;
 /// Programs of other users verify with these.
 const FOR_ALL: u32 = 0o644;
 const VALID_DAYS: u32 = 820;

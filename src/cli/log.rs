@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry,
     filter::Targets,
-    fmt::{format::Writer, time::FormatTime},
+    fmt::{MakeWriter, format::Writer, time::FormatTime},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -53,25 +53,37 @@ impl LogLevel {
 
 /// Sends the log to standard error from now on. A second call changes nothing.
 pub fn init(level: LogLevel, format: LogFormat) {
-    let own = level.filter();
-    let filter = Targets::new()
-        .with_default(own.min(LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), own);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
+    let coloured = std::io::stderr().is_terminal() && !no_color();
+    let lines = lines(level, format, std::io::stderr, coloured);
+    let _ = tracing_subscriber::registry().with(lines).try_init();
+}
+
+/// The log as it is written to standard error, or by the redaction test into memory; `coloured` is for
+/// text on a terminal.
+pub fn lines<W>(
+    level: LogLevel,
+    format: LogFormat,
+    writer: W,
+    coloured: bool,
+) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_timer(Seconds);
+    match format {
         LogFormat::Text => Box::new(
-            lines
-                .compact()
-                .with_target(false)
-                .with_timer(Seconds)
-                .with_ansi(std::io::stderr().is_terminal() && !no_color())
-                .with_filter(filter),
+            lines.compact().with_target(false).with_ansi(coloured).with_filter(filter(level)),
         ),
-        LogFormat::Json => {
-            Box::new(lines.json().flatten_event(true).with_timer(Seconds).with_filter(filter))
-        }
-    };
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_filter(filter(level))),
+    }
+}
+
+/// Our own lines from `level` on, and those of libraries from warn on at most.
+fn filter(level: LogLevel) -> Targets {
+    let own = level.filter();
+    Targets::new()
+        .with_default(own.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), own)
 }
 
 /// See no-color.org: set and not empty.
@@ -85,5 +97,26 @@ struct Seconds;
 impl FormatTime for Seconds {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
         write!(writer, "{}", humantime::format_rfc3339_seconds(std::time::SystemTime::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn libraries_are_never_heard_below_warn() {
+        for level in [LogLevel::Info, LogLevel::Debug, LogLevel::Trace] {
+            let filter = filter(level);
+            for target in ["hyper_util::client", "reqwest::connect", "rustls::client::hs", "sqlx"] {
+                assert!(!filter.would_enable(target, &Level::INFO), "{level:?} {target}");
+                assert!(filter.would_enable(target, &Level::WARN), "{level:?} {target}");
+            }
+        }
+        assert!(filter(LogLevel::Trace).would_enable("saslgate::leg", &Level::TRACE));
+        assert!(!filter(LogLevel::Debug).would_enable("saslgate::leg", &Level::TRACE));
+        assert!(!filter(LogLevel::Error).would_enable("hyper", &Level::WARN));
     }
 }

@@ -58,21 +58,26 @@ pub async fn serve(
     let asked_by = signals.next().await;
     info!("{asked_by}: stopping");
     tokio::select! {
-        () = shut_down(&gateway) => {}
-        again = signals.next() => warn!("{again} again: stopping at once"),
+        () = end_sessions(&gateway) => {}
+        again = signals.next() => warn!("{again} again: connections are cut at once"),
+    }
+    // People press Ctrl-C twice; that must not cost a sign-in. A third time is on purpose.
+    tokio::select! {
+        () = gateway.tokens.settle() => info!("stopped"),
+        again = signals.next() => {
+            warn!("{again} again: a token refresh under way is given up, and may cost a sign-in");
+        }
     }
     Ok(())
 }
 
-async fn shut_down(gateway: &Gateway) {
+async fn end_sessions(gateway: &Gateway) {
     gateway.stop.cancel();
     gateway.tasks.close();
     let patience = gateway.config.deadlines.shutdown;
     if tokio::time::timeout(patience, gateway.tasks.wait()).await.is_err() {
         warn!("{} connections did not end in {patience:?} and are cut", gateway.tasks.len());
     }
-    gateway.tokens.settle().await;
-    info!("stopped");
 }
 
 /// Runs a command's asynchronous part on a worker per core.

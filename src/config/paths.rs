@@ -41,7 +41,7 @@ impl Paths {
     ) -> Result<Self, Mistake> {
         let system = Self { config: SYSTEM_CONFIG.into(), state: SYSTEM_STATE.into() };
         let found = match config {
-            Some(path) if path == system.config => system,
+            Some(path) if is_same(path, &system.config) => system,
             Some(path) => {
                 let state = user.map_or_else(|| system.state.clone(), |user| user.state);
                 Self { config: path.into(), state }
@@ -64,6 +64,12 @@ impl Paths {
             state: state.join("saslgate"),
         })
     }
+}
+
+/// However it is written: a relative name from inside the system's folder must not lead to another
+/// store than the service's.
+fn is_same(named: &Path, path: &Path) -> bool {
+    named == path || std::path::absolute(named).is_ok_and(|named| named == path)
 }
 
 fn nothing_found(expected: PathBuf) -> Mistake {
@@ -96,6 +102,14 @@ mod tests {
     fn a_named_file_comes_first() {
         check(Some("x.toml"), None, &["/home/u/c.toml"], ["x.toml", "/home/u/state"]);
         check(Some(SYSTEM_CONFIG), None, &["/home/u/c.toml"], [SYSTEM_CONFIG, SYSTEM_STATE]);
+    }
+
+    #[test]
+    fn a_relative_name_of_the_systems_file_is_that_file() {
+        let here = std::env::current_dir().unwrap().join("saslgate.toml");
+        assert!(is_same(Path::new("saslgate.toml"), &here));
+        assert!(is_same(Path::new("./saslgate.toml"), &here));
+        assert!(!is_same(Path::new("other.toml"), &here));
     }
 
     #[test]

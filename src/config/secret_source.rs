@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{Secrets, mistake::SourceFile, text::SecretText};
-use crate::secret::Secret;
+use crate::{platform, secret::Secret};
 
 /// Reads each source once, however many accounts share it.
 pub(super) struct SecretReader {
@@ -83,12 +83,10 @@ fn read_credential(name: &str) -> Result<Secret, String> {
     }
 }
 
-#[cfg(unix)]
 fn refuse_shared(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = fs::metadata(path)
+    let open = platform::is_open_to_others(path)
         .map_err(|error| format!("the file {} cannot be read: {error}", path.display()))?;
-    if metadata.permissions().mode() & 0o077 == 0 {
+    if !open {
         return Ok(());
     }
     Err(format!(
@@ -96,11 +94,6 @@ fn refuse_shared(path: &Path) -> Result<(), String> {
          the user that saslgate runs as)",
         path.display()
     ))
-}
-
-#[cfg(not(unix))]
-fn refuse_shared(_: &Path) -> Result<(), String> {
-    Ok(())
 }
 
 /// Runs a program without a shell and takes what it prints. It inherits the environment, since

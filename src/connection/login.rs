@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::time::{Instant, timeout_at};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     Client, refuse,
@@ -108,6 +108,7 @@ impl Attempt<'_> {
         let token = self.gateway.tokens.access_token(account).await;
         let token = token.map_err(|error| refuse::token(&error))?;
         let token_took = began.elapsed();
+        debug!(connection = self.client.number, account = %account.login, "a token is at hand");
         let opened = match self.authenticate_upstream(account, config, &token).await {
             Err(OpenError::Rejected(Rejection::Credential { text }))
                 if refuse::is_about_the_token(&text) =>

@@ -6,6 +6,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
+use tracing::debug;
 
 use super::Client;
 use crate::{
@@ -83,11 +84,12 @@ pub(super) async fn open(
     let socket =
         dial(&config.host, config.port, deadlines.connect).await.map_err(OpenError::Dial)?;
     let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
-    let mut leg = Leg::new(socket, Side::Upstream, tap);
+    let mut leg = Leg::new(socket, Side::Upstream, client.number, tap);
     if config.mode == UpstreamTlsMode::Implicit {
         connect_tls(gateway, config, &mut leg).await?;
     }
     let connect_took = began.elapsed();
+    debug!(connection = client.number, upstream = %config, "connected");
     let mut machine = machine(account, config, client.protocol);
     let mut welcome = None;
     while welcome.is_none() {
@@ -95,9 +97,11 @@ pub(super) async fn open(
         match next.map_err(|_| OpenError::Silent)?.map_err(OpenError::Broken)? {
             UpstreamEvent::StartTls => {
                 connect_tls(gateway, config, &mut leg).await?;
+                debug!(connection = client.number, "STARTTLS with the upstream");
                 machine.handle_tls_established();
             }
             UpstreamEvent::Ready => {
+                debug!(connection = client.number, "the upstream waits for the token");
                 let credential = UpstreamCredential::Bearer(token.secret.clone());
                 machine.authenticate(&account.mailbox, credential);
             }
@@ -105,7 +109,9 @@ pub(super) async fn open(
             UpstreamEvent::Reject(rejection) => {
                 // What is left to say (a LOGOUT) is a courtesy, not worth waiting for.
                 let _ = timeout(COURTESY, leg.drain(machine.as_mut())).await;
-                return Err(OpenError::Rejected(without_token(rejection, token)));
+                let error = OpenError::Rejected(without_token(rejection, token));
+                debug!(connection = client.number, "not let in: {error}");
+                return Err(error);
             }
         }
     }
@@ -148,14 +154,9 @@ fn machine(
 /// A server may repeat what it was sent; its words go into the log and to the client, the token never
 /// does.
 fn without_token(rejection: Rejection, token: &AccessToken) -> Rejection {
-    let secret = token.secret.expose();
-    let start = secret.get(..secret.len().min(TELLING_PREFIX)).unwrap_or_default();
-    let encoded = crate::sasl::base64::encode(start);
-    let encoded = encoded.get(..encoded.len().saturating_sub(4)).unwrap_or_default();
+    let traces = traces(token.secret.expose());
     let repeats = |text: &str| {
-        [start, encoded].iter().any(|part| {
-            !part.is_empty() && text.as_bytes().windows(part.len()).any(|window| window == *part)
-        })
+        traces.iter().any(|trace| text.as_bytes().windows(trace.len()).any(|part| part == trace))
     };
     let clean = |text: String| if repeats(&text) { "(it repeated the token)".into() } else { text };
     match rejection {
@@ -167,6 +168,43 @@ fn without_token(rejection: Rejection, token: &AccessToken) -> Rejection {
     }
 }
 
+/// What a token's front looks like as it is, and in base64 behind whatever stands before it in an
+/// initial response: the groups of three octets may begin at its first, second or third.
+fn traces(token: &[u8]) -> Vec<Vec<u8>> {
+    let plain = token.get(..token.len().min(TELLING_PREFIX)).unwrap_or_default();
+    let encoded = (0..3).filter_map(|skipped| token.get(skipped..skipped + TELLING_GROUPS));
+    let encoded = encoded.map(crate::sasl::base64::encode);
+    encoded.chain([plain.to_vec()]).filter(|trace| !trace.is_empty()).collect()
+}
+
 const COURTESY: Duration = Duration::from_millis(200);
 /// Enough of a token to recognise it by.
 const TELLING_PREFIX: usize = 12;
+/// Whole groups of base64 to recognise it by.
+const TELLING_GROUPS: usize = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        sasl::{base64, oauthbearer, xoauth2},
+        secret::Secret,
+    };
+
+    #[test]
+    fn a_repeated_token_is_recognised_in_every_form() {
+        let token = Secret::new("EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA");
+        let repeats = |echo: &[u8]| {
+            let traces = traces(token.expose());
+            traces.iter().any(|trace| echo.windows(trace.len()).any(|part| part == trace))
+        };
+        assert!(repeats(token.expose()));
+        for user in ["a", "ab", "abc", "tim@example.org"] {
+            let response = xoauth2::initial_response(user, &token).unwrap();
+            assert!(repeats(&base64::encode(response.expose())), "XOAUTH2 of {user}");
+            let response = oauthbearer::initial_response(user, "h", 993, &token).unwrap();
+            assert!(repeats(&base64::encode(response.expose())), "OAUTHBEARER of {user}");
+        }
+        assert!(!repeats(b"AUTHENTICATE failed."));
+    }
+}

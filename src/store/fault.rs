@@ -39,6 +39,14 @@ impl Fault {
         StoreError::Unavailable(format!("The store {path} cannot be opened or made: {error}."))
     }
 
+    pub(super) fn open_to_others(&self) -> StoreError {
+        let path = self.path.display();
+        StoreError::Unusable(format!(
+            "Other users of this machine may read the store {path}, and guess at the local passwords \
+             in it. Close it: chmod 600 {path}"
+        ))
+    }
+
     pub(super) fn damaged(&self) -> StoreError {
         let path = self.path.display();
         StoreError::Unusable(format!(

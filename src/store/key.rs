@@ -12,7 +12,7 @@ use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use super::{StoreError, files};
-use crate::secret::Secret;
+use crate::{platform, secret::Secret};
 
 /// Where the key comes from. A service manager's credential and the operating system's keyring are
 /// to join as variants of their own.
@@ -82,7 +82,7 @@ fn check(path: &Path, key: &[u8]) -> Result<Secret, StoreError> {
             path.display(),
         )));
     }
-    if files::is_open_to_others(path).map_err(|error| unreadable(path, &error))? {
+    if platform::is_open_to_others(path).map_err(|error| unreadable(path, &error))? {
         return Err(StoreError::Key(format!(
             "Other users of this machine may read the key {}. Close it: chmod 600 {}",
             path.display(),

@@ -16,7 +16,7 @@ use super::{
     key::KeySource,
     seal::{Column, Sealer},
 };
-use crate::secret::Secret;
+use crate::{platform, secret::Secret};
 
 pub(super) struct Opened {
     pub(super) pool: SqlitePool,
@@ -58,13 +58,17 @@ pub(super) async fn open(folder: &Path) -> Result<Opened, StoreError> {
 
 /// The key comes before the store: whoever sees a store may rely on its key being there.
 fn prepare(folder: &Path, file: &Path, fault: &Fault) -> Result<Secret, StoreError> {
-    files::create_private_folder(folder).map_err(|error| fault.io(&error))?;
+    platform::create_private_folder(folder).map_err(|error| fault.io(&error))?;
     let exists = file.try_exists().map_err(|error| fault.io(&error))?;
     let key = KeySource::beside(folder).load(exists)?;
-    if !exists {
+    if exists {
+        if platform::is_open_to_others(file).map_err(|error| fault.io(&error))? {
+            return Err(fault.open_to_others());
+        }
+    } else {
         // SQLite would make it readable for all; its companions take over the mode of this one.
         files::create_private_file(file).map_err(|error| fault.io(&error))?;
-        files::sync_folder_of(file).map_err(|error| fault.io(&error))?;
+        platform::sync_folder_of(file).map_err(|error| fault.io(&error))?;
     }
     Ok(key)
 }

@@ -132,6 +132,20 @@ async fn the_files_are_their_owners_only() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    opened(&folder).await.close().await;
+    let path = folder.path().join("store.sqlite");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = refused(&folder).await;
+    assert!(matches!(&error, StoreError::Unusable(text) if text.contains("chmod 600")), "{error}");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    opened(&folder).await.close().await;
+}
+
 #[tokio::test]
 async fn a_store_without_its_key_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -168,10 +182,10 @@ async fn something_else_in_its_place_is_refused() {
     let error = refused(&folder).await;
     assert!(matches!(&error, StoreError::Unusable(text) if text.contains("damaged")), "{error}");
 
-    fs::remove_file(folder.path().join("store.sqlite")).unwrap();
-    let options = SqliteConnectOptions::new()
-        .filename(folder.path().join("store.sqlite"))
-        .create_if_missing(true);
+    let path = folder.path().join("store.sqlite");
+    fs::remove_file(&path).unwrap();
+    crate::platform::create_new(&path, crate::platform::OWNER_ONLY).unwrap();
+    let options = SqliteConnectOptions::new().filename(&path);
     let mut foreign = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql("CREATE TABLE theirs (x); PRAGMA user_version = 1")
         .execute(&mut foreign)

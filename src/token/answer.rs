@@ -125,7 +125,8 @@ impl Seconds {
 fn read_success(body: &[u8]) -> Result<Answer, Failure> {
     // The parser's own words may quote the body, so they are dropped.
     let success: Success = serde_json::from_slice(body).map_err(|_| nonsense())?;
-    let refresh_token = success.refresh_token.filter(|text| is_token(text)).map(Secret::new);
+    // Whatever it looks like: it goes into a form only, and lost it would cost the sign-in.
+    let refresh_token = success.refresh_token.filter(|text| !text.is_empty()).map(Secret::new);
     let Some(access_token) = success.access_token.filter(|text| is_token(text)) else {
         return Err(Failure { rotated: refresh_token, ..nonsense() });
     };
@@ -142,7 +143,7 @@ fn read_success(body: &[u8]) -> Result<Answer, Failure> {
     Ok(Answer { access_token, refresh_token, lifetime })
 }
 
-/// RFC 6749 appendix A.12 and A.17: `1*VSCHAR`. Anything else could break out of a SASL message.
+/// RFC 6749 appendix A.12: `access-token = 1*VSCHAR`. Anything else could break out of a SASL message.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| (0x20..=0x7e).contains(&octet))
 }
@@ -278,6 +279,8 @@ mod tests {
             assert_eq!(answer.access_token.expose(), b"a");
             assert_eq!(answer.refresh_token.unwrap().expose(), b"r");
         }
+        let odd = success(r#"{"access_token":"a","refresh_token":"n\u00e9w"}"#);
+        assert_eq!(odd.refresh_token.unwrap().expose(), "néw".as_bytes());
         let body = r#"{"access_token":"a","token_type":"DPoP","refresh_token":"new"}"#;
         let failure = failure(200, body);
         assert_eq!(failure.kind, TokenErrorKind::Configuration);

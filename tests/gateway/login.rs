@@ -121,3 +121,44 @@ async fn a_stopping_gateway_says_goodbye() {
         assert!(last.starts_with("* BYE "), "{last:?}");
     }
 }
+
+#[tokio::test]
+async fn a_password_that_is_revoked_during_its_login_opens_no_session_that_stays() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let running = Running::start(config(&upstream, &endpoint.url)).await;
+    let account = running.gateway.config.accounts[0].clone();
+    let passwords = &running.gateway.passwords;
+    passwords.set(&account, "other", &saslgate::secret::Secret::new("other")).await.unwrap();
+    let mut witness = running.greeted().await;
+    witness.send("a LOGIN alice@example.org other\r\n").await;
+    let _witness_upstream = upstream.let_in("alice@example.org", "good-token").await;
+    witness.expect("a OK ").await;
+    // The right password, and a provider that takes its time.
+    let mut client = running.greeted().await;
+    client.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+    let (mut session, tag, _) = upstream.asked().await;
+    passwords.remove(&account, "test").await.unwrap();
+    passwords.remove(&account, "other").await.unwrap();
+    witness.expect("* BYE ").await;
+    session.send(&format!("{tag} OK done\r\n")).await;
+    let tag = session.command("CAPABILITY").await;
+    session.send(&format!("* CAPABILITY IMAP4rev1 IDLE\r\n{tag} OK done\r\n")).await;
+    client.expect("a OK ").await;
+    client.expect("* BYE ").await;
+}
+
+#[tokio::test]
+async fn a_stop_is_felt_in_the_middle_of_a_login() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    // Longer than this test may take.
+    config.deadlines.upstream_answer = std::time::Duration::from_secs(3600);
+    config.deadlines.verdict = std::time::Duration::from_secs(3600);
+    let running = Running::start(config).await;
+    let mut client = running.greeted().await;
+    client.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+    let _silent = upstream.asked().await;
+    running.stop().await;
+    client.expect("a NO [UNAVAILABLE] ").await;
+    client.expect("* BYE ").await;
+}

@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod limits;
+mod live;
 mod login;
 mod tls;
 mod tokens;

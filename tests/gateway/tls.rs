@@ -1,19 +1,23 @@
 //! TLS on both sides.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use saslgate::config::{CertificateFiles, Config, ListenTls, Verification};
-use tokio::{join, net::TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    join,
+    net::TcpStream,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{Peer, Running, config, endpoint::Endpoint, in_time, upstream::Upstream};
 
 /// A certificate for localhost in `folder`, and its PEM.
-fn certificate(folder: &Path) -> (CertificateFiles, String) {
+pub(super) fn certificate(folder: &Path) -> (CertificateFiles, String) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let files =
         CertificateFiles { certificate: folder.join("chain.pem"), key: folder.join("key.pem") };
@@ -26,7 +30,16 @@ async fn handshake(
     socket: TcpStream,
     pem: &str,
     alpn: Option<&str>,
-) -> std::io::Result<Peer<TlsStream<TcpStream>>> {
+) -> io::Result<Peer<TlsStream<TcpStream>>> {
+    secure(socket, pem, alpn).await.map(Peer::new)
+}
+
+/// The client's side of TLS; only the certificate in `pem` is believed.
+pub(super) async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    pem: &str,
+    alpn: Option<&str>,
+) -> io::Result<TlsStream<S>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(saslgate::tls::provider())
@@ -36,7 +49,7 @@ async fn handshake(
         .with_no_client_auth();
     config.alpn_protocols = alpn.into_iter().map(|name| name.as_bytes().to_vec()).collect();
     let name = ServerName::try_from("localhost").unwrap();
-    Ok(Peer::new(in_time(TlsConnector::from(Arc::new(config)).connect(name, socket)).await?))
+    in_time(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
 }
 
 async fn start(
@@ -204,4 +217,24 @@ async fn the_upstream_is_verified_as_configured() {
     assert!(other_pin.await.starts_with("a NO [UNAVAILABLE] "));
     let skipped = first_answer(|config, _| verify(config, Verification::DangerSkip), true);
     assert!(skipped.await.starts_with("a OK "));
+}
+
+#[tokio::test]
+async fn a_ca_certificate_as_a_servers_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream::with_ca_certificate().await;
+    let endpoint = Endpoint::good().await;
+    let mut config = config(&upstream, &endpoint.url);
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, &upstream.certificate_pem).unwrap();
+    let name = Some("upstream.test".to_owned());
+    verify(&mut config, Verification::Roots { ca_file: Some(path), name });
+    let running = Running::start(config).await;
+    let client = async {
+        let mut client = running.greeted().await;
+        client.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+        client.expect("a NO [UNAVAILABLE] ").await
+    };
+    let (answer, ()) = join!(client, upstream.offer());
+    assert!(answer.contains("pin_sha256"), "{answer}");
 }

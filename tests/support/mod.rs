@@ -45,13 +45,19 @@ impl Running {
     }
 
     async fn start_with(config: Config, forced: ForcedRefresh) -> Self {
+        let running = Self::without_passwords(config, forced).await;
+        for account in &running.gateway.config.accounts {
+            running.gateway.passwords.set(account, "test", &Secret::new(PASSWORD)).await.unwrap();
+        }
+        running
+    }
+
+    /// One that lets nobody in until its accounts are given passwords.
+    pub async fn without_passwords(config: Config, forced: ForcedRefresh) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let deadline = config.deadlines.token;
         let tokens = Tokens::with(Arc::clone(&store), deadline, wall_clock(), forced);
         let gateway = Gateway::new(Arc::new(config), store, tokens, None).unwrap();
-        for account in &gateway.config.accounts {
-            gateway.passwords.set(account, "test", &Secret::new(PASSWORD)).await.unwrap();
-        }
         let listeners = listener::bind(&gateway).await.unwrap();
         let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         for listener in listeners {

@@ -1,12 +1,15 @@
 //! An upstream that a test plays: a TLS port with a certificate made for it.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Peer, in_time};
@@ -24,9 +27,21 @@ pub type Session = Peer<TlsStream<TcpStream>>;
 
 impl Upstream {
     pub async fn start() -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["upstream.test".into()]).unwrap();
-        let certificate = CertificateDer::from(made.cert.der().to_vec());
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        Self::with(rcgen::IsCa::NoCa).await
+    }
+
+    /// One that shows a CA's own certificate, as `openssl req -x509` makes it.
+    pub async fn with_ca_certificate() -> Self {
+        Self::with(rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)).await
+    }
+
+    async fn with(is_ca: rcgen::IsCa) -> Self {
+        let mut parameters = rcgen::CertificateParams::new(vec!["upstream.test".into()]).unwrap();
+        parameters.is_ca = is_ca;
+        let signing_key = rcgen::KeyPair::generate().unwrap();
+        let made = parameters.self_signed(&signing_key).unwrap();
+        let certificate = CertificateDer::from(made.der().to_vec());
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
         let pin = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
         let config = ServerConfig::builder_with_provider(saslgate::tls::provider())
             .with_safe_default_protocol_versions()
@@ -38,7 +53,7 @@ impl Upstream {
         Self {
             port: listener.local_addr().unwrap().port(),
             pin: pin.as_ref().try_into().unwrap(),
-            certificate_pem: made.cert.pem(),
+            certificate_pem: made.pem(),
             listener,
             acceptor: TlsAcceptor::from(Arc::new(config)),
         }
@@ -46,14 +61,25 @@ impl Upstream {
 
     /// The next connection, TLS done.
     pub async fn accept(&self) -> Session {
-        let (socket, _) = in_time(self.listener.accept()).await.unwrap();
-        Peer::new(in_time(self.acceptor.accept(socket)).await.unwrap())
+        Peer::new(self.secure(self.accept_in_clear().await).await.unwrap())
+    }
+
+    /// The next connection as it comes.
+    pub async fn accept_in_clear(&self) -> TcpStream {
+        in_time(self.listener.accept()).await.unwrap().0
+    }
+
+    /// Does the server's side of TLS on a connection.
+    pub async fn secure<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        in_time(self.acceptor.accept(stream)).await
     }
 
     /// Offers TLS to the next connection, which may not want it.
     pub async fn offer(&self) {
-        let (socket, _) = in_time(self.listener.accept()).await.unwrap();
-        let _ = in_time(self.acceptor.accept(socket)).await;
+        let _ = self.secure(self.accept_in_clear().await).await;
     }
 
     /// The next connection, greeted and asked for its token, which is returned and not yet answered:

@@ -292,7 +292,7 @@ fn plain(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// What `[logged in: CAPABILITIES]` stands for.
-const LOGIN: &str = "\
+pub(crate) const LOGIN: &str = "\
 S: * OK [CAPABILITY ...] ...
 C: A1 LOGIN alice secret
 [login: alice secret COMMAND]

@@ -108,13 +108,17 @@ const ALL: [Kept; 5] =
 const WAITING: usize = 16;
 
 /// The commands of RFC 3501 and of the extensions that mail clients use.
-const WELL_KNOWN: [&str; 49] = [
+const WELL_KNOWN: [&str; 63] = [
     "APPEND",
     "AUTHENTICATE",
+    "CANCELUPDATE",
     "CAPABILITY",
     "CHECK",
     "CLOSE",
+    "COMPARATOR",
     "COMPRESS",
+    "CONVERSIONS",
+    "CONVERT",
     "COPY",
     "CREATE",
     "DELETE",
@@ -124,13 +128,16 @@ const WELL_KNOWN: [&str; 49] = [
     "EXAMINE",
     "EXPUNGE",
     "FETCH",
+    "GENURLAUTH",
     "GETACL",
     "GETANNOTATION",
+    "GETJMAPACCESS",
     "GETMETADATA",
     "GETQUOTA",
     "GETQUOTAROOT",
     "ID",
     "IDLE",
+    "LANGUAGE",
     "LIST",
     "LISTRIGHTS",
     "LOGIN",
@@ -143,6 +150,9 @@ const WELL_KNOWN: [&str; 49] = [
     "NOTIFY",
     "RENAME",
     "REPLACE",
+    "RESETKEY",
+    "RLIST",
+    "RLSUB",
     "SEARCH",
     "SELECT",
     "SETACL",
@@ -156,8 +166,12 @@ const WELL_KNOWN: [&str; 49] = [
     "SUBSCRIBE",
     "THREAD",
     "UID",
+    "UIDBATCHES",
     "UNSELECT",
     "UNSUBSCRIBE",
+    "URLFETCH",
+    "XAPPLEPUSHSERVICE",
+    "XLIST",
 ];
 
 #[cfg(test)]

@@ -21,7 +21,10 @@ impl Tail {
         let line = self.0.strip_suffix(b"\r").unwrap_or(&self.0);
         match (announced(line), line.trim_ascii_end()) {
             (Some(literal), _) => Ending::Literal { literal, placed: is_placed(line) },
-            (None, [.., b'+', b'}']) => Ending::Braces { plus: true },
+            // A brace alone may end an atom (RFC 3501 section 9: only `{` is special).
+            (None, [before @ .., b'+', b'}']) if is_measure(before) => {
+                Ending::Braces { plus: true }
+            }
             (None, [.., b'}']) => Ending::Braces { plus: false },
             (None, _) => Ending::Plain,
         }
@@ -34,6 +37,11 @@ fn is_placed(line: &[u8]) -> bool {
     let (before, _) = line.split_at(brace);
     let before = before.strip_suffix(b"~").unwrap_or(before);
     matches!(before, [.., b' ' | b'('])
+}
+
+/// Whether this, before a `+}`, can be meant as a literal's measure.
+fn is_measure(before: &[u8]) -> bool {
+    before.contains(&b'{') || before.last().is_some_and(u8::is_ascii_digit)
 }
 
 /// A line of a command that is passing.
@@ -165,6 +173,7 @@ mod tests {
             ("A LOGIN {5}\r", literal(5, true, false, true)),
             ("{5}", literal(5, true, false, false)),
             ("A LOGIN {5-}", Ending::Braces { plus: false }),
+            ("A SELECT c+}", Ending::Braces { plus: false }),
             ("A LOGIN {5} ", Ending::Braces { plus: false }),
             ("A LOGIN {5+}\t", Ending::Braces { plus: true }),
             ("A LOGIN {00000000000000000000000000000000000000005}", Ending::Braces { plus: false }),

@@ -21,7 +21,7 @@ use std::{collections::VecDeque, mem};
 
 use bytes::{Bytes, BytesMut};
 
-use self::verdict::{name, protocol, refused};
+use self::verdict::{name, no_access, protocol, refused, sent_away};
 use super::response::{
     Answer, Condition, Response, ResponseReader, WORDS, capability_data, response,
 };
@@ -189,7 +189,7 @@ impl ImapUpstream {
             (_, Condition::PreAuth) => {
                 Err(protocol("a PREAUTH greeting, which would skip the login"))
             }
-            (State::Welcome { .. }, Condition::Bye) => Err(Rejection::NotConnected { text }),
+            (State::Welcome { .. }, Condition::Bye) => Err(sent_away(answer)),
             (_, Condition::Bye) => Err(Rejection::Busy { text }),
             (State::Greeting, Condition::Ok) => self.greeted(answer.code),
             (State::Greeting, Condition::No | Condition::Bad) => Err(Rejection::Busy { text }),
@@ -253,7 +253,7 @@ impl ImapUpstream {
             }
             (State::Verdict { challenge, .. }, _) => Err(refused(answer, challenge.as_deref())),
             (State::Welcome { .. }, Condition::Ok) => self.welcome(),
-            (State::Welcome { .. }, _) => Err(Rejection::NotConnected { text: answer.words() }),
+            (State::Welcome { .. }, _) => Err(no_access(answer)),
             (
                 State::Greeting
                 | State::Handshake { .. }

@@ -15,11 +15,12 @@ pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection
     if text.to_ascii_lowercase().contains(NOT_CONNECTED) {
         return Rejection::NotConnected { text };
     }
-    if answer.condition == Condition::Bad {
-        return protocol("it does not understand AUTHENTICATE");
-    }
-    if answer.code.is_some_and(is_about_the_server) {
+    if is_about_the_server(answer, &text) {
         return Rejection::Busy { text };
+    }
+    // Whoever has sent a challenge has understood.
+    if answer.condition == Condition::Bad && challenge.is_none() {
+        return protocol("it does not understand AUTHENTICATE");
     }
     if let Some(status) = challenge.and_then(error_status) {
         text = format!("{text} (status {status})");
@@ -40,12 +41,42 @@ pub(super) fn name(mechanism: BearerMechanism) -> &'static str {
     }
 }
 
-/// Response codes of RFC 5530 section 3 that say "not now" and nothing about the token.
-fn is_about_the_server(code: &[u8]) -> bool {
-    [b"UNAVAILABLE".as_slice(), b"LIMIT", b"INUSE", b"SERVERBUG"]
-        .iter()
-        .any(|busy| code.eq_ignore_ascii_case(busy))
+/// Why the first command after a login that was accepted failed.
+pub(super) fn no_access(answer: Answer<'_>) -> Rejection {
+    let text = answer.words();
+    if is_about_the_server(answer, &text) {
+        return Rejection::Busy { text };
+    }
+    Rejection::NotConnected { text }
+}
+
+/// What a goodbye right after the login means: a server that stops, unless it says otherwise.
+pub(super) fn sent_away(answer: Answer<'_>) -> Rejection {
+    let text = answer.words();
+    let lower = text.to_ascii_lowercase();
+    if ["not connected", CLOSED].iter().any(|words| lower.contains(words)) {
+        return Rejection::NotConnected { text };
+    }
+    Rejection::Busy { text }
+}
+
+/// Whether a server says "not now", which says nothing about token or mailbox: by a response code of
+/// RFC 5530 section 3, or in the words of Exchange and of Gmail.
+fn is_about_the_server(answer: Answer<'_>, text: &str) -> bool {
+    let coded = answer.code.is_some_and(|code| {
+        [b"UNAVAILABLE".as_slice(), b"LIMIT", b"INUSE", b"SERVERBUG"]
+            .iter()
+            .any(|busy| code.eq_ignore_ascii_case(busy))
+    });
+    let text = text.to_ascii_lowercase();
+    coded || [UNAVAILABLE, TOO_MANY].iter().any(|words| text.contains(words))
 }
 
 /// Exchange's words for a good token that does not open this mailbox.
 const NOT_CONNECTED: &str = "authenticated but not connected";
+/// Exchange's goodbye behind those ("Connection closed. 14").
+const CLOSED: &str = "connection closed";
+/// Exchange, when its back end cannot be reached ("Server Unavailable. 15").
+const UNAVAILABLE: &str = "server unavailable";
+/// Gmail at its limit of fifteen sessions, without a response code of its own for it.
+const TOO_MANY: &str = "too many simultaneous connections";
