@@ -71,6 +71,13 @@ pub fn explain(error: &io::Error) -> String {
         Some(Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => "the certificate is for another name (tls_name says which one to expect)".into(),
+        Some(Error::InvalidCertificate(CertificateError::Other(other)))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "the certificate is that of a CA (CA:TRUE, as openssl req -x509 makes it), which is not \
+             taken as a server's; pin_sha256 takes it, or make one with CA:FALSE"
+                .into()
+        }
         Some(Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         )) => "the certificate has expired".into(),

@@ -13,25 +13,26 @@ use super::{
 use crate::proto::LoginBounds;
 
 pub(super) fn limits(file: &SourceFile, text: &LimitsText, cx: &mut Context) -> Option<Limits> {
-    let bounds = LoginBounds::default();
+    let defaults = Limits::default();
+    let bounds = defaults.before_login;
     let mut numbers = Numbers { file, rows: Vec::new(), cx };
     let limits = Limits {
         connections_per_listener: numbers.number(
             "connections_per_listener",
             &text.connections_per_listener,
-            1000,
+            defaults.connections_per_listener,
             1..=1_000_000,
         ),
         connections_per_address: numbers.number(
             "connections_per_address",
             &text.connections_per_address,
-            50,
+            defaults.connections_per_address,
             1..=1_000_000,
         ),
         login_failures_per_connection: numbers.number(
             "login_failures",
             &text.login_failures,
-            3,
+            defaults.login_failures_per_connection,
             1..=100,
         ),
         before_login: LoginBounds {
@@ -61,22 +62,64 @@ pub(super) fn deadlines(
     text: &DeadlinesText,
     cx: &mut Context,
 ) -> Option<Deadlines> {
+    let defaults = Deadlines::default();
     let mut waits = Numbers { file, rows: Vec::new(), cx };
     let deadlines = Deadlines {
-        login: waits.wait("login", &text.login, 300, 10..=3600),
-        verdict: waits.wait("verdict", &text.verdict, 50, 5..=3600),
-        handshake: waits.wait("handshake", &text.handshake, 30, 1..=3600),
-        connect: waits.wait("connect", &text.connect, 15, 1..=3600),
-        upstream_answer: waits.wait("upstream_answer", &text.upstream_answer, 20, 1..=3600),
+        login: waits.wait("login", &text.login, defaults.login, 10..=3600),
+        verdict: waits.wait("verdict", &text.verdict, defaults.verdict, 5..=3600),
+        handshake: waits.wait("handshake", &text.handshake, defaults.handshake, 1..=3600),
+        connect: waits.wait("connect", &text.connect, defaults.connect, 1..=3600),
+        upstream_answer: waits.wait(
+            "upstream_answer",
+            &text.upstream_answer,
+            defaults.upstream_answer,
+            1..=3600,
+        ),
         // The lease on a refresh must last longer, and the store gives none beyond ten minutes.
-        token: waits.wait("token", &text.token, 20, 1..=300),
-        failed_login_delay: waits.wait("failed_login_delay", &text.failed_login_delay, 2, 0..=3600),
-        linger: waits.wait("linger", &text.linger, 180, 1..=3600),
-        shutdown: waits.wait("shutdown", &text.shutdown, 10, 0..=3600),
+        token: waits.wait("token", &text.token, defaults.token, 1..=300),
+        failed_login_delay: waits.wait(
+            "failed_login_delay",
+            &text.failed_login_delay,
+            defaults.failed_login_delay,
+            0..=3600,
+        ),
+        linger: waits.wait("linger", &text.linger, defaults.linger, 1..=3600),
+        shutdown: waits.wait("shutdown", &text.shutdown, defaults.shutdown, 0..=3600),
     };
     let rows = waits.rows;
     cx.section("[deadlines]", rows);
     Some(deadlines)
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_listener: 1000,
+            connections_per_address: 50,
+            login_failures_per_connection: 3,
+            before_login: LoginBounds::default(),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            // People are prompted for their password while the program is connected.
+            login: seconds(300),
+            // Clients give up at about a minute.
+            verdict: seconds(50),
+            handshake: seconds(30),
+            connect: seconds(15),
+            upstream_answer: seconds(20),
+            token: seconds(20),
+            failed_login_delay: seconds(2),
+            // The operating system tells of a slow reader's progress in steps of up to a megabyte.
+            linger: seconds(180),
+            shutdown: seconds(10),
+        }
+    }
 }
 
 /// Reads plain numbers and waits with their bounds. Out of bounds is a mistake; the default then
@@ -111,10 +154,9 @@ impl Numbers<'_, '_> {
         &mut self,
         key: &'static str,
         written: &Written<DurationText>,
-        default_seconds: u64,
+        default: Duration,
         seconds: RangeInclusive<u64>,
     ) -> Duration {
-        let default = Duration::from_secs(default_seconds);
         let wait = written.as_ref().map_or(default, |wait| wait.get_ref().0);
         let (least, most) = seconds.into_inner();
         let [least, most] = [least, most].map(Duration::from_secs);

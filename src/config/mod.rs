@@ -226,7 +226,7 @@ pub enum Grant {
     RefreshToken,
 }
 
-/// Bounds on numbers; every field has a documented default in `config::text`.
+/// Bounds on numbers; the defaults stand in `config::limits`.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections per listener.
@@ -239,7 +239,7 @@ pub struct Limits {
     pub before_login: LoginBounds,
 }
 
-/// Bounds on waiting; every field has a documented default in `config::text`.
+/// Bounds on waiting; the defaults stand in `config::limits`.
 #[derive(Clone, Debug)]
 pub struct Deadlines {
     /// From accept to a login, and from one failed login to the next.

@@ -95,6 +95,13 @@ impl Refresh {
                     self.login
                 )));
             }
+            if pause == FIRST_PAUSE {
+                info!(
+                    account = self.login,
+                    "another process is refreshing the token, or was killed while it did: waiting \
+                     for at most {lease:?}"
+                );
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_POLL);
         }
@@ -201,8 +208,7 @@ impl Refresh {
             account = self.login,
             kind = ?failure.kind,
             trace_id = failure.trace_id,
-            unspent = failure.unspent,
-            "the token endpoint gave no token",
+            "no new access token: {error}",
         );
         let rotated = failure.rotated.map(|refresh_token| Grant {
             refresh_token: Some(refresh_token),

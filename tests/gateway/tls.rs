@@ -218,3 +218,23 @@ async fn the_upstream_is_verified_as_configured() {
     let skipped = first_answer(|config, _| verify(config, Verification::DangerSkip), true);
     assert!(skipped.await.starts_with("a OK "));
 }
+
+#[tokio::test]
+async fn a_ca_certificate_as_a_servers_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream::with_ca_certificate().await;
+    let endpoint = Endpoint::good().await;
+    let mut config = config(&upstream, &endpoint.url);
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, &upstream.certificate_pem).unwrap();
+    let name = Some("upstream.test".to_owned());
+    verify(&mut config, Verification::Roots { ca_file: Some(path), name });
+    let running = Running::start(config).await;
+    let client = async {
+        let mut client = running.greeted().await;
+        client.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+        client.expect("a NO [UNAVAILABLE] ").await
+    };
+    let (answer, ()) = join!(client, upstream.offer());
+    assert!(answer.contains("pin_sha256"), "{answer}");
+}

@@ -27,9 +27,21 @@ pub type Session = Peer<TlsStream<TcpStream>>;
 
 impl Upstream {
     pub async fn start() -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["upstream.test".into()]).unwrap();
-        let certificate = CertificateDer::from(made.cert.der().to_vec());
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        Self::with(rcgen::IsCa::NoCa).await
+    }
+
+    /// One that shows a CA's own certificate, as `openssl req -x509` makes it.
+    pub async fn with_ca_certificate() -> Self {
+        Self::with(rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)).await
+    }
+
+    async fn with(is_ca: rcgen::IsCa) -> Self {
+        let mut parameters = rcgen::CertificateParams::new(vec!["upstream.test".into()]).unwrap();
+        parameters.is_ca = is_ca;
+        let signing_key = rcgen::KeyPair::generate().unwrap();
+        let made = parameters.self_signed(&signing_key).unwrap();
+        let certificate = CertificateDer::from(made.der().to_vec());
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
         let pin = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
         let config = ServerConfig::builder_with_provider(saslgate::tls::provider())
             .with_safe_default_protocol_versions()
@@ -41,7 +53,7 @@ impl Upstream {
         Self {
             port: listener.local_addr().unwrap().port(),
             pin: pin.as_ref().try_into().unwrap(),
-            certificate_pem: made.cert.pem(),
+            certificate_pem: made.pem(),
             listener,
             acceptor: TlsAcceptor::from(Arc::new(config)),
         }
