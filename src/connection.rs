@@ -23,7 +23,7 @@ use crate::{
     leg::Leg,
     listener::Place,
     proto::{
-        Downstream, DownstreamEvent, LocalTls, Refusal, RefusalReason, Relay, Side,
+        Credentials, Downstream, DownstreamEvent, LocalTls, Refusal, RefusalReason, Relay, Side,
         imap::{capability::CapabilityFilter, downstream::ImapDownstream, relay::ImapRelay},
     },
     relay::{self, Early},
@@ -114,9 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 DownstreamEvent::Login(credentials) => credentials,
             };
             debug!(connection = self.client.number, method = ?credentials.method, "a login");
-            let opening = login::open(gateway, &self.client, credentials);
-            let Some(opened) = self.client.place.evicted().run_until_cancelled(opening).await
-            else {
+            let Some(opened) = self.open(credentials).await? else {
                 return Ok(self.evicted());
             };
             match opened {
@@ -145,6 +143,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         }
     }
 
+    /// Decides on a login while somebody waits for it; `None` when the connection must go.
+    async fn open(
+        &mut self,
+        credentials: Credentials,
+    ) -> io::Result<Option<Result<Opened, Refusal>>> {
+        let Self { gateway, client, leg } = self;
+        let watched = async {
+            tokio::select! {
+                opened = login::open(gateway, client, credentials) => Ok(opened),
+                error = leg.peer_gone() => Err(error),
+            }
+        };
+        client.place.evicted().run_until_cancelled(watched).await.transpose()
+    }
+
     /// Gives the verdict and passes both directions on until one side ends.
     async fn relay(
         &mut self,
@@ -169,10 +182,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
 
         debug!(connection = self.client.number, "the client is let in, the relay begins");
         let began = Instant::now();
-        let early = Early {
-            from_downstream: machine.into_residue(),
-            from_upstream: upstream.machine.into_residue(),
-        };
+        let mut from_downstream = machine.into_residue();
+        from_downstream.unsplit(self.leg.take_read_ahead());
+        let early = Early { from_downstream, from_upstream: upstream.machine.into_residue() };
         let options = relay::Options {
             linger: gateway.config.deadlines.linger,
             stop: session.end().clone(),
