@@ -29,7 +29,7 @@ use crate::{
     relay::{self, Early},
     tls,
 };
-use login::Opened;
+use login::{Cause, NotOpened, Opened};
 
 /// A client that has just been accepted.
 pub struct Client {
@@ -124,8 +124,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     }
                     return Ok(LoginEnd::Opened(Box::new(opened)));
                 }
-                Err(refusal) => {
-                    let wrong = refusal.reason == RefusalReason::WrongLogin;
+                Err(NotOpened { refusal, cause }) => {
+                    let wrong = cause == Cause::WrongLogin;
                     if wrong {
                         failures += 1;
                         self.make_wait(failures).await;
@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     async fn open(
         &mut self,
         credentials: Credentials,
-    ) -> io::Result<Option<Result<Opened, Refusal>>> {
+    ) -> io::Result<Option<Result<Opened, NotOpened>>> {
         let Self { gateway, client, leg } = self;
         let watched = async {
             tokio::select! {
