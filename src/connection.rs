@@ -125,19 +125,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     return Ok(LoginEnd::Opened(Box::new(opened)));
                 }
                 Err(NotOpened { refusal, cause }) => {
-                    let wrong = cause == Cause::WrongLogin;
-                    if wrong {
+                    if cause == Cause::WrongLogin {
                         failures += 1;
                         self.make_wait(failures).await;
                     }
-                    machine.conclude(Err(refusal));
-                    if wrong
-                        && failures as usize >= gateway.config.limits.login_failures_per_connection
-                    {
-                        self.say(machine).await?;
+                    if failures as usize >= gateway.config.limits.login_failures_per_connection {
+                        // Not concluded: a login behind it would be answered and never checked.
                         let text = "too many wrong logins on this connection";
                         return Ok(LoginEnd::Dismiss(RefusalReason::TooManyFailures, text));
                     }
+                    machine.conclude(Err(refusal));
                 }
             }
         }

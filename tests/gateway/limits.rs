@@ -1,7 +1,7 @@
 //! Bounds on numbers and on waiting before the relay.
 
-use std::{sync::Arc, time::Duration};
 use saslgate::config::SigninRefusal;
+use std::{sync::Arc, time::Duration};
 use tokio::join;
 
 use crate::support::{Running, account, config, endpoint::Endpoint, upstream::Upstream};
@@ -88,6 +88,20 @@ async fn too_many_wrong_logins_end_the_connection() {
     }
     let last = String::from_utf8(client.rest().await).unwrap();
     assert!(last.starts_with("* BYE "), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_login_behind_the_last_wrong_one_is_not_called_wrong() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    config.limits.login_failures_per_connection = 1;
+    let running = Running::start(config).await;
+    let mut client = running.greeted().await;
+    let wrong = "a LOGIN alice@example.org wrong\r\n";
+    client.send(&format!("{wrong}b LOGIN alice@example.org \"local secret\"\r\n")).await;
+    client.expect("a NO [AUTHENTICATIONFAILED] ").await;
+    client.expect("* BYE ").await;
+    assert_eq!(client.rest().await, b"");
 }
 
 #[tokio::test]
