@@ -125,9 +125,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     return Ok(LoginEnd::Opened(Box::new(opened)));
                 }
                 Err(NotOpened { refusal, cause }) => {
-                    if cause == Cause::WrongLogin {
-                        failures += 1;
-                        self.make_wait(failures).await;
+                    failures += u32::from(cause == Cause::WrongLogin);
+                    if cause != Cause::Beyond {
+                        self.make_wait(failures.max(1)).await;
                     }
                     if failures as usize >= gateway.config.limits.login_failures_per_connection {
                         // Not concluded: a login behind it would be answered and never checked.
@@ -276,7 +276,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         }
     }
 
-    /// A wrong login waits for its answer, longer each time; a correct one never does.
+    /// A wrong login waits for its answer, longer each time, and so does one that could not be checked,
+    /// so that guesses are not answered the quicker for being many; a correct one never does.
     async fn make_wait(&self, failures: u32) {
         let delay = self.gateway.config.deadlines.failed_login_delay.saturating_mul(failures);
         self.client.place.evicted().run_until_cancelled(tokio::time::sleep(delay)).await;

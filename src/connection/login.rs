@@ -18,6 +18,7 @@ use crate::{
     gateway::{AccountSlot, Gateway},
     proto::{Credentials, Refusal, Rejection},
     token::{AccessToken, TokenErrorKind},
+    upstream::{is_loopback, site},
 };
 
 /// What a login has opened.
@@ -93,7 +94,10 @@ impl Attempt<'_> {
     ) -> Result<(Arc<AccountConfig>, Verified), NotOpened> {
         let account = self.gateway.accounts.find(&credentials.login);
         let passwords = &self.gateway.passwords;
-        let verified = passwords.verify(account.as_deref(), &credentials.password).await;
+        let address = self.client.address.ip();
+        // On loopback everybody has the same address.
+        let site = (!is_loopback(address)).then(|| site(address));
+        let verified = passwords.verify(account.as_deref(), &credentials.password, site).await;
         match (account, verified) {
             (Some(account), Ok(Some(password))) => Ok((account, password)),
             (_, Ok(_)) => {
