@@ -9,10 +9,12 @@ use std::{
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep, timeout_at},
 };
+
+use crate::resolver::resolve;
 
 /// Why no connection came about.
 #[derive(Debug)]
@@ -46,9 +48,9 @@ impl std::error::Error for DialError {}
 /// What stood in the way; the last address's error where there were several.
 pub async fn dial(host: &str, port: u16, deadline: Duration) -> Result<TcpStream, DialError> {
     let until = Instant::now() + deadline;
-    let resolved = timeout_at(until, lookup_host((host, port))).await;
+    let resolved = timeout_at(until, resolve(host, port)).await;
     let addresses = resolved.map_err(|_| DialError::Timeout)?.map_err(DialError::Resolve)?;
-    let addresses = interleave(addresses.collect());
+    let addresses = interleave(addresses);
     let stream = timeout_at(until, race(addresses)).await.map_err(|_| DialError::Timeout)??;
     // Without these two a dead peer is noticed by nobody; a failure to set them is no reason to
     // refuse the mail.
