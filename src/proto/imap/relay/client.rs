@@ -100,6 +100,11 @@ impl Client {
         self.counts
     }
 
+    /// Whether the upstream can free what is held.
+    pub(super) fn awaits_upstream(&self, answers: &Answers) -> bool {
+        matches!(self.state, State::Await(_)) || answers.is_full() || self.outstanding.is_full()
+    }
+
     /// Decides on the front of what the client sent.
     pub(super) fn inspect(&mut self, input: &[u8], answers: &mut Answers) -> Step {
         if input.is_empty() {
