@@ -4,6 +4,7 @@
 //! it is given the client hears nothing of what happens upstream, and whatever fails there comes out
 //! as one refusal that does not look like a wrong password.
 
+mod foreign;
 mod login;
 mod refuse;
 mod upstream;
@@ -85,7 +86,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         }
         match self.log_in(machine.as_mut()).await? {
             LoginEnd::Opened(opened) => self.relay(machine, opened).await,
-            LoginEnd::Said => self.close().await,
+            LoginEnd::Said => {
+                foreign::tell(&self.client, self.leg.opening());
+                self.close().await
+            }
             LoginEnd::Dismiss(reason, text) => self.dismiss(machine, reason, text).await,
         }
     }

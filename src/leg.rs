@@ -23,13 +23,15 @@ pub struct Leg<S> {
     tap: Wiretap,
     /// What came while nothing was asked for; the machine or the relay gets it first.
     read_ahead: BytesMut,
+    /// The first octets that the peer sent, too few to hold a secret.
+    opening: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
     /// A leg of the connection `number`, over a stream that is still in clear.
     pub fn new(stream: S, side: Side, number: u64, tap: Wiretap) -> Self {
         let read_ahead = BytesMut::new();
-        Self { stream: Stream::Clear(stream), side, number, tap, read_ahead }
+        Self { stream: Stream::Clear(stream), side, number, tap, read_ahead, opening: Vec::new() }
     }
 
     /// Moves bytes until the machine has an event. The caller bounds the time.
@@ -63,6 +65,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
             if self.stream.read_buf(&mut input).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            let missing = OPENING.saturating_sub(self.opening.len());
+            self.opening.extend(input.iter().take(missing));
             self.note(true, &input);
             machine.handle_input(&input);
             // Before login the input may hold a password.
@@ -129,6 +133,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         }
     }
 
+    /// How the peer began, four octets of it.
+    pub fn opening(&self) -> &[u8] {
+        &self.opening
+    }
+
     /// The transport, for a handshake.
     pub fn stream_mut(&mut self) -> &mut Stream<S> {
         &mut self.stream
@@ -169,6 +178,8 @@ impl<S> Drop for Leg<S> {
 const READ_SIZE: usize = 4096;
 /// Octets that are read for nobody before a close.
 const DISCARDED: usize = 256 * 1024;
+/// Octets that tell one protocol from another.
+const OPENING: usize = 4;
 /// How long a peer that sends nothing more is waited for.
 const HALF_CLOSED: Duration = Duration::from_secs(5);
 
@@ -205,6 +216,16 @@ mod tests {
         assert_eq!(leg.peer_gone().await.kind(), io::ErrorKind::UnexpectedEof);
         assert_eq!(began.elapsed(), HALF_CLOSED);
         assert_eq!(leg.take_read_ahead(), &b"A1 NOOP\r\n"[..]);
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_remembered_by_its_first_octets() {
+        let (mut leg, mut peer) = leg();
+        peer.write_all(b"\x16\x03\x01\x02\x00\x01").await.unwrap();
+        let mut machine = ImapDownstream::new(LocalTls::Unavailable, LoginBounds::default());
+        let event = leg.next_event(&mut machine).await.unwrap();
+        assert!(matches!(event, DownstreamEvent::Close));
+        assert_eq!(leg.opening(), b"\x16\x03\x01\x02");
     }
 
     #[tokio::test(start_paused = true)]
