@@ -4,6 +4,7 @@
 //! it is given the client hears nothing of what happens upstream, and whatever fails there comes out
 //! as one refusal that does not look like a wrong password.
 
+mod foreign;
 mod login;
 mod refuse;
 mod upstream;
@@ -23,13 +24,13 @@ use crate::{
     leg::Leg,
     listener::Place,
     proto::{
-        Downstream, DownstreamEvent, LocalTls, Refusal, RefusalReason, Relay, Side,
+        Credentials, Downstream, DownstreamEvent, LocalTls, Refusal, RefusalReason, Relay, Side,
         imap::{capability::CapabilityFilter, downstream::ImapDownstream, relay::ImapRelay},
     },
     relay::{self, Early},
     tls,
 };
-use login::Opened;
+use login::{Cause, NotOpened, Opened};
 
 /// A client that has just been accepted.
 pub struct Client {
@@ -85,7 +86,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         }
         match self.log_in(machine.as_mut()).await? {
             LoginEnd::Opened(opened) => self.relay(machine, opened).await,
-            LoginEnd::Said => self.close().await,
+            LoginEnd::Said => {
+                foreign::tell(&self.client, self.leg.opening());
+                self.close().await
+            }
             LoginEnd::Dismiss(reason, text) => self.dismiss(machine, reason, text).await,
         }
     }
@@ -114,9 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 DownstreamEvent::Login(credentials) => credentials,
             };
             debug!(connection = self.client.number, method = ?credentials.method, "a login");
-            let opening = login::open(gateway, &self.client, credentials);
-            let Some(opened) = self.client.place.evicted().run_until_cancelled(opening).await
-            else {
+            let Some(opened) = self.open(credentials).await? else {
                 return Ok(self.evicted());
             };
             match opened {
@@ -126,23 +128,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     }
                     return Ok(LoginEnd::Opened(Box::new(opened)));
                 }
-                Err(refusal) => {
-                    let wrong = refusal.reason == RefusalReason::WrongLogin;
-                    if wrong {
-                        failures += 1;
-                        self.make_wait(failures).await;
+                Err(NotOpened { refusal, cause }) => {
+                    failures += u32::from(cause == Cause::WrongLogin);
+                    if cause != Cause::Beyond {
+                        self.make_wait(failures.max(1)).await;
                     }
-                    machine.conclude(Err(refusal));
-                    if wrong
-                        && failures as usize >= gateway.config.limits.login_failures_per_connection
-                    {
-                        self.say(machine).await?;
+                    if failures as usize >= gateway.config.limits.login_failures_per_connection {
+                        // Not concluded: a login behind it would be answered and never checked.
                         let text = "too many wrong logins on this connection";
                         return Ok(LoginEnd::Dismiss(RefusalReason::TooManyFailures, text));
                     }
+                    machine.conclude(Err(refusal));
                 }
             }
         }
+    }
+
+    /// Decides on a login while somebody waits for it; `None` when the connection must go.
+    async fn open(
+        &mut self,
+        credentials: Credentials,
+    ) -> io::Result<Option<Result<Opened, NotOpened>>> {
+        let Self { gateway, client, leg } = self;
+        let watched = async {
+            tokio::select! {
+                opened = login::open(gateway, client, credentials) => Ok(opened),
+                error = leg.peer_gone() => Err(error),
+            }
+        };
+        client.place.evicted().run_until_cancelled(watched).await.transpose()
     }
 
     /// Gives the verdict and passes both directions on until one side ends.
@@ -169,10 +183,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
 
         debug!(connection = self.client.number, "the client is let in, the relay begins");
         let began = Instant::now();
-        let early = Early {
-            from_downstream: machine.into_residue(),
-            from_upstream: upstream.machine.into_residue(),
-        };
+        let mut from_downstream = machine.into_residue();
+        from_downstream.unsplit(self.leg.take_read_ahead());
+        let early = Early { from_downstream, from_upstream: upstream.machine.into_residue() };
         let options = relay::Options {
             linger: gateway.config.deadlines.linger,
             stop: session.end().clone(),
@@ -267,7 +280,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         }
     }
 
-    /// A wrong login waits for its answer, longer each time; a correct one never does.
+    /// A wrong login waits for its answer, longer each time, and so does one that could not be checked,
+    /// so that guesses are not answered the quicker for being many; a correct one never does.
     async fn make_wait(&self, failures: u32) {
         let delay = self.gateway.config.deadlines.failed_login_delay.saturating_mul(failures);
         self.client.place.evicted().run_until_cancelled(tokio::time::sleep(delay)).await;

@@ -4,7 +4,7 @@
 
 use std::{io, time::Duration};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::trace;
 
@@ -21,12 +21,17 @@ pub struct Leg<S> {
     /// The connection's number in log lines.
     number: u64,
     tap: Wiretap,
+    /// What came while nothing was asked for; the machine or the relay gets it first.
+    read_ahead: BytesMut,
+    /// The first octets that the peer sent, too few to hold a secret.
+    opening: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
     /// A leg of the connection `number`, over a stream that is still in clear.
     pub fn new(stream: S, side: Side, number: u64, tap: Wiretap) -> Self {
-        Self { stream: Stream::Clear(stream), side, number, tap }
+        let read_ahead = BytesMut::new();
+        Self { stream: Stream::Clear(stream), side, number, tap, read_ahead, opening: Vec::new() }
     }
 
     /// Moves bytes until the machine has an event. The caller bounds the time.
@@ -38,6 +43,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         machine: &mut M,
     ) -> io::Result<M::Event> {
         let mut input = BytesMut::new();
+        // Before anything else, so that what came in clear behind a STARTTLS is seen as such.
+        if !self.read_ahead.is_empty() {
+            machine.handle_input(&self.read_ahead);
+            crate::secret::wipe(&mut self.read_ahead);
+            self.read_ahead.clear();
+        }
         loop {
             while let Some(output) = machine.poll_output() {
                 match output {
@@ -54,11 +65,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
             if self.stream.read_buf(&mut input).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            let missing = OPENING.saturating_sub(self.opening.len());
+            self.opening.extend(input.iter().take(missing));
             self.note(true, &input);
             machine.handle_input(&input);
             // Before login the input may hold a password.
             crate::secret::wipe(&mut input);
         }
+    }
+
+    /// Resolves when the peer is gone, and until then takes a little of what it sends, unread.
+    ///
+    /// An end of its input alone is not yet a peer that is gone: one that pipes its commands closes
+    /// its half behind the last of them and still waits for the answers, and on the wire this looks
+    /// like a peer that has closed altogether. So such a peer gets [`HALF_CLOSED`], under TLS as in
+    /// clear. A peer that sends more than the little is no longer watched.
+    pub async fn peer_gone(&mut self) -> io::Error {
+        loop {
+            let room = READ_SIZE.saturating_sub(self.read_ahead.len());
+            if room == 0 {
+                return std::future::pending().await;
+            }
+            // In full at once: a buffer that grows leaves copies behind.
+            self.read_ahead.reserve(room);
+            let read = self.stream.read_buf(&mut (&mut self.read_ahead).limit(room)).await;
+            match read {
+                Ok(0) => {
+                    tokio::time::sleep(HALF_CLOSED).await;
+                    return io::ErrorKind::UnexpectedEof.into();
+                }
+                Ok(count) => {
+                    let kept = self.read_ahead.len().saturating_sub(count);
+                    self.note(true, self.read_ahead.get(kept..).unwrap_or_default());
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// What was read and given to no machine.
+    pub fn take_read_ahead(&mut self) -> BytesMut {
+        std::mem::take(&mut self.read_ahead)
     }
 
     /// Sends what the machine has left to say, when no event is expected any more.
@@ -84,6 +131,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
                 return;
             }
         }
+    }
+
+    /// How the peer began, four octets of it.
+    pub fn opening(&self) -> &[u8] {
+        &self.opening
     }
 
     /// The transport, for a handshake.
@@ -116,7 +168,72 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
     }
 }
 
+impl<S> Drop for Leg<S> {
+    fn drop(&mut self) {
+        crate::secret::wipe(&mut self.read_ahead);
+    }
+}
+
 /// Login dialogues are short lines; a token answer may be some kilobytes.
 const READ_SIZE: usize = 4096;
 /// Octets that are read for nobody before a close.
 const DISCARDED: usize = 256 * 1024;
+/// Octets that tell one protocol from another.
+const OPENING: usize = 4;
+/// How long a peer that sends nothing more is waited for.
+const HALF_CLOSED: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+    use crate::proto::{DownstreamEvent, LocalTls, LoginBounds, imap::downstream::ImapDownstream};
+
+    fn leg() -> (Leg<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        (Leg::new(ours, Side::Downstream, 1, None), theirs)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_watched_peer_sends_is_read_by_the_machine_later() {
+        let (mut leg, mut peer) = leg();
+        peer.write_all(b"A1 LOGIN a ").await.unwrap();
+        let watched = timeout(Duration::from_secs(3600), leg.peer_gone()).await;
+        assert!(watched.is_err(), "it is still there");
+        peer.write_all(b"b\r\n").await.unwrap();
+        let mut machine = ImapDownstream::new(LocalTls::Unavailable, LoginBounds::default());
+        let event = leg.next_event(&mut machine).await.unwrap();
+        assert!(matches!(event, DownstreamEvent::Login(login) if login.login == b"a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_ends_its_input_has_a_moment_left() {
+        let (mut leg, mut peer) = leg();
+        peer.write_all(b"A1 NOOP\r\n").await.unwrap();
+        peer.shutdown().await.unwrap();
+        let began = Instant::now();
+        assert_eq!(leg.peer_gone().await.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(began.elapsed(), HALF_CLOSED);
+        assert_eq!(leg.take_read_ahead(), &b"A1 NOOP\r\n"[..]);
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_remembered_by_its_first_octets() {
+        let (mut leg, mut peer) = leg();
+        peer.write_all(b"\x16\x03\x01\x02\x00\x01").await.unwrap();
+        let mut machine = ImapDownstream::new(LocalTls::Unavailable, LoginBounds::default());
+        let event = leg.next_event(&mut machine).await.unwrap();
+        assert!(matches!(event, DownstreamEvent::Close));
+        assert_eq!(leg.opening(), b"\x16\x03\x01\x02");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_left_where_it_is() {
+        let (mut leg, mut peer) = leg();
+        peer.write_all(&[b'x'; 1 << 16]).await.unwrap();
+        drop(peer);
+        assert!(timeout(Duration::from_secs(3600), leg.peer_gone()).await.is_err());
+        assert_eq!(leg.take_read_ahead().len(), READ_SIZE);
+    }
+}

@@ -18,7 +18,7 @@ use crate::{
     config::{Limits, ListenConfig, ListenTls, Protocol},
     connection::{self, Client},
     gateway::Gateway,
-    upstream::{is_loopback, prepare},
+    upstream::{is_loopback, prepare, site},
 };
 
 /// One open port.
@@ -40,6 +40,7 @@ struct Load {
     connections: usize,
     /// Those that are being told to go; nobody's place is taken for them.
     sent_away: usize,
+    /// By [`site`].
     per_address: HashMap<IpAddr, usize>,
     /// Before login, oldest first: connection numbers grow.
     before_login: BTreeMap<u64, CancellationToken>,
@@ -199,7 +200,7 @@ impl Load {
         address: IpAddr,
         evicted: CancellationToken,
     ) -> Admission {
-        let from_here = self.per_address.get(&address).copied().unwrap_or_default();
+        let from_here = self.per_address.get(&site(address)).copied().unwrap_or_default();
         // On loopback everybody has the same address.
         let crowd = !is_loopback(address) && from_here >= limits.connections_per_address;
         // Only one that is let in pushes another out: a crowd must not cost others their place.
@@ -211,7 +212,7 @@ impl Load {
             return Admission::SendAway;
         }
         self.connections += 1;
-        *self.per_address.entry(address).or_default() += 1;
+        *self.per_address.entry(site(address)).or_default() += 1;
         self.before_login.insert(number, evicted);
         Admission::Welcome
     }
@@ -229,10 +230,11 @@ impl Load {
     fn leave(&mut self, number: u64, address: IpAddr) {
         self.connections -= 1;
         self.before_login.remove(&number);
-        if let Some(count) = self.per_address.get_mut(&address) {
+        let site = site(address);
+        if let Some(count) = self.per_address.get_mut(&site) {
             *count -= 1;
             if *count == 0 {
-                self.per_address.remove(&address);
+                self.per_address.remove(&site);
             }
         }
     }
@@ -352,6 +354,20 @@ mod tests {
         assert_eq!(arrive(&mut load, 1000, "192.0.2.9").0, Admission::CutOff);
         assert!(!other.is_cancelled());
         assert_eq!((load.connections, load.before_login.len()), (3, 3));
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let mut load = Load::default();
+        for (number, address) in (1..).zip(["2001:db8::1", "2001:db8::2"]) {
+            assert_eq!(arrive(&mut load, number, address).0, Admission::Welcome);
+        }
+        assert_eq!(arrive(&mut load, 3, "2001:db8::3").0, Admission::SendAway);
+        load.leave(1, "2001:db8::1".parse().unwrap());
+        assert_eq!(arrive(&mut load, 4, "2001:db8::4").0, Admission::Welcome);
+        load.leave(2, "2001:db8::2".parse().unwrap());
+        load.leave(4, "2001:db8::4".parse().unwrap());
+        assert!(load.per_address.is_empty());
     }
 
     #[test]

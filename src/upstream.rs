@@ -9,10 +9,12 @@ use std::{
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep, timeout_at},
 };
+
+use crate::resolver::resolve;
 
 /// Why no connection came about.
 #[derive(Debug)]
@@ -46,9 +48,9 @@ impl std::error::Error for DialError {}
 /// What stood in the way; the last address's error where there were several.
 pub async fn dial(host: &str, port: u16, deadline: Duration) -> Result<TcpStream, DialError> {
     let until = Instant::now() + deadline;
-    let resolved = timeout_at(until, lookup_host((host, port))).await;
+    let resolved = timeout_at(until, resolve(host, port)).await;
     let addresses = resolved.map_err(|_| DialError::Timeout)?.map_err(DialError::Resolve)?;
-    let addresses = interleave(addresses.collect());
+    let addresses = interleave(addresses);
     let stream = timeout_at(until, race(addresses)).await.map_err(|_| DialError::Timeout)??;
     // Without these two a dead peer is noticed by nobody; a failure to set them is no reason to
     // refuse the mail.
@@ -110,6 +112,15 @@ pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
+/// Whose address this is, as far as a limit can tell: a site has at least an IPv6 /64 to itself (RFC
+/// 6177), and changes the rest at will; IPv4 in IPv6 counts as IPv4.
+pub fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 /// RFC 8305 section 8, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
 /// Well under the shortest timeout of common NAT devices.
@@ -130,6 +141,19 @@ mod tests {
             list(&["[::1]:1", "127.0.0.1:1", "[::2]:1", "127.0.0.2:1", "[::3]:1"]),
         );
         assert_eq!(interleave(list(&["127.0.0.1:1"])), list(&["127.0.0.1:1"]));
+    }
+
+    #[test]
+    fn a_site_is_a_64_or_an_ipv4_address() {
+        for (address, expected) in [
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::", "2001:db8:1:2::"),
+            ("2001:db8:1:3::6", "2001:db8:1:3::"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7", "192.0.2.7"),
+        ] {
+            assert_eq!(site(address.parse().unwrap()).to_string(), expected);
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::{
     fmt, io,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -62,6 +63,8 @@ impl Passwords {
     /// or the other. Passwords are stored in UTF-8. How many forms are tried depends on the octets
     /// sent alone, never on what is stored.
     ///
+    /// `site` is where the question comes from, if that counts: each has a share of the checks.
+    ///
     /// # Errors
     /// The store cannot be read, or too many checks are waiting: never to be told as a wrong
     /// password.
@@ -69,6 +72,7 @@ impl Passwords {
         &self,
         account: Option<&AccountConfig>,
         password: &Secret,
+        site: Option<IpAddr>,
     ) -> Result<Option<Verified>, StoreError> {
         let key = account.map_or_else(String::new, AccountConfig::key);
         let generation = self.store.generation().await?;
@@ -84,7 +88,7 @@ impl Passwords {
         let salt = stored.as_ref().map_or(self.dummy_salt, |stored| stored.salt);
         let mut found = None;
         for form in forms(password) {
-            let digest = self.digest(form, salt).await?;
+            let digest = self.digest(form, salt, site).await?;
             let candidates = stored.as_ref().map_or(&[][..], |stored| &stored.passwords);
             found = find(candidates, &digest).or(found);
         }
@@ -114,7 +118,7 @@ impl Passwords {
         }
         let proposed = random().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let salt = self.store.password_salt(&key, proposed).await?;
-        let digest = self.digest(as_utf8(password), salt).await?;
+        let digest = self.digest(as_utf8(password), salt, None).await?;
         let created = whole_seconds(SystemTime::now());
         let password = LocalPassword { name: name.to_owned(), digest, created };
         Ok(self.store.write_local_password(&key, &password).await?)
@@ -128,8 +132,13 @@ impl Passwords {
         self.store.remove_local_password(&account.key(), name).await
     }
 
-    async fn digest(&self, password: Secret, salt: [u8; 16]) -> Result<[u8; 32], StoreError> {
-        let key = self.worker.stretch(password, salt).await.map_err(|error| match error {
+    async fn digest(
+        &self,
+        password: Secret,
+        salt: [u8; 16],
+        site: Option<IpAddr>,
+    ) -> Result<[u8; 32], StoreError> {
+        let key = self.worker.stretch(password, salt, site).await.map_err(|error| match error {
             WorkerError::Busy => {
                 StoreError::Unavailable("too many password checks are waiting; try again".into())
             }

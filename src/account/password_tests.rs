@@ -16,7 +16,8 @@ async fn check(
 ) -> (Option<String>, usize) {
     let before = passwords.worker.asked.load(Ordering::Relaxed);
     let account = login.map(account);
-    let verified = passwords.verify(account.as_deref(), &Secret::new(password)).await.unwrap();
+    let verified =
+        passwords.verify(account.as_deref(), &Secret::new(password), None).await.unwrap();
     let evaluations = passwords.worker.asked.load(Ordering::Relaxed) - before;
     (verified.map(|verified| verified.name), evaluations)
 }

@@ -1,18 +1,25 @@
 //! The threads that compute Argon2id, and nothing else. The hard thing is that guesses must not take
-//! the cores: few threads, each with its own memory block, behind a queue that refuses instead of
-//! growing.
+//! the cores, nor the queue from those who know their password: few threads, each with its own memory
+//! block, behind a short queue; a place in it is waited for in turn and for a bounded time, and each
+//! site has a small share of it.
 
 use std::{
+    collections::HashMap,
     io,
+    net::IpAddr,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
+    time::Duration,
 };
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::timeout,
+};
 
 use crate::secret::Secret;
 
@@ -24,12 +31,14 @@ struct Job {
     password: Secret,
     salt: [u8; 16],
     reply: oneshot::Sender<Option<StretchedKey>>,
+    /// Its place in the queue, given back when a thread takes it.
+    place: OwnedSemaphorePermit,
 }
 
 /// Why there is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WorkerError {
-    /// Too many evaluations wait already.
+    /// No place in the queue became free in time.
     Busy,
     /// The threads could not be started, or are gone.
     Gone,
@@ -38,6 +47,8 @@ pub(super) enum WorkerError {
 /// A handle to the threads; they end when it is dropped.
 pub(super) struct Worker {
     jobs: SyncSender<Job>,
+    places: Arc<Semaphore>,
+    sites: Sites,
     /// How many evaluations were asked for.
     #[cfg(test)]
     pub(super) asked: std::sync::atomic::AtomicUsize,
@@ -58,31 +69,81 @@ impl Worker {
             let name = format!("password-{number}");
             thread::Builder::new().name(name).spawn(move || work(&receiver))?;
         }
-        Ok(Self::of_queue(jobs))
+        Ok(Self::of_queue(jobs, queue))
     }
 
-    fn of_queue(jobs: SyncSender<Job>) -> Self {
+    fn of_queue(jobs: SyncSender<Job>, queue: usize) -> Self {
         Self {
             jobs,
+            places: Arc::new(Semaphore::new(queue)),
+            sites: Sites::default(),
             #[cfg(test)]
             asked: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 
-    /// Argon2id of the password.
+    /// Argon2id of the password, asked for by a client at `site`; `None`: no client's share counts.
     pub(super) async fn stretch(
         &self,
         password: Secret,
         salt: [u8; 16],
+        site: Option<IpAddr>,
     ) -> Result<StretchedKey, WorkerError> {
         #[cfg(test)]
         self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let share = site.map(|site| self.sites.enter(site));
+        let waited = timeout(PATIENCE, async {
+            let share = match &share {
+                Some(share) => {
+                    Some(share.semaphore.acquire().await.map_err(|_| WorkerError::Gone)?)
+                }
+                None => None,
+            };
+            let places = Arc::clone(&self.places);
+            let place = places.acquire_owned().await.map_err(|_| WorkerError::Gone)?;
+            Ok((share, place))
+        });
+        let (_share, place) = waited.await.unwrap_or(Err(WorkerError::Busy))?;
         let (reply, answer) = oneshot::channel();
-        self.jobs.try_send(Job { password, salt, reply }).map_err(|error| match error {
+        let job = Job { password, salt, reply, place };
+        self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => WorkerError::Busy,
             TrySendError::Disconnected(_) => WorkerError::Gone,
         })?;
         answer.await.ok().flatten().ok_or(WorkerError::Gone)
+    }
+}
+
+/// The sites that have evaluations under way or waiting, each with its share.
+#[derive(Default)]
+struct Sites(Mutex<HashMap<IpAddr, Arc<Semaphore>>>);
+
+impl Sites {
+    fn enter(&self, site: IpAddr) -> Share<'_> {
+        let mut sites = self.lock();
+        let semaphore = sites.entry(site).or_insert_with(|| Arc::new(Semaphore::new(SHARE)));
+        Share { sites: self, site, semaphore: Arc::clone(semaphore) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Semaphore>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A hold on a site's share, which is forgotten with the last one.
+struct Share<'a> {
+    sites: &'a Sites,
+    site: IpAddr,
+    semaphore: Arc<Semaphore>,
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut sites = self.sites.lock();
+        // Ours and the map's: no third can come while the map is locked.
+        if Arc::strong_count(&self.semaphore) <= 2 {
+            sites.remove(&self.site);
+        }
     }
 }
 
@@ -91,8 +152,9 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
     let mut memory = vec![Block::default(); PARAMS.block_count()];
     loop {
         // A poisoned lock means that another thread panicked while it waited, which changes nothing.
-        let job = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
+        drop(job.place);
         if job.reply.is_closed() {
             continue;
         }
@@ -117,18 +179,81 @@ const KEY_LENGTH: usize = 32;
 /// At 20 ms each, the last in the queue waits little more than a second.
 const QUEUE: usize = 64;
 
+/// How long a place in the queue is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Evaluations of one site at once: small beside the queue, enough for an office whose mail programs
+/// all start together.
+const SHARE: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_full_queue_refuses() {
+    fn site(last: u8) -> Option<IpAddr> {
+        Some([192, 0, 2, last].into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_after_a_while() {
         let (jobs, _receiver) = sync_channel(1);
-        let worker = Worker::of_queue(jobs);
-        let (reply, _answer) = oneshot::channel();
-        worker.jobs.try_send(Job { password: Secret::new("a"), salt: [0; 16], reply }).unwrap();
-        let refused = worker.stretch(Secret::new("b"), [0; 16]).await;
-        assert_eq!(refused.map(|_| ()), Err(WorkerError::Busy));
+        let worker = Worker::of_queue(jobs, 1);
+        let first = worker.stretch(Secret::new("a"), [0; 16], None);
+        let second = async {
+            let began = tokio::time::Instant::now();
+            let refused = worker.stretch(Secret::new("b"), [0; 16], None).await;
+            (refused.map(|_| ()), began.elapsed())
+        };
+        tokio::select! {
+            biased;
+            _ = first => unreachable!("nobody computes"),
+            ended = second => assert_eq!(ended, (Err(WorkerError::Busy), PATIENCE)),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn aplace_that_becomes_free_is_taken() {
+        let (jobs, receiver) = sync_channel(1);
+        let worker = Worker::of_queue(jobs, 1);
+        let first = worker.stretch(Secret::new("a"), [0; 16], None);
+        let second = worker.stretch(Secret::new("b"), [0; 16], None);
+        let threads = async {
+            tokio::task::yield_now().await;
+            for expected in ["a", "b"] {
+                let Job { password, reply, place, .. } = receiver.try_recv().unwrap();
+                assert_eq!(password.expose(), expected.as_bytes());
+                drop(place);
+                reply.send(Some(password)).unwrap();
+                tokio::time::sleep(PATIENCE / 2).await;
+            }
+        };
+        let (first, second, ()) = tokio::join!(first, second, threads);
+        assert!(first.is_ok() && second.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_site_cannot_fill_the_queue() {
+        let (jobs, receiver) = sync_channel(QUEUE);
+        let worker = Worker::of_queue(jobs, QUEUE);
+        let guess = || worker.stretch(Secret::new("guess"), [0; 16], site(1));
+        let mut guesses: Vec<_> = (0..QUEUE).map(|_| Box::pin(guess())).collect();
+        for guess in &mut guesses {
+            assert!(poll_once(guess).await.is_pending());
+        }
+        assert_eq!(worker.places.available_permits(), QUEUE - SHARE);
+        let mut other = Box::pin(worker.stretch(Secret::new("other"), [0; 16], site(2)));
+        assert!(poll_once(&mut other).await.is_pending());
+        assert_eq!(worker.places.available_permits(), QUEUE - SHARE - 1);
+        assert_eq!(worker.sites.lock().len(), 2);
+        drop((guesses, other));
+        assert!(worker.sites.lock().is_empty());
+        drop(receiver);
+    }
+
+    /// Polls a future once.
+    async fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
+        std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx)))
+            .await
     }
 
     /// Against the reference implementation (argon2-cffi: `hash_secret_raw(b"password", salt, 2, 19456,
@@ -136,7 +261,8 @@ mod tests {
     #[tokio::test]
     async fn the_parameters_are_those_of_the_stored_digests() {
         let worker = Worker::with_threads(1, 1).unwrap();
-        let key = worker.stretch(Secret::new("password"), *b"0123456789abcdef").await.unwrap();
+        let key =
+            worker.stretch(Secret::new("password"), *b"0123456789abcdef", None).await.unwrap();
         let hex: String = key.expose().iter().map(|octet| format!("{octet:02x}")).collect();
         assert_eq!(hex, "d2ab07b39ef7f8b806227cd86fbb11aa5393066a98e17eacacd126eb26e9276d");
     }

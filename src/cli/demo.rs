@@ -240,7 +240,7 @@ mod tests {
         let password = generate().unwrap();
         set_password(&store, &config, &password).await.unwrap();
         let passwords = Passwords::new(store).unwrap();
-        let verified = passwords.verify(Some(&config.accounts[0]), &password).await.unwrap();
+        let verified = passwords.verify(Some(&config.accounts[0]), &password, None).await.unwrap();
         assert_eq!(verified.unwrap().name, "demo");
     }
 }

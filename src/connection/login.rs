@@ -18,6 +18,7 @@ use crate::{
     gateway::{AccountSlot, Gateway},
     proto::{Credentials, Refusal, Rejection},
     token::{AccessToken, TokenErrorKind},
+    upstream::{is_loopback, site},
 };
 
 /// What a login has opened.
@@ -28,17 +29,37 @@ pub(super) struct Opened {
     pub(super) upstream: OpenUpstream,
 }
 
+/// A login that has opened nothing.
+pub(super) struct NotOpened {
+    /// What the client hears.
+    pub(super) refusal: Refusal,
+    /// Whatever the refusal looks like.
+    pub(super) cause: Cause,
+}
+
+/// What a login has failed on, as far as it matters for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Name or password were wrong.
+    WrongLogin,
+    /// The password could not be checked.
+    Unchecked,
+    /// The password was right.
+    Beyond,
+}
+
 /// Decides on a login, everything included, within the verdict's deadline.
 pub(super) async fn open(
     gateway: &Arc<Gateway>,
     client: &Client,
     credentials: Credentials,
-) -> Result<Opened, Refusal> {
+) -> Result<Opened, NotOpened> {
     let attempt = Attempt { gateway, client };
     let began = Instant::now();
     let until = began + gateway.config.deadlines.verdict;
     let authenticated = timeout_at(until, attempt.authenticate(&credentials)).await;
-    let (account, password) = authenticated.unwrap_or_else(|_| Err(refuse::too_slow()))?;
+    let unchecked = NotOpened { refusal: refuse::too_slow(), cause: Cause::Unchecked };
+    let (account, password) = authenticated.unwrap_or(Err(unchecked))?;
     drop(credentials);
     let refusal = match timeout_at(until, attempt.open(&account, began.elapsed())).await {
         Ok(Ok((slot, upstream))) => return Ok(Opened { account, password, slot, upstream }),
@@ -54,7 +75,9 @@ pub(super) async fn open(
         client = %client.address,
         "login not possible: {}", refusal.text,
     );
-    Err(refuse::as_configured(Refusal { alert, ..refusal }, gateway.config.signin_refusal))
+    let refusal = Refusal { alert, ..refusal };
+    let refusal = refuse::as_configured(refusal, gateway.config.signin_refusal);
+    Err(NotOpened { refusal, cause: Cause::Beyond })
 }
 
 struct Attempt<'a> {
@@ -68,10 +91,13 @@ impl Attempt<'_> {
     async fn authenticate(
         &self,
         credentials: &Credentials,
-    ) -> Result<(Arc<AccountConfig>, Verified), Refusal> {
+    ) -> Result<(Arc<AccountConfig>, Verified), NotOpened> {
         let account = self.gateway.accounts.find(&credentials.login);
         let passwords = &self.gateway.passwords;
-        let verified = passwords.verify(account.as_deref(), &credentials.password).await;
+        let address = self.client.address.ip();
+        // On loopback everybody has the same address.
+        let site = (!is_loopback(address)).then(|| site(address));
+        let verified = passwords.verify(account.as_deref(), &credentials.password, site).await;
         match (account, verified) {
             (Some(account), Ok(Some(password))) => Ok((account, password)),
             (_, Ok(_)) => {
@@ -84,11 +110,11 @@ impl Attempt<'_> {
                     "wrong login name or local password (set one with: saslgate account password \
                      LOGIN)",
                 );
-                Err(refuse::wrong_login())
+                Err(NotOpened { refusal: refuse::wrong_login(), cause: Cause::WrongLogin })
             }
             (_, Err(error)) => {
                 warn!(connection = self.client.number, "cannot check a local password: {error}");
-                Err(refuse::store_unavailable())
+                Err(NotOpened { refusal: refuse::store_unavailable(), cause: Cause::Unchecked })
             }
         }
     }

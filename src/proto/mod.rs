@@ -286,6 +286,10 @@ pub trait Relay: Send {
     /// of the guard may be due between two of the upstream's responses.
     fn inspect_upstream(&mut self, input: &[u8]) -> Step;
 
+    /// Whether what the client sent and [`Step::Hold`] holds waits for the upstream, which may still
+    /// free it, and not only for more of itself, which never comes from a client that has ended.
+    fn awaits_upstream(&self) -> bool;
+
     /// A last word of ours to the client, if the stream towards it stands between two complete
     /// responses; in the middle of one nothing may be said.
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes>;

@@ -4,7 +4,7 @@
 //! each waits for.
 //!
 //! ```text
-//! client closes    its decided octets go upstream → shut down upstream → until upstream closes
+//! client closes    what of its octets is whole goes upstream → shut down upstream → until it closes
 //! upstream closes  everything it sent goes to the client → shut down client → until client closes
 //! client is gone   what it sent still goes upstream, answers are read along and dropped
 //! upstream is gone what it sent still goes to the client, what the client sends is dropped

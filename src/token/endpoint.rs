@@ -28,6 +28,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::answer::{self, Answer, Failure, Response};
 use crate::{
     config::{Grant, OAuthConfig},
+    resolver::HttpResolver,
     secret::Secret,
     tls,
 };
@@ -255,6 +256,7 @@ fn build_client(ca_file: Option<&Path>, patience: Duration) -> Result<reqwest::C
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        .dns_resolver(Arc::new(HttpResolver))
         .connect_timeout(patience)
         .pool_max_idle_per_host(0)
         .http1_only()

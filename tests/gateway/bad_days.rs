@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::join;
+use tokio::{io::AsyncReadExt, join};
 
 use crate::support::{Running, config, endpoint::Endpoint, in_time, upstream::Upstream};
 
@@ -136,4 +136,54 @@ async fn an_upstream_that_is_not_there_is_a_passing_fault() {
     let mut client = running.greeted().await;
     client.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
     client.expect("a NO [UNAVAILABLE] ").await;
+}
+
+/// Deadlines longer than a test may take, so that nothing but the client can end the attempt.
+fn patient(upstream: &Upstream, endpoint: &Endpoint) -> saslgate::config::Config {
+    let mut config = config(upstream, &endpoint.url);
+    config.deadlines.upstream_answer = Duration::from_secs(3600);
+    config.deadlines.verdict = Duration::from_secs(3600);
+    config
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_during_its_login_ends_the_attempt() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let running = Running::start(patient(&upstream, &endpoint)).await;
+    for reset in [true, false] {
+        let mut client = running.greeted().await;
+        client.send("a LOGIN alice@example.org \"local secret\"\r\nb NOOP\r\n").await;
+        let (mut session, _, _) = upstream.asked().await;
+        if reset {
+            client.stream.get_ref().set_zero_linger().unwrap();
+        }
+        drop(client);
+        let mut rest = Vec::new();
+        // The gateway has no reason for a goodbye here.
+        let _ = in_time(session.stream.read_to_end(&mut rest)).await;
+        assert_eq!(rest, b"");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_pipes_its_commands_and_says_that_this_is_all_gets_its_answers() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let running = Running::start(patient(&upstream, &endpoint)).await;
+    let client = async {
+        let mut client = running.greeted().await;
+        client.send("a LOGIN alice@example.org wrong\r\n").await;
+        client.send("b LOGIN alice@example.org \"local secret\"\r\nc NOOP\r\n").await;
+        client.close().await;
+        client.expect("a NO [AUTHENTICATIONFAILED] ").await;
+        client.expect("b OK ").await;
+        assert_eq!(client.rest().await, b"c OK nothing\r\n");
+    };
+    let server = async {
+        let mut session = upstream.let_in("alice@example.org", "good-token").await;
+        assert_eq!(session.line().await, "c NOOP");
+        session.send("c OK nothing\r\n").await;
+        assert_eq!(session.rest().await, b"");
+        session.close().await;
+    };
+    join!(client, server);
 }

@@ -1,7 +1,7 @@
 //! Bounds on numbers and on waiting before the relay.
 
+use saslgate::config::SigninRefusal;
 use std::{sync::Arc, time::Duration};
-
 use tokio::join;
 
 use crate::support::{Running, account, config, endpoint::Endpoint, upstream::Upstream};
@@ -91,6 +91,20 @@ async fn too_many_wrong_logins_end_the_connection() {
 }
 
 #[tokio::test]
+async fn a_login_behind_the_last_wrong_one_is_not_called_wrong() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    config.limits.login_failures_per_connection = 1;
+    let running = Running::start(config).await;
+    let mut client = running.greeted().await;
+    let wrong = "a LOGIN alice@example.org wrong\r\n";
+    client.send(&format!("{wrong}b LOGIN alice@example.org \"local secret\"\r\n")).await;
+    client.expect("a NO [AUTHENTICATIONFAILED] ").await;
+    client.expect("* BYE ").await;
+    assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
 async fn whoever_never_logs_in_is_sent_away() {
     let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
     let mut config = config(&upstream, &endpoint.url);
@@ -114,4 +128,22 @@ async fn a_burst_is_greeted_to_the_last() {
     for client in &mut clients {
         client.expect("* OK ").await;
     }
+}
+
+#[tokio::test]
+async fn a_right_password_is_no_wrong_login_whatever_the_refusal_looks_like() {
+    let upstream = Upstream::start().await;
+    let endpoint = Endpoint::start(&[(400, r#"{"error":"invalid_grant"}"#)]).await;
+    let mut config = config(&upstream, &endpoint.url);
+    config.signin_refusal = SigninRefusal::Credentials;
+    // Longer than this test may take.
+    config.deadlines.failed_login_delay = Duration::from_secs(3600);
+    let running = Running::start(config).await;
+    let mut client = running.greeted().await;
+    for _ in 0..4 {
+        client.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+        client.expect("a NO [AUTHENTICATIONFAILED] ").await;
+    }
+    client.send("b NOOP\r\n").await;
+    client.expect("b OK ").await;
 }

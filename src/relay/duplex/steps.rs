@@ -28,6 +28,10 @@ impl Duplex {
                 self.pass_on(Side::Upstream, Step::Forward(rest));
             }
         }
+        if self.upward.ended && !self.must_wait(Side::Downstream) && !self.relay.awaits_upstream() {
+            // The front of something that will never be whole.
+            self.upward.drop_undecided();
+        }
         let client_is_stuck = self.upward.is_stuck();
         if self.downward.is_stuck() && (client_is_stuck || self.upward.ended) {
             self.blame_for_holding(Side::Upstream);

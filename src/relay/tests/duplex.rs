@@ -258,6 +258,18 @@ fn what_a_leaving_client_left_undecided_is_not_sent() {
 }
 
 #[test]
+fn what_only_the_client_could_have_completed_keeps_nobody_waiting() {
+    let mut duplex = duplex();
+    give(&mut duplex, Downstream, "whole\n?&half");
+    duplex.handle_eof(Downstream);
+    assert_eq!(taken(&mut duplex, Upstream), "whole\n");
+    assert!(!duplex.wants_shutdown(Upstream));
+    give(&mut duplex, Upstream, ".\n");
+    assert!(duplex.wants_shutdown(Upstream) && duplex.pending(Upstream).is_empty());
+    assert_eq!(cause(duplex), "the client closed the connection");
+}
+
+#[test]
 fn a_client_that_is_gone_is_still_heard_to_its_end() {
     let mut duplex = duplex();
     give(&mut duplex, Downstream, "literal?");

@@ -53,3 +53,20 @@ fn a_fetch_that_the_server_breaks_off_arrives_as_far_as_it_went() {
     assert!(duplex.wants_shutdown(Downstream));
     assert_eq!(cause(duplex), "the mail server closed the connection");
 }
+
+#[test]
+fn a_client_that_ends_inside_a_command_keeps_nobody_waiting() {
+    for open in ["A2 NOO", "A2 LOGIN me secr", "A2 NOOP\r", "A2", "A2 LOG"] {
+        let mut duplex = duplex();
+        give(&mut duplex, Downstream, &format!("A1 APPEND x {{3}}\r\nabc\r\n{open}"));
+        duplex.handle_eof(Downstream);
+        assert_eq!(taken(&mut duplex, Upstream), "A1 APPEND x {3}\r\n");
+        assert!(!duplex.wants_shutdown(Upstream), "{open}");
+        give(&mut duplex, Upstream, "+ go ahead\r\n");
+        let passed = taken(&mut duplex, Upstream);
+        assert!(passed.starts_with("abc\r\n") && !passed.contains("LOG"), "{passed}");
+        assert!(duplex.wants_shutdown(Upstream), "{open}");
+        give(&mut duplex, Upstream, "A1 OK done\r\n");
+        assert!(taken(&mut duplex, Downstream).ends_with("A1 OK done\r\n"));
+    }
+}

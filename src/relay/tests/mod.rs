@@ -19,11 +19,13 @@ use crate::proto::{Counts, Refusal, Relay, RelayFault, Side, Step};
 /// | `#` | both | the sender is at fault |
 /// | `!` | client | dropped, and answered with `(no)` between two lines of the server's |
 /// | `?` | client | held until the server has sent a `.` for it, then dropped |
+/// | `&` | client | held until its line is there |
 /// | `[` | server | held until its `]` is there |
 #[derive(Default)]
 pub(super) struct Marks {
     caret_done: [bool; 2],
     within_line: bool,
+    awaits_dot: bool,
     answers_due: usize,
     dots: usize,
     counts: Counts,
@@ -42,7 +44,7 @@ impl Marks {
             Some(b'#') => Step::End(RelayFault { side: from, what: "it sent a hash sign" }),
             Some(_) => {
                 *caret_done = false;
-                let marks: &[u8] = if from == Side::Upstream { b"%^#[" } else { b"%^#!?" };
+                let marks: &[u8] = if from == Side::Upstream { b"%^#[" } else { b"%^#!?&" };
                 let rest = input[1..].iter().position(|octet| marks.contains(octet));
                 Step::Forward(rest.map_or(input.len(), |rest| rest + 1))
             }
@@ -57,6 +59,10 @@ impl Relay for Marks {
             self.answers_due += 1;
             self.counts.guarded += 1;
             return Step::Discard(1);
+        }
+        self.awaits_dot = input[0] == b'?' && self.dots == 0;
+        if input[0] == b'&' && !input.contains(&b'\n') {
+            return Step::Hold;
         }
         if input[0] == b'?' {
             if self.dots == 0 {
@@ -89,6 +95,10 @@ impl Relay for Marks {
             self.dots += passed.iter().filter(|&&octet| octet == b'.').count();
         }
         step
+    }
+
+    fn awaits_upstream(&self) -> bool {
+        self.awaits_dot
     }
 
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes> {

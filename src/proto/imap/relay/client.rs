@@ -100,6 +100,11 @@ impl Client {
         self.counts
     }
 
+    /// Whether the upstream can free what is held.
+    pub(super) fn awaits_upstream(&self, answers: &Answers) -> bool {
+        matches!(self.state, State::Await(_)) || answers.is_full() || self.outstanding.is_full()
+    }
+
     /// Decides on the front of what the client sent.
     pub(super) fn inspect(&mut self, input: &[u8], answers: &mut Answers) -> Step {
         if input.is_empty() {
@@ -148,6 +153,10 @@ impl Client {
             Err(_) => return Err(end("a line that does not begin with a command")),
         };
         let kept = Kept::from_words(tag, word);
+        if self.outstanding.is_lost() {
+            let what = "it answers commands without their tags";
+            return Err(Step::End(RelayFault { side: Side::Upstream, what }));
+        }
         if answers.is_full() && kept.is_some() || self.outstanding.is_full() {
             return Err(Step::Hold);
         }
@@ -313,9 +322,12 @@ impl Client {
         }
     }
 
-    /// An untagged BAD of the upstream's has passed: the only answer to a line without a tag.
+    /// An untagged BAD of the upstream's has passed: the only answer to a line without a tag, and, from
+    /// a server that lost its place, to one with a tag.
     pub(super) fn handle_untagged_bad(&mut self) {
-        if !is_tag(&self.command.tag) {
+        if is_tag(&self.command.tag) {
+            self.outstanding.handle_untagged_bad();
+        } else {
             self.release();
         }
     }

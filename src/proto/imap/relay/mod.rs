@@ -76,6 +76,10 @@ impl Relay for ImapRelay {
         self.server.inspect(input, &mut self.client, &mut self.answers, &self.filter)
     }
 
+    fn awaits_upstream(&self) -> bool {
+        self.client.awaits_upstream(&self.answers)
+    }
+
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes> {
         self.server.is_between_responses().then(|| bye(refusal).into())
     }

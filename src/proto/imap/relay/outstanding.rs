@@ -1,5 +1,7 @@
 //! Commands that the upstream has not answered. The hard thing is a tag that is used twice: the answer
-//! to the first must not pass for the answer to the second.
+//! to the first must not pass for the answer to the second. So none is ever forgotten for its age: a
+//! server that answers some commands with an untagged BAD alone (RFC 3501 section 7.1.3) leaves their
+//! tags here, and once they leave no room, the connection ends.
 
 use std::collections::VecDeque;
 
@@ -8,12 +10,24 @@ use std::collections::VecDeque;
 pub(super) struct Outstanding {
     tags: VecDeque<Box<[u8]>>,
     octets: usize,
+    /// Untagged BADs where a tagged one was due.
+    untagged: usize,
 }
 
 impl Outstanding {
     /// Whether the client must wait for answers before it may send more.
     pub(super) fn is_full(&self) -> bool {
         self.tags.len() >= COMMANDS || self.octets >= OCTETS
+    }
+
+    /// Whether waiting is in vain: for all that can be known, every answer has come without its tag.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_full() && self.untagged >= self.tags.len()
+    }
+
+    /// Some command's answer came without a tag.
+    pub(super) fn handle_untagged_bad(&mut self) {
+        self.untagged = self.untagged.saturating_add(1);
     }
 
     pub(super) fn add(&mut self, tag: &[u8]) {

@@ -1,6 +1,7 @@
 //! What passes, how far and when.
 
 use super::*;
+use crate::proto::RelayFault;
 
 #[test]
 fn commands_and_responses() {
@@ -261,4 +262,25 @@ fn a_line_without_a_command_does_not_pass_for_ever() {
     assert!(wire.ended.is_none() && wire.passed.is_empty());
     wire.send(Side::Downstream, b"A");
     assert_eq!(wire.ended.map(|fault| fault.side), Some(Side::Downstream));
+}
+
+#[test]
+fn a_server_that_answers_without_tags_holds_nobody_for_good() {
+    let mut wire = Wire::new(relay());
+    for number in 0..1023 {
+        wire.send(Side::Downstream, format!("A{number} NOOP\r\n").as_bytes());
+        wire.send(Side::Upstream, b"* BAD what?\r\n");
+    }
+    // The last place is still good for one command after the other.
+    for number in 1023..1030 {
+        wire.send(Side::Downstream, format!("A{number} NOOP\r\n").as_bytes());
+        wire.send(Side::Upstream, format!("A{number} OK\r\n").as_bytes());
+    }
+    assert!(wire.reached(Side::Upstream).ends_with(b"A1029 NOOP\r\n"));
+    wire.send(Side::Downstream, b"B1 NOOP\r\nB2 NOOP\r\n");
+    assert!(wire.reached(Side::Upstream).ends_with(b"B1 NOOP\r\n"));
+    assert_eq!(wire.ended, None);
+    wire.send(Side::Upstream, b"* BAD what?\r\n");
+    let what = "it answers commands without their tags";
+    assert_eq!(wire.ended, Some(RelayFault { side: Side::Upstream, what }));
 }
