@@ -100,7 +100,8 @@ pub trait Downstream: Machine<Event = DownstreamEvent> {
 pub enum DownstreamEvent {
     /// The go-ahead for STARTTLS has been transmitted: begin the handshake.
     StartTls,
-    /// A complete login: decide, then call [`Downstream::conclude`]. Nothing is read until then.
+    /// A complete login: decide, then call [`Downstream::conclude`]. The machine is given
+    /// nothing to read until then.
     Login(Credentials),
     /// Everything is said: flush and close.
     Close,

@@ -133,15 +133,18 @@ async fn a_burst_is_greeted_to_the_last() {
 #[tokio::test]
 async fn a_right_password_is_no_wrong_login_whatever_the_refusal_looks_like() {
     let upstream = Upstream::start().await;
-    let endpoint = Endpoint::start(&[(400, r#"{"error":"invalid_grant"}"#)]).await;
+    let endpoint = Endpoint::start(&[(400, r#"{"error":"invalid_client"}"#)]).await;
     let mut config = config(&upstream, &endpoint.url);
     config.signin_refusal = SigninRefusal::Credentials;
     // Longer than this test may take.
     config.deadlines.failed_login_delay = Duration::from_secs(3600);
     let running = Running::start(config).await;
     let mut client = running.greeted().await;
-    for _ in 0..4 {
+    for attempt in 0..4 {
         client.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+        if attempt == 0 {
+            client.expect("* NO [ALERT] ").await;
+        }
         client.expect("a NO [AUTHENTICATIONFAILED] ").await;
     }
     client.send("b NOOP\r\n").await;
