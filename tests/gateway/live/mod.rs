@@ -35,9 +35,10 @@ const AT_ONCE: usize = 8;
 #[tokio::test]
 async fn transcripts_over_sockets_leave_no_secret_in_the_log() {
     let (text, json) = (Log::default(), Log::default());
+    // Each line goes to the JSON log first, and the text log is read first: other tests go on logging.
     let layers: Vec<Box<dyn Layer<_> + Send + Sync>> = vec![
-        lines(LogLevel::Trace, LogFormat::Text, text.writer(), false),
         lines(LogLevel::Trace, LogFormat::Json, json.writer(), false),
+        lines(LogLevel::Trace, LogFormat::Text, text.writer(), false),
     ];
     // For the whole process, since the gateway has threads: other tests' lines are searched as well.
     tracing_subscriber::registry().with(layers).try_init().expect("the only one in this process");
@@ -50,7 +51,8 @@ async fn transcripts_over_sockets_leave_no_secret_in_the_log() {
     assert_eq!(played.len(), sources.len() - SKIPPED.len());
     assert!(played.len() >= 150, "only {} were played", played.len());
 
-    let (text, json) = (text.text(), json.text());
+    let text = text.text();
+    let json = json.text();
     logged_what_happened(&text, &played);
     assert!(json.lines().count() >= text.lines().count(), "one object for each line");
     for log in [&text, &json] {
