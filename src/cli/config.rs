@@ -16,7 +16,7 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Name every mistake with its file, line and key; exit code 2 if there is one
+    /// Name what is wrong, with its file, line and key; exit code 2 if something is
     ///
     /// Reads the configuration as `saslgate run` does: client secrets are fetched, certificates,
     /// keys and CA files are read. Nothing is sent over the network.
