@@ -79,7 +79,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
     /// An end of its input alone is not yet a peer that is gone: one that pipes its commands closes
     /// its half behind the last of them and still waits for the answers, and on the wire this looks
     /// like a peer that has closed altogether. So such a peer gets five seconds more, under TLS
-    /// as in clear. A peer that sends more than the little is no longer watched.
+    /// as in clear; under TLS one that ends without a close_notify (RFC 8446 section 6.1) is gone at
+    /// once. A peer that sends more than the little is no longer watched.
     pub async fn peer_gone(&mut self) -> io::Error {
         loop {
             let room = READ_SIZE.saturating_sub(self.read_ahead.len());

@@ -117,8 +117,9 @@ fn take_over_owner(path: &Path, file: &File) -> io::Result<()> {
     }
     let named = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let named = std::path::absolute(named.unwrap_or_else(|| Path::new(".")))?;
-    let folder = fs::metadata(&named)?;
-    if folder.uid() == 0 {
+    // Not through a link: what it leads to may have been another folder a moment ago.
+    let folder = fs::symlink_metadata(&named)?;
+    if folder.uid() == 0 || !folder.is_dir() {
         return Ok(());
     }
     for (height, above) in named.ancestors().skip(1).enumerate() {
@@ -254,6 +255,11 @@ mod tests {
         }
         let made = create_new(&own.join("theirs"), OWNER_ONLY).unwrap().metadata().unwrap();
         assert_eq!((made.uid(), made.gid(), made.mode() & 0o777), (4242, 4243, 0o600));
+        // What a link leads to may be exchanged behind it.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        let made = create_new(&link.join("linked"), OWNER_ONLY).unwrap();
+        assert_eq!(made.metadata().unwrap().uid(), 0);
         // Where others could exchange the folder, root keeps what it makes.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let made = create_new(&own.join("kept"), OWNER_ONLY).unwrap();

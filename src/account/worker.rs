@@ -116,16 +116,25 @@ impl Worker {
 
 /// The sites that have evaluations under way or waiting, each with its share.
 #[derive(Default)]
-struct Sites(Mutex<HashMap<IpAddr, Arc<Semaphore>>>);
+struct Sites(Mutex<HashMap<IpAddr, Site>>);
+
+struct Site {
+    semaphore: Arc<Semaphore>,
+    /// How many hold on to it.
+    shares: usize,
+}
 
 impl Sites {
     fn enter(&self, site: IpAddr) -> Share<'_> {
         let mut sites = self.lock();
-        let semaphore = sites.entry(site).or_insert_with(|| Arc::new(Semaphore::new(SHARE)));
-        Share { sites: self, site, semaphore: Arc::clone(semaphore) }
+        let entry = sites
+            .entry(site)
+            .or_insert_with(|| Site { semaphore: Arc::new(Semaphore::new(SHARE)), shares: 0 });
+        entry.shares += 1;
+        Share { sites: self, site, semaphore: Arc::clone(&entry.semaphore) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Semaphore>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Site>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -140,9 +149,12 @@ struct Share<'a> {
 impl Drop for Share<'_> {
     fn drop(&mut self) {
         let mut sites = self.sites.lock();
-        // Ours and the map's: no third can come while the map is locked.
-        if Arc::strong_count(&self.semaphore) <= 2 {
-            sites.remove(&self.site);
+        // Counted under the lock: the semaphore itself is let go of only behind it.
+        if let Some(site) = sites.get_mut(&self.site) {
+            site.shares -= 1;
+            if site.shares == 0 {
+                sites.remove(&self.site);
+            }
         }
     }
 }
@@ -212,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn aplace_that_becomes_free_is_taken() {
+    async fn a_place_that_becomes_free_is_taken() {
         let (jobs, receiver) = sync_channel(1);
         let worker = Worker::of_queue(jobs, 1);
         let first = worker.stretch(Secret::new("a"), [0; 16], None);
@@ -248,6 +260,20 @@ mod tests {
         drop((guesses, other));
         assert!(worker.sites.lock().is_empty());
         drop(receiver);
+    }
+
+    #[test]
+    fn a_site_is_forgotten_with_its_last_share() {
+        let sites = Sites::default();
+        let address = site(1).unwrap();
+        let (first, last) = (sites.enter(address), sites.enter(address));
+        // As where both end at once: each has left the lock before it lets go of its semaphore.
+        let not_let_go_yet = Arc::clone(&first.semaphore);
+        drop(first);
+        assert_eq!(sites.lock().len(), 1);
+        drop(last);
+        assert!(sites.lock().is_empty());
+        drop(not_let_go_yet);
     }
 
     /// Polls a future once.

@@ -216,25 +216,22 @@ impl Refresh {
             ..old.clone()
         });
         let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old)));
-        let refuse = |version| {
-            let (after, error) = (failure.retry_after, error.clone());
-            self.slot.refuse(fingerprint, version, after, error, self.now());
-        };
-        refuse(version);
+        let after = failure.retry_after;
+        self.slot.refuse(fingerprint, version, after, error.clone(), self.now());
         if self.oauth.grant == config::Grant::ClientCredentials {
             return Err(error);
         }
         if let Some(successor) = rotated {
             self.slot.keep_unsaved(Unsaved { spent: old.clone(), successor });
             match self.save_unsaved().await {
-                Ok(saved) => refuse(saved.or(version)),
+                Ok(saved) => self.slot.move_refusal(saved.or(version)),
                 Err(fault) => {
                     warn!(account = self.login, "the new refresh token is not saved yet: {fault}");
                 }
             }
         } else if failure.unspent {
             match self.write(version, old).await {
-                Ok(written) if written.is_some() => refuse(written),
+                Ok(written) if written.is_some() => self.slot.move_refusal(written),
                 // Another process went on without us, or someone has signed in: theirs may be good.
                 Ok(_) => return Ok(Round::Again),
                 Err(fault) => debug!(account = self.login, "the mark stays: {fault}"),

@@ -50,9 +50,18 @@ struct Failed {
     fingerprint: Fingerprint,
     /// The grant's in the store, after whatever the refusal itself had written.
     version: Option<i64>,
+    /// The same was said already, and fell because the grant was written again.
+    repeated: bool,
     since: SystemTime,
     pause: Duration,
     error: TokenError,
+}
+
+impl Failed {
+    fn is_about(&self, fingerprint: Fingerprint, now: SystemTime) -> bool {
+        self.fingerprint == fingerprint
+            && grant::age(self.since, now).is_some_and(|age| age < self.pause)
+    }
 }
 
 /// A grant that the provider has given out and the store has not taken yet.
@@ -109,7 +118,8 @@ impl Slot {
     }
 
     /// The refusal that still stands for this fingerprint. A definite one falls when the grant was
-    /// written again: whoever imports the same token once more has put something right elsewhere.
+    /// written again: whoever imports the same token once more has put something right elsewhere. One
+    /// that was repeated then stands, since another process that is refused writes, too.
     pub(super) fn refusal(
         &self,
         fingerprint: Fingerprint,
@@ -118,11 +128,8 @@ impl Slot {
     ) -> Option<TokenError> {
         let state = self.state();
         let failed = state.failed.as_ref()?;
-        let same = failed.version == version || !is_definite(failed.error.kind);
-        let stands = same
-            && failed.fingerprint == fingerprint
-            && grant::age(failed.since, now).is_some_and(|age| age < failed.pause);
-        stands.then(|| failed.error.clone())
+        let same = failed.version == version || failed.repeated || !is_definite(failed.error.kind);
+        (same && failed.is_about(fingerprint, now)).then(|| failed.error.clone())
     }
 
     /// Remembers a refusal, so that the provider is not asked the same thing over and over.
@@ -139,7 +146,18 @@ impl Slot {
         } else {
             retry_after.map_or(PASSING_PAUSE, |pause| pause.clamp(PASSING_PAUSE, LONGEST_PAUSE))
         };
-        self.state().failed = Some(Failed { fingerprint, version, since: now, pause, error });
+        let mut state = self.state();
+        let repeated = state.failed.as_ref().is_some_and(|before| {
+            is_definite(before.error.kind) && before.is_about(fingerprint, now)
+        });
+        state.failed = Some(Failed { fingerprint, version, repeated, since: now, pause, error });
+    }
+
+    /// The grant's version has become another by what followed the refusal.
+    pub(super) fn move_refusal(&self, version: Option<i64>) {
+        if let Some(failed) = &mut self.state().failed {
+            failed.version = version;
+        }
     }
 
     pub(super) fn forget_refusal(&self) {

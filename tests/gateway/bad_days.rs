@@ -187,3 +187,27 @@ async fn a_client_that_pipes_its_commands_and_says_that_this_is_all_gets_its_ans
     };
     join!(client, server);
 }
+
+#[tokio::test]
+async fn what_is_sent_during_a_login_arrives_once_and_in_order() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let running = Running::start(patient(&upstream, &endpoint)).await;
+    let mut client = running.greeted().await;
+    client.send("a LOGIN alice@example.org \"local secret\"\r\nb LOG").await;
+    let (session, _, _) = upstream.asked().await;
+    client.send("IN alice@example.org \"local sec").await;
+    drop(session);
+    client.expect("a NO [UNAVAILABLE] ").await;
+    client.send("ret\"\r\nc NO").await;
+    let (mut session, tag, _) = upstream.asked().await;
+    client.send("OP\r\nd NO").await;
+    session.send(&format!("{tag} OK done\r\n")).await;
+    let tag = session.command("CAPABILITY").await;
+    client.send("OP\r\ne N").await;
+    session.send(&format!("* CAPABILITY IMAP4rev1\r\n{tag} OK done\r\n")).await;
+    client.expect("b OK ").await;
+    client.send("OOP\r\n").await;
+    for expected in ["c NOOP", "d NOOP", "e NOOP"] {
+        assert_eq!(session.line().await, expected);
+    }
+}

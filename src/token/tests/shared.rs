@@ -59,3 +59,15 @@ async fn a_dead_process_lease_runs_out() {
     assert_eq!(scene.access().await.unwrap(), "a1");
     scene.provider.finish().await;
 }
+
+#[tokio::test]
+async fn two_processes_do_not_lift_each_others_refusals_for_ever() {
+    let scene = Scene::signed_in((0..6).map(|_| Reply::invalid_grant()).collect()).await;
+    let other = tokens(scene.store.clone(), &scene.time);
+    for _ in 0..3 {
+        scene.fault().await;
+        other.access_token(&scene.account).await.unwrap_err();
+    }
+    // Each once more, since for all it knows someone has put something right.
+    assert_eq!(scene.provider.finish().await.len(), 4);
+}

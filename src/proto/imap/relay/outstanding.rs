@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 pub(super) struct Outstanding {
     tags: VecDeque<Box<[u8]>>,
     octets: usize,
-    /// Untagged BADs where a tagged one was due.
+    /// Untagged BADs where a tagged one may have been due: never more than there are tags, since one
+    /// that came beside a tagged answer says nothing of later commands.
     untagged: usize,
 }
 
@@ -27,7 +28,7 @@ impl Outstanding {
 
     /// Some command's answer came without a tag.
     pub(super) fn handle_untagged_bad(&mut self) {
-        self.untagged = self.untagged.saturating_add(1);
+        self.untagged = (self.untagged + 1).min(self.tags.len());
     }
 
     pub(super) fn add(&mut self, tag: &[u8]) {
@@ -43,6 +44,7 @@ impl Outstanding {
         if let Some(place) = self.tags.iter().position(|one| &**one == tag) {
             self.tags.remove(place);
             self.octets -= tag.len();
+            self.untagged = self.untagged.min(self.tags.len());
         }
     }
 }

@@ -284,3 +284,18 @@ fn a_server_that_answers_without_tags_holds_nobody_for_good() {
     let what = "it answers commands without their tags";
     assert_eq!(wire.ended, Some(RelayFault { side: Side::Upstream, what }));
 }
+
+#[test]
+fn an_untagged_bad_beside_the_tagged_answer_costs_no_later_command() {
+    let mut wire = Wire::new(relay());
+    for number in 0..1024 {
+        wire.send(Side::Downstream, format!("A{number} NOOP\r\n").as_bytes());
+        wire.send(Side::Upstream, format!("* BAD what?\r\nA{number} BAD no\r\n").as_bytes());
+    }
+    for number in 0..1025 {
+        wire.send(Side::Downstream, format!("B{number} NOOP\r\n").as_bytes());
+    }
+    assert_eq!(wire.ended, None);
+    wire.send(Side::Upstream, b"B0 OK\r\n");
+    assert!(wire.reached(Side::Upstream).ends_with(b"B1024 NOOP\r\n"));
+}
