@@ -185,7 +185,12 @@ async fn a_list_goes_on_past_an_account_that_does_not_open() {
         .unwrap();
     connection.close().await.unwrap();
     let list = program.run(&["account", "list"]);
-    list.check(0, "sign-in    error: What the store", "").check(0, "sign-in    signed in", "");
+    let complaint = "the store could not say everything";
+    list.check(1, "sign-in    error: What the store", complaint).check(
+        1,
+        "sign-in    signed in",
+        complaint,
+    );
 }
 
 #[test]

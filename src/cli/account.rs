@@ -1,7 +1,7 @@
 //! `saslgate account`: local passwords and sign-ins. The hard thing is that the daemon may be running
 //! on the same store: every change is one durable write, which the daemon sees at the next login.
 
-use std::{fmt::Write as _, io::IsTerminal, sync::Arc, time::SystemTime};
+use std::{cell::Cell, fmt::Write as _, io::IsTerminal, sync::Arc, time::SystemTime};
 
 use clap::{Args, Subcommand};
 
@@ -141,7 +141,11 @@ async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
 }
 
 async fn list(config: &Config) -> Result<(), Failure> {
-    let fault = |error: StoreError| format!("error: {error}");
+    let faults = Cell::new(0);
+    let fault = |error: StoreError| {
+        faults.set(faults.get() + 1);
+        format!("error: {error}")
+    };
     let store = open(config).await?;
     for account in &config.accounts {
         let server = account.imap.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
@@ -156,7 +160,12 @@ async fn list(config: &Config) -> Result<(), Failure> {
         let _ = write!(text, "  sign-in    {sign_in}\n  passwords  {passwords}");
         say(text)?;
     }
-    Ok(())
+    match faults.get() {
+        0 => Ok(()),
+        _ => {
+            Err(Failure::fault("the store could not say everything; see the lines with \"error\""))
+        }
+    }
 }
 
 async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {

@@ -178,9 +178,11 @@ impl Tokens {
                 Ok(None) => {}
                 Ok(Some(_)) => info!(account, "a new refresh token is saved at last"),
                 Err(fault) => {
-                    // It will not take the others' either.
                     warn!(account, "a new refresh token is still not saved: {fault}");
-                    break;
+                    if let StoreError::Unavailable(_) = fault {
+                        // It will not take the others' either.
+                        break;
+                    }
                 }
             }
         }
