@@ -9,7 +9,7 @@ mod pem;
 pub use acceptor::{Certificates, LocalCertificate};
 pub(crate) use acceptor::{check_certificate, check_chain};
 pub use connector::{Connectors, server_name};
-pub(crate) use connector::{add_ca_file, check_ca_file};
+pub(crate) use connector::{add_ca_file, check_ca_file, system_roots};
 
 use std::{fmt, io, path::Path, sync::Arc};
 
@@ -62,6 +62,12 @@ pub fn explain(error: &io::Error) -> String {
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::SupportedVersionsExtensionRequired,
         )) => "the peer offers only TLS 1.0 or 1.1, which are not supported".into(),
+        // The first thing that rustls misses in a hello of those versions.
+        Some(Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired)) => {
+            "the peer offers only TLS 1.0 or 1.1 (or an early TLS 1.2 without signature algorithms), \
+             which are not supported"
+                .into()
+        }
         Some(Error::InvalidMessage(_)) => "what the peer sent is not TLS".into(),
         Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             "the certificate's issuer is not among the trusted roots (a company CA belongs into \
@@ -86,5 +92,36 @@ pub fn explain(error: &io::Error) -> String {
             "the peer closed the connection during the handshake".into()
         }
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+    use tokio::io::AsyncWriteExt;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// The ClientHello of a device of 2010: TLS 1.0, five cipher suites, no extensions.
+    const TLS_1_0: &[u8] = b"\x16\x03\x01\x00\x37\x01\x00\x00\x33\x03\x01\
+        0123456789abcdef0123456789abcdef\x00\x00\x0a\xc0\x09\xc0\x13\x00\x2f\x00\x35\x00\x0a\x01\x00\
+        \x00\x00";
+
+    #[tokio::test]
+    async fn an_old_client_is_told_by_its_version() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let (mut client, server) = tokio::io::duplex(4096);
+        client.write_all(TLS_1_0).await.unwrap();
+        let error = TlsAcceptor::from(Arc::new(config)).accept(server).await.unwrap_err();
+        let text = explain(&error);
+        assert!(text.starts_with("the peer offers only TLS 1.0 or 1.1"), "{text}");
     }
 }

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::Path,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::SystemTime,
 };
 
@@ -45,14 +45,18 @@ impl Connectors {
             | Verification::DangerSkip => None,
         };
         let key = (verification.clone(), changed);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(config) = known.get(&key) {
+        if let Some(config) = self.known().get(&key) {
             return Ok(Arc::clone(config).into());
         }
-        let config = Arc::new(self.build(verification)?);
-        known.retain(|(other, _), _| other != verification);
-        known.insert(key, Arc::clone(&config));
-        Ok(config.into())
+        // Reads files, so not under the lock. Of two that build at once, the first stays.
+        let built = Arc::new(self.build(verification)?);
+        let mut known = self.known();
+        known.retain(|other, _| other.0 != key.0 || *other == key);
+        Ok(Arc::clone(known.entry(key).or_insert(built)).into())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Key, Arc<ClientConfig>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn build(&self, verification: &Verification) -> Result<ClientConfig, TlsError> {
@@ -98,7 +102,8 @@ pub fn server_name(
         .map_err(|_| TlsError { text: format!("{name}: is neither a DNS name nor an IP address") })
 }
 
-fn system_roots() -> RootCertStore {
+/// The operating system's roots. Those that do not parse are skipped: a system often has some.
+pub(crate) fn system_roots() -> RootCertStore {
     let loaded = rustls_native_certs::load_native_certs();
     for error in &loaded.errors {
         warn!("some of the system's root certificates cannot be read: {error}");

@@ -22,7 +22,7 @@ use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken,
     RequestTokenError, Scope, TokenUrl, basic::BasicClient,
 };
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::answer::{self, Answer, Failure, Response};
@@ -239,15 +239,12 @@ fn failed(error: &reqwest::Error) -> Failure {
 }
 
 fn build_client(ca_file: Option<&Path>, patience: Duration) -> Result<reqwest::Client, Failure> {
-    let mut roots = RootCertStore::empty();
-    // Certificates that do not parse are skipped: a system's store often has some.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut roots = tls::system_roots();
     if let Some(file) = ca_file {
         tls::add_ca_file(&mut roots, file)
             .map_err(|error| Failure::configuration(format!("cannot be asked: ca_file {error}")))?;
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
+    let tls = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .map_err(|_| Failure::configuration("cannot be asked: TLS has no usable version"))?
         .with_root_certificates(roots)
