@@ -49,8 +49,17 @@ impl Connectors {
             return Ok(Arc::clone(config).into());
         }
         // Reads files, so not under the lock. Of two that build at once, the first stays.
-        let built = Arc::new(self.build(verification)?);
+        let built = self.build(verification);
         let mut known = self.known();
+        let old = known.iter().find(|(other, _)| other.0 == key.0).map(|(_, old)| Arc::clone(old));
+        let built = match (built, old) {
+            (Ok(built), _) => Arc::new(built),
+            (Err(error), Some(old)) => {
+                warn!("the changed CA file is not usable, the old one stays: {error}");
+                return Ok(old.into());
+            }
+            (Err(error), None) => return Err(error),
+        };
         known.retain(|other, _| other.0 != key.0 || *other == key);
         Ok(Arc::clone(known.entry(key).or_insert(built)).into())
     }
@@ -184,5 +193,33 @@ impl ServerCertVerifier for LeafVerifier {
 impl fmt::Debug for LeafVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LeafVerifier").field("pinned", &self.expected.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_file_is_read_again_and_a_bad_one_displaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let authority =
+            || rcgen::generate_simple_self_signed(vec!["ca.test".into()]).unwrap().cert.pem();
+        let verification = Verification::Roots { ca_file: Some(path.clone()), name: None };
+        let connectors = Connectors::default();
+        let config = || connectors.connector(&verification).map(|it| Arc::clone(it.config()));
+
+        std::fs::write(&path, "no certificate").unwrap();
+        assert!(config().is_err());
+        std::fs::write(&path, authority()).unwrap();
+        let first = config().unwrap();
+        assert!(Arc::ptr_eq(&first, &config().unwrap()), "sessions are resumed by it");
+        std::fs::write(&path, "no certificate, again").unwrap();
+        assert!(Arc::ptr_eq(&first, &config().unwrap()), "the old one stays");
+        std::fs::write(&path, authority() + &authority()).unwrap();
+        let second = config().unwrap();
+        assert!(!Arc::ptr_eq(&first, &second), "the new one is believed");
+        assert_eq!(connectors.known().len(), 1);
     }
 }
