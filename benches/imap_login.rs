@@ -16,12 +16,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use saslgate::{
     proto::{
         Downstream, DownstreamEvent, Machine, Output, Upstream, UpstreamCredential, UpstreamEvent,
-        Welcome,
-        imap::{
-            capability::CapabilityFilter,
-            downstream::ImapDownstream,
-            upstream::{ImapUpstream, UpstreamOptions},
-        },
+        UpstreamOptions, Welcome,
+        imap::{capability::CapabilityFilter, downstream::ImapDownstream, upstream::ImapUpstream},
     },
     secret::Secret,
 };
@@ -58,6 +54,7 @@ fn play(setup: &Setup, segments: &[Segment]) -> bool {
         mechanism: setup.mechanism,
         host: Setup::HOST.into(),
         port: setup.port(),
+        client_name: Setup::CLIENT_NAME.into(),
     });
     let mut welcome = None;
     for segment in segments.iter().filter(|segment| !segment.relay) {

@@ -26,6 +26,12 @@ use crate::{
     proto::{
         Credentials, Downstream, DownstreamEvent, LocalTls, Refusal, RefusalReason, Relay, Side,
         imap::{capability::CapabilityFilter, downstream::ImapDownstream, relay::ImapRelay},
+        pop3::{downstream::Pop3Downstream, relay::Pop3Relay},
+        smtp::{
+            downstream::{SmtpDownstream, SmtpOptions},
+            extension::Extensions,
+            relay::SmtpRelay,
+        },
     },
     relay::{self, Early},
     tls,
@@ -46,6 +52,8 @@ pub struct Client {
     pub implicit_tls: bool,
     /// Whether a login is accepted without TLS.
     pub login_in_clear: bool,
+    /// See [`crate::config::ListenConfig`].
+    pub obsolete_auth_line: bool,
     /// `false`: it must be sent away, in the protocol's words.
     pub admitted: bool,
     /// Its place at the port.
@@ -171,6 +179,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let filter = CapabilityFilter::new(&account.hide_capabilities);
         let mut welcome = upstream.welcome;
         let relay: Box<dyn Relay> = match self.client.protocol {
+            Protocol::Pop3 => Box::new(Pop3Relay::new(&account.hide_capabilities)),
+            Protocol::Smtp => {
+                let extensions = Extensions::from_keywords(&welcome.capabilities);
+                Box::new(SmtpRelay::new(extensions, &account.hide_capabilities))
+            }
             Protocol::Imap => {
                 let relay = ImapRelay::new(filter.clone()).bound_literals(&welcome.capabilities);
                 welcome.capabilities = filter.apply(welcome.capabilities);
@@ -277,6 +290,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let bounds = self.gateway.config.limits.before_login;
         match self.client.protocol {
             Protocol::Imap => Box::new(ImapDownstream::new(tls, bounds)),
+            Protocol::Pop3 => Box::new(Pop3Downstream::new(tls, bounds)),
+            Protocol::Smtp => Box::new(SmtpDownstream::new(
+                tls,
+                bounds,
+                SmtpOptions {
+                    name: "localhost".to_owned(),
+                    promise: self.gateway.smtp_promise(),
+                    obsolete_auth_line: self.client.obsolete_auth_line,
+                },
+            )),
         }
     }
 

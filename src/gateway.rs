@@ -1,6 +1,8 @@
 //! What all connections share, and its one hard thing: bounds that hold for everybody together, such
 //! as an account's connections, without one connection being able to keep another from its due.
 
+mod promise;
+
 use std::{
     collections::{BTreeMap, HashMap},
     io,
@@ -14,12 +16,14 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
+use self::promise::Promises;
 use crate::{
     account::{
         Accounts,
         password::{Passwords, Verified},
     },
-    config::{AccountConfig, Config},
+    config::{AccountConfig, Config, Protocol, UpstreamConfig},
+    proto::smtp::extension::Extensions,
     store::Store,
     tap::Tap,
     tls::{Certificates, Connectors},
@@ -48,12 +52,13 @@ pub struct Gateway {
     pub tap: Option<Arc<dyn Tap>>,
     store: Arc<dyn Store>,
     connection_number: AtomicU64,
+    promises: Promises,
     shared: Mutex<Shared>,
 }
 
 #[derive(Default)]
 struct Shared {
-    connections: HashMap<String, usize>,
+    connections: HashMap<(String, Protocol), usize>,
     alerts: HashMap<String, SystemTime>,
     sessions: HashMap<u64, Session>,
 }
@@ -90,6 +95,7 @@ impl Gateway {
             tap,
             store,
             connection_number: AtomicU64::new(1),
+            promises: Promises::new(config.accounts.iter().map(AsRef::as_ref)),
             shared: Mutex::default(),
             config,
         }))
@@ -100,16 +106,32 @@ impl Gateway {
         self.connection_number.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Takes one of the account's connections, or `None` if it has its limit.
-    pub fn take_slot(self: &Arc<Self>, account: &AccountConfig) -> Option<AccountSlot> {
+    /// What SMTP's EHLO promises before login.
+    pub fn smtp_promise(&self) -> Extensions {
+        self.promises.promise()
+    }
+
+    /// Notes what an SMTP upstream has said of itself, for later promises.
+    pub fn learn_extensions(&self, config: &UpstreamConfig, said: Extensions) {
+        self.promises.learn(config, said);
+    }
+
+    /// Takes one of the account's `limit` connections of this protocol, or `None` if it has them all.
+    pub fn take_slot(
+        self: &Arc<Self>,
+        account: &AccountConfig,
+        protocol: Protocol,
+        limit: usize,
+    ) -> Option<AccountSlot> {
+        let key = (account.login.clone(), protocol);
         let mut shared = self.shared();
-        let count = shared.connections.entry(account.login.clone()).or_default();
-        if *count >= account.connection_limit {
+        let count = shared.connections.entry(key.clone()).or_default();
+        if *count >= limit {
             return None;
         }
         *count += 1;
         drop(shared);
-        Some(AccountSlot { gateway: Arc::clone(self), login: account.login.clone() })
+        Some(AccountSlot { gateway: Arc::clone(self), key })
     }
 
     /// Whether a refusal may be shown as an alert now: once per account and hour, or a client that
@@ -201,16 +223,16 @@ impl Gateway {
 /// One of an account's connections; given back on drop.
 pub struct AccountSlot {
     gateway: Arc<Gateway>,
-    login: String,
+    key: (String, Protocol),
 }
 
 impl Drop for AccountSlot {
     fn drop(&mut self) {
         let mut shared = self.gateway.shared();
-        if let Some(count) = shared.connections.get_mut(&self.login) {
+        if let Some(count) = shared.connections.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
-                shared.connections.remove(&self.login);
+                shared.connections.remove(&self.key);
             }
         }
     }

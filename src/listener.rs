@@ -128,6 +128,7 @@ impl Listener {
                 acceptor: shared.acceptor.clone(),
                 implicit_tls,
                 login_in_clear: shared.login_in_clear(),
+                obsolete_auth_line: shared.config.obsolete_auth_line,
                 admitted,
                 place,
             };
@@ -295,6 +296,9 @@ pub fn announce(listeners: &[Listener]) -> io::Result<()> {
 fn alpn(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Imap => "imap",
+        Protocol::Pop3 => "pop3",
+        // Not registered; only here so that a browser, which names others, is refused.
+        Protocol::Smtp => "smtp",
     }
 }
 

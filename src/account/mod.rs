@@ -38,7 +38,7 @@ pub(crate) mod tests {
         Arc::new(AccountConfig {
             login: login.into(),
             mailbox: login.into(),
-            oauth: OAuthConfig {
+            oauth: Some(OAuthConfig {
                 token_url: "https://login.example/token".parse().unwrap(),
                 client_id: "client".into(),
                 client_secret: None,
@@ -46,11 +46,12 @@ pub(crate) mod tests {
                 grant: Grant::RefreshToken,
                 ca_file: None,
                 fresh_percent: 50,
-            },
+            }),
             mechanism: None,
             imap: None,
+            pop3: None,
+            smtp: None,
             hide_capabilities: Vec::new(),
-            connection_limit: 16,
         })
     }
 

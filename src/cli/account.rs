@@ -170,10 +170,11 @@ async fn list(config: &Config) -> Result<(), Failure> {
 
 async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {
     let status = GrantStatus::read(store, account).await?;
-    let mut text = match account.oauth.grant {
-        Grant::ClientCredentials => "as the application (client_credentials)".to_owned(),
-        Grant::RefreshToken if status.signed_in => "signed in".to_owned(),
-        Grant::RefreshToken => {
+    let mut text = match account.oauth.as_ref().map(|oauth| oauth.grant) {
+        None => return Ok("not needed: its servers take passwords".to_owned()),
+        Some(Grant::ClientCredentials) => "as the application (client_credentials)".to_owned(),
+        Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
+        Some(Grant::RefreshToken) => {
             format!("none yet: run `saslgate account import-token {}`", account.login)
         }
     };
@@ -212,9 +213,9 @@ fn import_token(
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), Failure> {
     let account = find(config, login)?;
-    if account.oauth.grant != Grant::RefreshToken {
+    if account.oauth.as_ref().is_none_or(|oauth| oauth.grant != Grant::RefreshToken) {
         return Err(Failure::mistake(format!(
-            "{} has grant = \"client_credentials\", which needs no sign-in: there is nothing to import",
+            "{} has no grant = \"refresh_token\" and needs no sign-in: there is nothing to import",
             account.login
         )));
     }

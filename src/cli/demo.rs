@@ -19,8 +19,8 @@ use super::{
 use crate::{
     account::password::{Passwords, generate},
     config::{
-        AccountConfig, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls, OAuthConfig,
-        Protocol, SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
+        AccountConfig, Authentication, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls,
+        OAuthConfig, Protocol, SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
     },
     demo::{Provider, view::View},
     secret::Secret,
@@ -117,7 +117,7 @@ fn config(provider: &Provider, port: u16) -> Config {
     let account = AccountConfig {
         login: LOGIN.to_owned(),
         mailbox: LOGIN.to_owned(),
-        oauth: OAuthConfig {
+        oauth: Some(OAuthConfig {
             token_url: provider.token_url.clone(),
             client_id: provider.client_id.clone(),
             client_secret: Some(provider.client_secret.clone()),
@@ -125,22 +125,27 @@ fn config(provider: &Provider, port: u16) -> Config {
             grant: Grant::ClientCredentials,
             ca_file: None,
             fresh_percent: 50,
-        },
+        }),
         mechanism: None,
         imap: Some(UpstreamConfig {
             host: provider.imap.ip().to_string(),
             port: provider.imap.port(),
             mode: UpstreamTlsMode::Implicit,
             verification: Verification::Pin { sha256: provider.certificate_sha256 },
+            authentication: Authentication::OAuth,
+            connection_limit: 20,
+            presumed_extensions: Vec::new(),
         }),
+        pop3: None,
+        smtp: None,
         hide_capabilities: Vec::new(),
-        connection_limit: 20,
     };
     Config {
         listeners: vec![ListenConfig {
             protocol: Protocol::Imap,
             address: (Ipv4Addr::LOCALHOST, port).into(),
             tls: ListenTls::None,
+            obsolete_auth_line: false,
         }],
         accounts: vec![Arc::new(account)],
         limits: Limits::default(),

@@ -41,19 +41,20 @@ pub(super) fn resolve(
     let mailbox = values.mailbox(&login);
     let oauth = oauth(&mut values);
     let mechanism = values.mechanism();
-    let imap = upstream::imap(&mut values);
-    let hide_capabilities = hide_capabilities(&mut values);
     let connection_limit = values.small("connection_limit", |t| &t.connection_limit, 16, 1000);
+    let imap = upstream::imap(&mut values, connection_limit.unwrap_or(16).into());
+    let hide_capabilities = hide_capabilities(&mut values);
     let Values { rows, cx, .. } = values;
     cx.section(format!("[[account]] {login}"), rows);
     Some(AccountConfig {
         login,
         mailbox: mailbox?,
-        oauth: oauth?,
+        oauth: Some(oauth?),
         mechanism: mechanism?,
         imap: Some(imap?),
+        pop3: None,
+        smtp: None,
         hide_capabilities: hide_capabilities?,
-        connection_limit: connection_limit?.into(),
     })
 }
 

@@ -77,6 +77,7 @@ pub(super) fn deadlines(
         ),
         // The lease on a refresh must last longer, and the store gives none beyond ten minutes.
         token: waits.wait("token", &text.token, defaults.token, 1..=300),
+        connection_turn: defaults.connection_turn,
         failed_login_delay: waits.wait(
             "failed_login_delay",
             &text.failed_login_delay,
@@ -114,6 +115,7 @@ impl Default for Deadlines {
             connect: seconds(15),
             upstream_answer: seconds(20),
             token: seconds(20),
+            connection_turn: seconds(30),
             failed_login_delay: seconds(2),
             // The operating system tells of a slow reader's progress in steps of up to a megabyte.
             linger: seconds(180),

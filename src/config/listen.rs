@@ -107,7 +107,7 @@ fn listen(
         }
     };
     cx.section("[[listen]]", rows);
-    Some(ListenConfig { protocol, address, tls })
+    Some(ListenConfig { protocol, address, tls, obsolete_auth_line: false })
 }
 
 /// Who writes these wants TLS, and must not find out from a client that there is none.

@@ -66,12 +66,32 @@ pub enum SigninRefusal {
 pub enum Protocol {
     /// RFC 3501, RFC 9051.
     Imap,
+    /// RFC 1939, RFC 2449.
+    Pop3,
+    /// Submission: RFC 6409, RFC 4954.
+    Smtp,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Imap, Self::Pop3, Self::Smtp];
+
+    /// As it is written in the configuration and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+            Self::Smtp => "smtp",
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Imap => f.write_str("IMAP"),
+            Self::Pop3 => f.write_str("POP3"),
+            Self::Smtp => f.write_str("SMTP"),
         }
     }
 }
@@ -85,6 +105,9 @@ pub struct ListenConfig {
     pub address: SocketAddr,
     /// How it is protected.
     pub tls: ListenTls,
+    /// SMTP: whether EHLO also shows the line `AUTH=LOGIN PLAIN` of the drafts before RFC 2554, which
+    /// clients of the 1990s look for.
+    pub obsolete_auth_line: bool,
 }
 
 /// Protection of a local port: no TLS mode can be written without its certificate.
@@ -125,28 +148,39 @@ pub struct CertificateFiles {
 }
 
 /// One account: who logs in locally, and what that opens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AccountConfig {
     /// What the client types as its user name.
     pub login: String,
     /// The user in the SASL exchange with the upstream: the mailbox.
     pub mailbox: String,
-    /// How its access tokens come about.
-    pub oauth: OAuthConfig,
+    /// How its access tokens come about; `None` only where every server of it takes a password.
+    pub oauth: Option<OAuthConfig>,
     /// Which mechanism carries the token; `None` takes XOAUTH2 if offered, else OAUTHBEARER.
     pub mechanism: Option<BearerMechanism>,
     /// The IMAP upstream, where the account has one.
     pub imap: Option<UpstreamConfig>,
+    /// The POP3 upstream.
+    pub pop3: Option<UpstreamConfig>,
+    /// The SMTP upstream.
+    pub smtp: Option<UpstreamConfig>,
     /// Capabilities to hide beside those that the gateway always hides (upper case).
     pub hide_capabilities: Vec<String>,
-    /// How many connections the account may have at once.
-    pub connection_limit: usize,
 }
 
 impl AccountConfig {
     /// The account's key in the store.
     pub fn key(&self) -> String {
         account_key(&self.login)
+    }
+
+    /// The upstream of this protocol, where the account has one.
+    pub fn upstream(&self, protocol: Protocol) -> Option<&UpstreamConfig> {
+        match protocol {
+            Protocol::Imap => self.imap.as_ref(),
+            Protocol::Pop3 => self.pop3.as_ref(),
+            Protocol::Smtp => self.smtp.as_ref(),
+        }
     }
 }
 
@@ -161,6 +195,24 @@ pub struct UpstreamConfig {
     pub mode: UpstreamTlsMode,
     /// Whom we believe.
     pub verification: Verification,
+    /// What it asks for.
+    pub authentication: Authentication,
+    /// How many connections the account may have to it at once.
+    pub connection_limit: usize,
+    /// SMTP: the EHLO keywords it is taken to have until it has said so itself.
+    pub presumed_extensions: Vec<String>,
+}
+
+/// What an upstream takes for a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// An access token of the account's, for its mailbox.
+    OAuth,
+    /// A password that the store keeps, for this user.
+    Password {
+        /// The user in the SASL exchange or the login command.
+        user: String,
+    },
 }
 
 impl fmt::Display for UpstreamConfig {
@@ -254,6 +306,8 @@ pub struct Deadlines {
     pub upstream_answer: Duration,
     /// One exchange with the token endpoint.
     pub token: Duration,
+    /// How long an SMTP login waits for one of the account's connections, where all are in use.
+    pub connection_turn: Duration,
     /// How long a wrong login waits for its answer.
     pub failed_login_delay: Duration,
     /// After one side has closed: how long the other may go on without a byte passing.

@@ -45,17 +45,17 @@ fn microsoft_needs_little() {
     let account = account(GOOD);
     assert_eq!(account.mailbox, "a@example.com");
     assert_eq!(
-        account.oauth.token_url.as_str(),
+        account.oauth.as_ref().unwrap().token_url.as_str(),
         "https://login.microsoftonline.com/example.com/oauth2/v2.0/token"
     );
     assert_eq!(
-        account.oauth.scopes,
+        account.oauth.as_ref().unwrap().scopes,
         ["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"]
     );
-    assert_eq!(account.oauth.grant, Grant::RefreshToken);
+    assert_eq!(account.oauth.as_ref().unwrap().grant, Grant::RefreshToken);
     assert_eq!(account.mechanism, Some(BearerMechanism::XOAuth2));
     assert_eq!(account.hide_capabilities, ["IMAP4REV2", "ENABLE"]);
-    assert_eq!(account.connection_limit, 16);
+    assert_eq!(account.imap.as_ref().unwrap().connection_limit, 16);
     let imap = account.imap.as_ref().unwrap();
     assert_eq!(imap.to_string(), "outlook.office365.com:993");
     assert_eq!(imap.mode, UpstreamTlsMode::Implicit);
@@ -91,9 +91,9 @@ imap.host = "imap.example.com"
 "#,
     );
     assert_eq!(account.mailbox, "shared@example.com");
-    assert_eq!(account.oauth.client_id, "other");
-    assert_eq!(account.oauth.scopes, ["https://outlook.office365.com/.default"]);
-    assert_eq!(account.connection_limit, 4);
+    assert_eq!(account.oauth.as_ref().unwrap().client_id, "other");
+    assert_eq!(account.oauth.as_ref().unwrap().scopes, ["https://outlook.office365.com/.default"]);
+    assert_eq!(account.imap.as_ref().unwrap().connection_limit, 4);
     assert_eq!(account.imap.as_ref().unwrap().to_string(), "imap.example.com:1993");
 }
 
@@ -114,9 +114,9 @@ client_id = "theirs"
 imap = { host = "imap.example.org", tls = "starttls" }
 "#;
     let account = account(text);
-    assert!(account.oauth.client_secret.is_none());
-    assert!(account.oauth.scopes.is_empty());
-    assert_eq!((account.mechanism, account.oauth.fresh_percent), (None, 20));
+    assert!(account.oauth.as_ref().unwrap().client_secret.is_none());
+    assert!(account.oauth.as_ref().unwrap().scopes.is_empty());
+    assert_eq!((account.mechanism, account.oauth.as_ref().unwrap().fresh_percent), (None, 20));
     assert_eq!(account.imap.as_ref().unwrap().to_string(), "imap.example.org:143");
     check_mistakes(
         &text.replace("client_id = \"theirs\"\n", ""),

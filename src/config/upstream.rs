@@ -4,7 +4,7 @@
 use rustls::pki_types::ServerName;
 
 use super::{
-    UpstreamConfig, UpstreamTlsMode, Verification,
+    Authentication, UpstreamConfig, UpstreamTlsMode, Verification,
     resolve::At,
     show::{Row, Source, quoted},
     text::{AccountText, ImapText, UpstreamTlsText, Written},
@@ -12,14 +12,22 @@ use super::{
 };
 
 /// Judges the IMAP server.
-pub(super) fn imap(values: &mut Values<'_, '_>) -> Option<UpstreamConfig> {
+pub(super) fn imap(values: &mut Values<'_, '_>, connection_limit: usize) -> Option<UpstreamConfig> {
     let preset = values.preset.imap_host.map(str::to_owned);
     let host = values.required("imap.host", |t| imap_text(t, |i| &i.host), preset, HOST_MISSING);
     let host = host.and_then(|(host, at)| fit_host(values, host, &at));
     let mode = mode(values);
     let port = port(values, mode);
     let verification = verification(values);
-    Some(UpstreamConfig { host: host?, port: port?, mode, verification: verification? })
+    Some(UpstreamConfig {
+        host: host?,
+        port: port?,
+        mode,
+        verification: verification?,
+        authentication: Authentication::OAuth,
+        connection_limit,
+        presumed_extensions: Vec::new(),
+    })
 }
 
 /// A key of `[….imap]`, which may be missing as a whole.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     account::password::Verified,
-    config::{AccountConfig, Protocol, UpstreamConfig},
+    config::{AccountConfig, UpstreamConfig},
     gateway::{AccountSlot, Gateway},
     proto::{Credentials, Refusal, Rejection},
     token::{AccessToken, TokenErrorKind},
@@ -124,11 +124,13 @@ impl Attempt<'_> {
         account: &AccountConfig,
         password_took: Duration,
     ) -> Result<(AccountSlot, OpenUpstream), Refusal> {
-        let Some(config) = self.upstream_config(account) else {
+        let Some(config) = account.upstream(self.client.protocol) else {
             return Err(refuse::no_upstream(account, self.client.protocol));
         };
-        let Some(slot) = self.gateway.take_slot(account) else {
-            return Err(refuse::account_limit(account));
+        let Some(slot) =
+            self.gateway.take_slot(account, self.client.protocol, config.connection_limit)
+        else {
+            return Err(refuse::account_limit(account, config.connection_limit));
         };
         let began = Instant::now();
         let token = self.gateway.tokens.access_token(account).await;
@@ -181,12 +183,6 @@ impl Attempt<'_> {
         token: &AccessToken,
     ) -> Result<OpenUpstream, OpenError> {
         upstream::open(self.gateway, self.client, account, config, token).await
-    }
-
-    fn upstream_config<'a>(&self, account: &'a AccountConfig) -> Option<&'a UpstreamConfig> {
-        match self.client.protocol {
-            Protocol::Imap => account.imap.as_ref(),
-        }
     }
 
     fn log_opened(

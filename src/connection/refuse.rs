@@ -33,13 +33,13 @@ pub(super) fn no_upstream(account: &AccountConfig, protocol: Protocol) -> Refusa
     )
 }
 
-pub(super) fn account_limit(account: &AccountConfig) -> Refusal {
+pub(super) fn account_limit(account: &AccountConfig, limit: usize) -> Refusal {
     Refusal::new(
         RefusalReason::AccountLimit,
         format!(
-            "{} has {} connections open, its limit; close some mail programs, or raise \
+            "{} has {limit} connections open, its limit; close some mail programs, or raise \
              connection_limit",
-            account.login, account.connection_limit
+            account.login
         ),
     )
 }

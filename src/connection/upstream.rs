@@ -1,6 +1,6 @@
 //! The upstream leg: dialled, under TLS, authenticated. It is opened only with a token in hand.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpStream,
@@ -14,8 +14,8 @@ use crate::{
     gateway::Gateway,
     leg::Leg,
     proto::{
-        Rejection, Side, Upstream, UpstreamCredential, UpstreamEvent, Welcome,
-        imap::upstream::{ImapUpstream, UpstreamOptions},
+        Rejection, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
+        imap::upstream::ImapUpstream, pop3::upstream::Pop3Upstream, smtp::upstream::SmtpUpstream,
     },
     tls,
     token::AccessToken,
@@ -83,6 +83,7 @@ pub(super) async fn open(
     let began = Instant::now();
     let socket =
         dial(&config.host, config.port, deadlines.connect).await.map_err(OpenError::Dial)?;
+    let client_name = client_name(&socket);
     let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
     let mut leg = Leg::new(socket, Side::Upstream, client.number, tap);
     if config.mode == UpstreamTlsMode::Implicit {
@@ -90,7 +91,14 @@ pub(super) async fn open(
     }
     let connect_took = began.elapsed();
     debug!(connection = client.number, upstream = %config, "connected");
-    let mut machine = machine(account, config, client.protocol);
+    let options = UpstreamOptions {
+        starttls: config.mode == UpstreamTlsMode::StartTls,
+        mechanism: account.mechanism,
+        host: config.host.clone(),
+        port: config.port,
+        client_name,
+    };
+    let mut machine = machine(client.protocol, options);
     let mut welcome = None;
     while welcome.is_none() {
         let next = timeout(deadlines.upstream_answer, leg.next_event(machine.as_mut())).await;
@@ -136,18 +144,20 @@ async fn connect_tls(
     }
 }
 
-fn machine(
-    account: &AccountConfig,
-    config: &UpstreamConfig,
-    protocol: Protocol,
-) -> Box<dyn Upstream> {
+/// What a client without a name of its own says in EHLO (RFC 5321 section 4.1.3).
+fn client_name(socket: &TcpStream) -> String {
+    match socket.local_addr().map(|address| address.ip().to_canonical()) {
+        Ok(IpAddr::V4(address)) => format!("[{address}]"),
+        Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+        Err(_) => "localhost".to_owned(),
+    }
+}
+
+fn machine(protocol: Protocol, options: UpstreamOptions) -> Box<dyn Upstream> {
     match protocol {
-        Protocol::Imap => Box::new(ImapUpstream::new(UpstreamOptions {
-            starttls: config.mode == UpstreamTlsMode::StartTls,
-            mechanism: account.mechanism,
-            host: config.host.clone(),
-            port: config.port,
-        })),
+        Protocol::Imap => Box::new(ImapUpstream::new(options)),
+        Protocol::Pop3 => Box::new(Pop3Upstream::new(options)),
+        Protocol::Smtp => Box::new(SmtpUpstream::new(options)),
     }
 }
 

@@ -12,6 +12,8 @@
 
 pub mod imap;
 pub(crate) mod line;
+pub mod pop3;
+pub mod smtp;
 pub mod text;
 
 use bytes::{Bytes, BytesMut};
@@ -161,6 +163,23 @@ pub enum LoginMethod {
 pub enum UpstreamCredential {
     /// An OAuth 2.0 access token (RFC 6750), sent by XOAUTH2 or OAUTHBEARER.
     Bearer(Secret),
+    /// A password, sent by PLAIN, LOGIN or the protocol's own command, and only inside TLS.
+    Password(Secret),
+}
+
+/// What is known of an upstream before it says anything.
+#[derive(Clone, Debug)]
+pub struct UpstreamOptions {
+    /// Whether TLS begins with STARTTLS; otherwise it is on already.
+    pub starttls: bool,
+    /// The mechanism that carries a token; `None` takes what the server offers, XOAUTH2 first.
+    pub mechanism: Option<BearerMechanism>,
+    /// The host that was dialled, for OAUTHBEARER.
+    pub host: String,
+    /// The port that was dialled, for OAUTHBEARER.
+    pub port: u16,
+    /// How we call ourselves in SMTP's EHLO: a domain or an address literal (RFC 5321 section 4.1.3).
+    pub client_name: String,
 }
 
 /// Which SASL mechanism carries a bearer token upstream.
@@ -199,12 +218,12 @@ pub enum Rejection {
         /// The server's words.
         text: String,
     },
-    /// It offers none of the mechanisms that carry a token.
+    /// It offers none of the mechanisms that carry what we have.
     NoMechanism {
         /// The capabilities it listed.
         offered: String,
     },
-    /// It refused the token.
+    /// It refused the token or the password.
     Credential {
         /// The server's words, with the status of the error challenge where there was one.
         text: String,
@@ -253,7 +272,7 @@ pub enum RefusalReason {
     TokenUnavailable,
     /// The upstream is unreachable, busy, at its own limit, or TLS with it failed.
     UpstreamUnavailable,
-    /// The upstream refused a fresh token.
+    /// The upstream refused a fresh token, or the stored password.
     UpstreamRefused,
     /// The token's owner has no access to the mailbox.
     NotAuthorized,
@@ -295,8 +314,42 @@ pub trait Relay: Send {
     /// responses; in the middle of one nothing may be said.
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes>;
 
+    /// The upstream has ended, and everything that it sent has passed: a word of ours to the client
+    /// where it still waits for an answer.
+    fn upstream_lost(&mut self) -> Option<Bytes> {
+        None
+    }
+
+    /// A message whose fate the upstream has just told, for the log. Asked after every step until it
+    /// returns `None`.
+    fn poll_delivery(&mut self) -> Option<Delivery> {
+        None
+    }
+
     /// What has passed so far.
     fn counts(&self) -> Counts;
+}
+
+/// One mail transaction's end (RFC 5321 section 3.3), for the log: never the content. All text is
+/// printable and bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// The reverse-path, without its angle brackets.
+    pub sender: String,
+    /// The forward-paths that the upstream accepted, as many as a log line bears.
+    pub recipients: Vec<String>,
+    /// How many it accepted.
+    pub accepted: u64,
+    /// How many it refused.
+    pub refused: u64,
+    /// Octets of the message as they passed, without the final `.` line.
+    pub octets: u64,
+    /// The final reply's code: 250, or why not.
+    pub code: u16,
+    /// The upstream's name for the message, where its reply tells one.
+    pub queue_id: Option<String>,
+    /// The final reply's words, where it is not a success.
+    pub words: String,
 }
 
 /// One decision of a [`Relay`]. Counts are in octets, from the front of the input, never zero and
@@ -348,4 +401,8 @@ pub struct Counts {
     pub commands: u64,
     /// Commands that the guard kept from the upstream.
     pub guarded: u64,
+    /// Messages that the upstream accepted (SMTP) or sent whole (POP3).
+    pub messages: u64,
+    /// Recipients of the accepted messages (SMTP).
+    pub recipients: u64,
 }

@@ -17,6 +17,44 @@ fn steers(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// `words` of ours as one line of printable 7-bit characters, not empty, of at most `bound` octets (at
+/// least 8): what every mail protocol lets stand in a reply.
+pub fn ascii(words: &str, bound: usize) -> String {
+    let mut text = String::new();
+    for character in words.trim().chars() {
+        match spelling(character) {
+            Some(spelt) => text.push_str(spelt),
+            None if character == ' ' || character.is_ascii_graphic() => text.push(character),
+            None => text.push('?'),
+        }
+        if text.len() > bound {
+            text.truncate(bound.saturating_sub(3));
+            text.push_str("...");
+            break;
+        }
+    }
+    if text.is_empty() { "Refused".into() } else { text }
+}
+
+/// How German letters and typographers' signs are written in ASCII.
+fn spelling(character: char) -> Option<&'static str> {
+    Some(match character {
+        'ä' => "ae",
+        'ö' => "oe",
+        'ü' => "ue",
+        'Ä' => "Ae",
+        'Ö' => "Oe",
+        'Ü' => "Ue",
+        'ß' => "ss",
+        '‘' | '’' | '‚' => "'",
+        '“' | '”' | '„' | '«' | '»' => "\"",
+        '–' | '—' => "-",
+        '…' => "...",
+        '\u{a0}' | '\t' => " ",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

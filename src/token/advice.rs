@@ -198,7 +198,8 @@ mod tests {
     #[test]
     fn sentences_name_the_accounts_own_values() {
         const LOGIN: &str = "User@Example.test";
-        let mut oauth = super::super::tests::account("https://id.example.test/token").oauth;
+        let mut oauth =
+            super::super::tests::account("https://id.example.test/token").oauth.unwrap();
         assert_eq!(provider(&oauth), "id.example.test");
         assert_eq!(tenant(&oauth), None);
         oauth.token_url =

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::AccountConfig,
+    config::{AccountConfig, OAuthConfig},
     secret::Secret,
     store::{Grant, Store, StoreError, account_key},
 };
@@ -118,8 +118,9 @@ impl Tokens {
     ///
     /// If no new token can be had, the old one is handed out as long as it lasts.
     pub async fn access_token(&self, account: &AccountConfig) -> Result<AccessToken, TokenError> {
-        let slot = self.slot(account);
-        let need = Need::Fresh(account.oauth.fresh_percent);
+        let oauth = oauth(account)?;
+        let slot = self.slot(account, oauth);
+        let need = Need::Fresh(oauth.fresh_percent);
         let generation = match self.shared.store.generation().await {
             Ok(generation) => Some(generation),
             Err(error) => {
@@ -140,7 +141,7 @@ impl Tokens {
         account: &AccountConfig,
         refused: &AccessToken,
     ) -> Result<AccessToken, TokenError> {
-        let slot = self.slot(account);
+        let slot = self.slot(account, oauth(account)?);
         // Asked for before the held token is looked at: a flight holds its token before it ends.
         let flight = slot.flight();
         if let Some(token) = slot.held(Need::Other(&refused.secret), None, self.now()) {
@@ -231,10 +232,11 @@ impl Tokens {
         account: &AccountConfig,
         refused: Option<&AccessToken>,
     ) -> Result<AccessToken, TokenError> {
+        let oauth = oauth(account)?;
         let flight = match slot.board() {
             Boarding::Join(flight) => flight,
             Boarding::Start(sender, receiver) => {
-                let refresh = self.refresh(slot, account, refused);
+                let refresh = self.refresh(slot, account, oauth, refused);
                 let slot = Arc::clone(slot);
                 self.shared.flights.spawn(async move {
                     let landing = refresh.fly().await;
@@ -268,6 +270,7 @@ impl Tokens {
         &self,
         slot: &Arc<Slot>,
         account: &AccountConfig,
+        oauth: &OAuthConfig,
         refused: Option<&AccessToken>,
     ) -> Refresh {
         let number = self.shared.flight.fetch_add(1, Ordering::Relaxed);
@@ -276,15 +279,15 @@ impl Tokens {
             shared: Arc::clone(&self.shared),
             slot: Arc::clone(slot),
             login: account.login.clone(),
-            oauth: account.oauth.clone(),
+            oauth: oauth.clone(),
             key: account_key(&account.login),
-            purpose: grant::purpose(&account.oauth),
+            purpose: grant::purpose(oauth),
             refused: refused.cloned(),
         }
     }
 
-    fn slot(&self, account: &AccountConfig) -> Arc<Slot> {
-        let key = (account_key(&account.login), grant::purpose(&account.oauth));
+    fn slot(&self, account: &AccountConfig, oauth: &OAuthConfig) -> Arc<Slot> {
+        let key = (account_key(&account.login), grant::purpose(oauth));
         Arc::clone(self.slots().entry(key).or_default())
     }
 
@@ -355,6 +358,14 @@ impl GrantStatus {
             refresh_started: grant.refresh_started,
         })
     }
+}
+
+/// How the account's tokens come about; an account whose servers all take passwords has none.
+fn oauth(account: &AccountConfig) -> Result<&OAuthConfig, TokenError> {
+    account.oauth.as_ref().ok_or_else(|| TokenError {
+        kind: TokenErrorKind::Configuration,
+        text: format!("{} has no OAuth settings in the gateway's configuration.", account.login),
+    })
 }
 
 /// Another name for each process and each [`Tokens`].

@@ -47,7 +47,7 @@ async fn an_account_has_a_limit_of_its_own() {
     let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
     let mut config = config(&upstream, &endpoint.url);
     let mut limited = account("bob@example.org", &upstream, &endpoint.url);
-    limited.connection_limit = 1;
+    limited.imap.as_mut().unwrap().connection_limit = 1;
     config.accounts.push(Arc::new(limited));
     let running = Running::start(config).await;
     let (mut first, mut session) = join!(

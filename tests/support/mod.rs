@@ -8,8 +8,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use saslgate::{
     config::{
-        AccountConfig, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls, OAuthConfig,
-        Protocol, SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
+        AccountConfig, Authentication, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls,
+        OAuthConfig, Protocol, SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
     },
     gateway::Gateway,
     listener,
@@ -163,6 +163,7 @@ pub fn config(upstream: &upstream::Upstream, token_url: &str) -> Config {
             protocol: Protocol::Imap,
             address: "127.0.0.1:0".parse().unwrap(),
             tls: ListenTls::None,
+            obsolete_auth_line: false,
         }],
         accounts: vec![Arc::new(account("alice@example.org", upstream, token_url))],
         limits: Limits::default(),
@@ -180,7 +181,7 @@ pub fn account(login: &str, upstream: &upstream::Upstream, token_url: &str) -> A
     AccountConfig {
         login: login.into(),
         mailbox: login.into(),
-        oauth: OAuthConfig {
+        oauth: Some(OAuthConfig {
             token_url: token_url.parse().unwrap(),
             client_id: "the-client".into(),
             client_secret: Some(Secret::new("the client secret")),
@@ -188,15 +189,19 @@ pub fn account(login: &str, upstream: &upstream::Upstream, token_url: &str) -> A
             grant: Grant::ClientCredentials,
             ca_file: None,
             fresh_percent: 50,
-        },
+        }),
         mechanism: Some(BearerMechanism::XOAuth2),
         imap: Some(UpstreamConfig {
             host: "127.0.0.1".into(),
             port: upstream.port,
             mode: UpstreamTlsMode::Implicit,
             verification: Verification::Pin { sha256: upstream.pin },
+            authentication: Authentication::OAuth,
+            connection_limit: 50,
+            presumed_extensions: Vec::new(),
         }),
+        pop3: None,
+        smtp: None,
         hide_capabilities: Vec::new(),
-        connection_limit: 50,
     }
 }

@@ -32,6 +32,9 @@ impl Setup {
     /// The upstream's name in every transcript.
     pub(crate) const HOST: &str = "imap.example.org";
 
+    /// What the gateway calls itself upstream, in SMTP.
+    pub(crate) const CLIENT_NAME: &str = "gateway.example.org";
+
     /// The upstream's port.
     pub(crate) fn port(&self) -> u16 {
         if self.starttls { 143 } else { 993 }

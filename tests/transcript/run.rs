@@ -10,12 +10,10 @@ use bytes::{Buf, BytesMut};
 use saslgate::{
     proto::{
         Counts, Credentials, Downstream, DownstreamEvent, Output, Refusal, Rejection, Relay, Side,
-        Step, Upstream, UpstreamCredential, UpstreamEvent, Welcome,
+        Step, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
         imap::{
-            capability::CapabilityFilter,
-            downstream::ImapDownstream,
-            relay::ImapRelay,
-            upstream::{ImapUpstream, UpstreamOptions},
+            capability::CapabilityFilter, downstream::ImapDownstream, relay::ImapRelay,
+            upstream::ImapUpstream,
         },
     },
     secret::Secret,
@@ -108,7 +106,7 @@ impl<'t> Run<'t> {
     /// The relay is asked what it has counted.
     fn count(&mut self) -> Result<(), String> {
         let joined = self.relay.as_ref().ok_or("the relay has not begun")?;
-        let Counts { commands, guarded } = joined.relay.counts();
+        let Counts { commands, guarded, .. } = joined.relay.counts();
         self.local.happen(format!("counts: commands {commands}, guarded {guarded}").as_bytes());
         Ok(())
     }
@@ -228,6 +226,7 @@ impl<'t> Run<'t> {
             mechanism,
             host: Setup::HOST.into(),
             port: self.transcript.setup.port(),
+            client_name: Setup::CLIENT_NAME.into(),
         })));
         self.drain_upstream();
     }

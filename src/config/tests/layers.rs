@@ -29,7 +29,10 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
         let written = text(&defaults, &own);
         check_mistakes(&written, &format!("saslgate.toml:{line}: account.client_id: {withheld}"));
         let own = format!("{own}\nclient_id = \"x\"");
-        assert!(account(&text(&defaults, &own)).oauth.client_secret.is_none(), "{written}");
+        assert!(
+            account(&text(&defaults, &own)).oauth.as_ref().unwrap().client_secret.is_none(),
+            "{written}"
+        );
         let own = format!("{own}\ngrant = \"client_credentials\"");
         check_mistakes(
             &text(&defaults, &own),
@@ -42,6 +45,9 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
         (format!("{custom}\n{ours}"), String::new()),
         (ours.to_owned(), custom.to_owned()),
     ] {
-        assert!(account(&text(&defaults, &own)).oauth.client_secret.is_some(), "{defaults}");
+        assert!(
+            account(&text(&defaults, &own)).oauth.as_ref().unwrap().client_secret.is_some(),
+            "{defaults}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! the text comes from elsewhere: a line end or a bracket in it would be read as a response of its
 //! own.
 
-use crate::proto::{Refusal, RefusalReason};
+use crate::proto::{Refusal, RefusalReason, text::ascii};
 
 /// The longest text a client is told, in octets. RFC 2683 section 3.2.1.5 has clients and servers
 /// keep lines near 1000 octets; a link must fit in.
@@ -78,39 +78,7 @@ pub fn bye(refusal: &Refusal) -> Vec<u8> {
 ///
 /// `text = 1*TEXT-CHAR`, `TEXT-CHAR = <any CHAR except CR and LF>`; a CHAR has seven bits.
 pub fn text(words: &str) -> String {
-    let mut text = String::new();
-    for character in words.trim().chars() {
-        match spelling(character) {
-            Some(spelt) => text.push_str(spelt),
-            None if character == ' ' || character.is_ascii_graphic() => text.push(character),
-            None => text.push('?'),
-        }
-        if text.len() > MAX_TEXT {
-            text.truncate(MAX_TEXT - 3);
-            text.push_str("...");
-            break;
-        }
-    }
-    if text.is_empty() { "Refused".into() } else { text }
-}
-
-/// How German letters and typographers' signs are written in ASCII.
-fn spelling(character: char) -> Option<&'static str> {
-    Some(match character {
-        'ä' => "ae",
-        'ö' => "oe",
-        'ü' => "ue",
-        'Ä' => "Ae",
-        'Ö' => "Oe",
-        'Ü' => "Ue",
-        'ß' => "ss",
-        '‘' | '’' | '‚' => "'",
-        '“' | '”' | '„' | '«' | '»' => "\"",
-        '–' | '—' => "-",
-        '…' => "...",
-        '\u{a0}' | '\t' => " ",
-        _ => return None,
-    })
+    ascii(words, MAX_TEXT)
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ async fn an_endpoint_that_is_down_costs_no_token() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    scene.account.oauth.token_url = format!("http://127.0.0.1:{port}/").parse().unwrap();
+    scene.oauth().token_url = format!("http://127.0.0.1:{port}/").parse().unwrap();
     let fault = scene.fault().await;
     assert_eq!(fault.kind, TokenErrorKind::Unavailable);
     assert!(fault.text.contains("cannot be reached"), "{fault}");
@@ -193,13 +193,13 @@ async fn tls_is_verified_and_a_ca_file_is_believed() {
     assert_eq!(scene.grant().await.refresh_started, None);
 
     scene.time.advance(3);
-    scene.account.oauth.ca_file = Some(folder.path().join("missing.pem"));
+    scene.oauth().ca_file = Some(folder.path().join("missing.pem"));
     let fault = scene.fault().await;
     assert_eq!(fault.kind, TokenErrorKind::Configuration);
     assert!(fault.text.contains("missing.pem"), "{fault}");
 
     scene.time.advance(300);
-    scene.account.oauth.ca_file = Some(ca_file);
+    scene.oauth().ca_file = Some(ca_file);
     assert_eq!(scene.access().await.unwrap(), "a1");
     assert_eq!(server.finish().await.len(), 1);
     scene.provider.finish().await;

@@ -43,7 +43,7 @@ async fn without_a_new_refresh_token_the_old_one_stays() {
 #[tokio::test]
 async fn client_credentials_need_no_sign_in() {
     let mut scene = Scene::empty(vec![Reply::token("a1", None), Reply::token("a2", None)]).await;
-    scene.account.oauth.grant = GrantKind::ClientCredentials;
+    scene.oauth().grant = GrantKind::ClientCredentials;
     assert_eq!(scene.access().await.unwrap(), "a1");
     let form = scene.provider.request().await;
     assert_eq!(form.get("grant_type").unwrap(), "client_credentials");
@@ -88,7 +88,7 @@ async fn a_token_for_other_scopes_is_not_used() {
     let mut scene =
         Scene::signed_in(vec![Reply::token("a1", Some("r1")), Reply::token("a2", None)]).await;
     assert_eq!(scene.access().await.unwrap(), "a1");
-    scene.account.oauth.scopes = vec!["mail.send".to_owned()];
+    scene.oauth().scopes = vec!["mail.send".to_owned()];
     assert_eq!(scene.access().await.unwrap(), "a2");
     scene.provider.finish().await;
 }

@@ -25,7 +25,7 @@ pub(super) fn account(token_url: &str) -> AccountConfig {
     AccountConfig {
         login: "User@Example.test".to_owned(),
         mailbox: "user@example.test".to_owned(),
-        oauth: OAuthConfig {
+        oauth: Some(OAuthConfig {
             token_url: token_url.parse().unwrap(),
             client_id: "app-id".to_owned(),
             client_secret: Some(Secret::new("client&secret=1 ü")),
@@ -33,11 +33,12 @@ pub(super) fn account(token_url: &str) -> AccountConfig {
             grant: GrantKind::RefreshToken,
             ca_file: None,
             fresh_percent: 50,
-        },
+        }),
         mechanism: None,
         imap: None,
+        pop3: None,
+        smtp: None,
         hide_capabilities: Vec::new(),
-        connection_limit: 10,
     }
 }
 
@@ -77,6 +78,10 @@ struct Scene {
 }
 
 impl Scene {
+    fn oauth(&mut self) -> &mut OAuthConfig {
+        self.account.oauth.as_mut().unwrap()
+    }
+
     /// With the refresh token `r0` in the store.
     async fn signed_in(script: Vec<Reply>) -> Self {
         let scene = Self::empty(script).await;
@@ -107,7 +112,7 @@ impl Scene {
             secret: Secret::new(token),
             obtained: self.time.now(),
             expires: self.time.now() + Duration::from_secs(3600),
-            purpose: grant::purpose(&self.account.oauth),
+            purpose: grant::purpose(self.account.oauth.as_ref().unwrap()),
         }
     }
 

@@ -3,7 +3,12 @@
 
 use std::time::SystemTime;
 
-use saslgate::{config::AccountConfig, gateway::AccountSlot, proto::RefusalReason, secret::Secret};
+use saslgate::{
+    config::{AccountConfig, Protocol},
+    gateway::AccountSlot,
+    proto::RefusalReason,
+    secret::Secret,
+};
 
 use super::{
     script::{Login, Outcome, Script},
@@ -128,7 +133,8 @@ impl<'a> Play<'a> {
         let gateway = &self.running.gateway;
         match &login.outcome {
             Outcome::Refused(refusal) if refusal.reason == RefusalReason::AccountLimit => {
-                self.slots.extend(std::iter::from_fn(|| gateway.take_slot(account)));
+                self.slots
+                    .extend(std::iter::from_fn(|| gateway.take_slot(account, Protocol::Imap, 50)));
             }
             Outcome::Refused(refusal) if refusal.alert => {}
             // Alerts are for once an hour: this hour's has been shown.

@@ -92,7 +92,7 @@ fn accounts(script: &Script, upstream: &Upstream, token_url: &str) -> Vec<Arc<Ac
         }
         let mut account = account(&name, upstream, token_url);
         account.mailbox = script.mailbox().unwrap_or(name);
-        account.oauth.client_secret = Some(Secret::new(CLIENT_SECRET));
+        account.oauth.as_mut().unwrap().client_secret = Some(Secret::new(CLIENT_SECRET));
         account.mechanism = setup.mechanism;
         account.hide_capabilities.clone_from(&setup.hide);
         if setup.starttls {

@@ -1,9 +1,12 @@
 //! What must hold for the upstream machine whatever a server sends. Runs over seeds in the tests, and
 //! over everything else in the fuzzer.
 
-use super::{ImapUpstream, UpstreamOptions};
+use super::ImapUpstream;
 use crate::{
-    proto::{BearerMechanism, Machine, Output, Upstream, UpstreamCredential, UpstreamEvent},
+    proto::{
+        BearerMechanism, Machine, Output, Upstream, UpstreamCredential, UpstreamEvent,
+        UpstreamOptions,
+    },
     secret::Secret,
 };
 
@@ -67,7 +70,13 @@ fn options(choice: u8) -> UpstreamOptions {
         2 => Some(BearerMechanism::OAuthBearer),
         _ => None,
     };
-    UpstreamOptions { starttls: choice & 1 == 1, mechanism, host: "h".to_owned(), port: 993 }
+    UpstreamOptions {
+        starttls: choice & 1 == 1,
+        mechanism,
+        host: "h".to_owned(),
+        port: 993,
+        client_name: String::new(),
+    }
 }
 
 fn bearer() -> UpstreamCredential {

@@ -28,24 +28,11 @@ use super::response::{
 use crate::{
     proto::{
         BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
-        Welcome, text::printable,
+        UpstreamOptions, Welcome, text::printable,
     },
     sasl::{base64, oauthbearer, xoauth2},
     secret::Secret,
 };
-
-/// What is known of the upstream before it says anything.
-#[derive(Clone, Debug)]
-pub struct UpstreamOptions {
-    /// Whether TLS begins with STARTTLS; otherwise it is on already.
-    pub starttls: bool,
-    /// The mechanism to use; `None` takes what the server offers, XOAUTH2 first.
-    pub mechanism: Option<BearerMechanism>,
-    /// The host that was dialled, for OAUTHBEARER.
-    pub host: String,
-    /// The port that was dialled, for OAUTHBEARER.
-    pub port: u16,
-}
 
 /// The client side of an IMAP login with a bearer token.
 #[derive(Debug)]
@@ -383,7 +370,9 @@ impl Upstream for ImapUpstream {
             | State::Welcome { .. }
             | State::Done => return self.reject(protocol("a login before the server was ready")),
         }
-        let UpstreamCredential::Bearer(token) = credential;
+        let UpstreamCredential::Bearer(token) = credential else {
+            return self.reject(protocol("a password, which this does not send yet"));
+        };
         let (mechanism, response) = match self.choose(user, &token) {
             Ok(chosen) => chosen,
             Err(rejection) => return self.reject(rejection),

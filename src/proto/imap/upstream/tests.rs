@@ -4,7 +4,13 @@
 use super::{fuzz_logic::fuzz_upstream, *};
 
 fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
-    UpstreamOptions { starttls, mechanism, host: "imap.test".to_owned(), port: 993 }
+    UpstreamOptions {
+        starttls,
+        mechanism,
+        host: "imap.test".to_owned(),
+        port: 993,
+        client_name: String::new(),
+    }
 }
 
 /// Plays the `S:` lines and bracketed acts of `script`, in pieces of `cut` octets, and writes down

@@ -23,7 +23,7 @@ C: A7 UNAUTHENTICATE
 <- A7 BAD UNAUTHENTICATE refused: to log in anew, connect anew (RFC 8437)
 "#,
     );
-    assert_eq!(counts, Counts { commands: 7, guarded: 6 });
+    assert_eq!(counts, Counts { commands: 7, guarded: 6, ..Counts::default() });
 }
 
 #[test]

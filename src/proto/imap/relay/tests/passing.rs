@@ -22,7 +22,7 @@ S: A3 OK done
 <- A3 OK done
 "#,
     );
-    assert_eq!(counts, Counts { commands: 3, guarded: 0 });
+    assert_eq!(counts, Counts { commands: 3, guarded: 0, ..Counts::default() });
 }
 
 #[test]
@@ -167,7 +167,7 @@ S: A4 NO not now
 -> DONE
 "#,
     );
-    assert_eq!(counts, Counts { commands: 4, guarded: 0 });
+    assert_eq!(counts, Counts { commands: 4, guarded: 0, ..Counts::default() });
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! What EHLO may promise before anybody has logged in. The hard thing is that the upstream is not
+//! known yet: the promise is what all upstreams have that a login at this gateway may lead to, as
+//! their presets say, corrected by what each of them said last.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    config::{AccountConfig, UpstreamConfig},
+    proto::smtp::extension::Extensions,
+};
+
+/// Host and port.
+type Upstream = (String, u16);
+
+/// The promise, kept up to date by [`Promises::learn`].
+#[derive(Debug)]
+pub(super) struct Promises {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    upstreams: HashMap<Upstream, Extensions>,
+    promise: Extensions,
+}
+
+impl Promises {
+    /// The promise of these accounts' presets.
+    pub(super) fn new<'a>(accounts: impl Iterator<Item = &'a AccountConfig>) -> Self {
+        let mut upstreams = HashMap::new();
+        for config in accounts.filter_map(|account| account.smtp.as_ref()) {
+            // PIPELINING is the gateway's own: see `Extensions`.
+            let presumed = Extensions {
+                pipelining: true,
+                ..Extensions::from_keywords(&config.presumed_extensions)
+            };
+            // Two accounts may presume different things of one server.
+            upstreams
+                .entry((config.host.clone(), config.port))
+                .and_modify(|known: &mut Extensions| *known = known.intersection(presumed))
+                .or_insert(presumed);
+        }
+        let promise = promise(&upstreams);
+        Self { known: Mutex::new(Known { upstreams, promise }) }
+    }
+
+    pub(super) fn promise(&self) -> Extensions {
+        self.known().promise
+    }
+
+    /// Notes what an upstream has said of itself.
+    pub(super) fn learn(&self, config: &UpstreamConfig, said: Extensions) {
+        let said = Extensions { pipelining: true, ..said };
+        let mut known = self.known();
+        let Some(before) = known.upstreams.get_mut(&(config.host.clone(), config.port)) else {
+            return;
+        };
+        if *before != said {
+            *before = said;
+            known.promise = promise(&known.upstreams);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn promise(upstreams: &HashMap<Upstream, Extensions>) -> Extensions {
+    let all = upstreams.values().copied().reduce(Extensions::intersection);
+    all.unwrap_or(Extensions::UNKNOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        account::tests::account,
+        config::{Authentication, UpstreamTlsMode, Verification},
+    };
+
+    fn upstream(host: &str, presumed: &[&str]) -> UpstreamConfig {
+        UpstreamConfig {
+            host: host.into(),
+            port: 587,
+            mode: UpstreamTlsMode::StartTls,
+            verification: Verification::Roots { ca_file: None, name: None },
+            authentication: Authentication::OAuth,
+            connection_limit: 3,
+            presumed_extensions: presumed.iter().map(|&word| word.into()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_all_have_and_what_each_said_last() {
+        let (one, two) = (
+            upstream("one.test", &["SIZE 100", "8BITMIME", "CHUNKING"]),
+            upstream("two.test", &["SIZE 50", "8BITMIME", "DSN"]),
+        );
+        let with = |config: &UpstreamConfig| {
+            let mut account = std::sync::Arc::unwrap_or_clone(account("a@example.org"));
+            account.smtp = Some(config.clone());
+            account
+        };
+        let accounts = [with(&one), with(&two), with(&two)];
+        let promises = Promises::new(accounts.iter());
+        let promised = || promises.promise().keywords().join(", ");
+        assert_eq!(promised(), "SIZE 50, PIPELINING, 8BITMIME");
+        promises.learn(&two, Extensions::from_keywords(&["SIZE 200", "CHUNKING"]));
+        assert_eq!(promised(), "SIZE 100, PIPELINING, CHUNKING");
+        promises.learn(&upstream("else.test", &[]), Extensions::UNKNOWN);
+        assert_eq!(promised(), "SIZE 100, PIPELINING, CHUNKING");
+    }
+
+    #[test]
+    fn of_nobody_nothing_is_known() {
+        assert_eq!(Promises::new(std::iter::empty()).promise(), Extensions::UNKNOWN);
+        let mut account = std::sync::Arc::unwrap_or_clone(account("a@example.org"));
+        account.smtp = Some(upstream("custom.test", &[]));
+        assert_eq!(Promises::new([account].iter()).promise(), Extensions::UNKNOWN);
+    }
+}
