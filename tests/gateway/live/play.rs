@@ -131,7 +131,7 @@ impl<'a> Play<'a> {
     fn arrange(&mut self, account: &AccountConfig, login: &Login) {
         let gateway = &self.running.gateway;
         let protocol = super::stage::spoken(self.protocol());
-        let limit = account.upstream(protocol).map_or(0, |server| server.connection_limit);
+        let Some(server) = account.upstream(protocol) else { return };
         match &login.outcome {
             Outcome::Refused(refusal) if refusal.reason == RefusalReason::AccountLimit => {
                 self.slots
