@@ -135,7 +135,7 @@ impl<'a> Play<'a> {
         match &login.outcome {
             Outcome::Refused(refusal) if refusal.reason == RefusalReason::AccountLimit => {
                 self.slots
-                    .extend(std::iter::from_fn(|| gateway.take_slot(account, protocol, limit)));
+                    .extend(std::iter::from_fn(|| gateway.take_slot(account, protocol, server)));
             }
             Outcome::Refused(refusal) if refusal.alert => {}
             // Alerts are for once an hour: this hour's has been shown.
