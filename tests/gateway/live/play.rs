@@ -131,11 +131,11 @@ impl<'a> Play<'a> {
     fn arrange(&mut self, account: &AccountConfig, login: &Login) {
         let gateway = &self.running.gateway;
         let protocol = super::stage::spoken(self.protocol());
-        let limit = account.upstream(protocol).map_or(0, |server| server.connection_limit);
+        let Some(server) = account.upstream(protocol) else { return };
         match &login.outcome {
             Outcome::Refused(refusal) if refusal.reason == RefusalReason::AccountLimit => {
                 self.slots
-                    .extend(std::iter::from_fn(|| gateway.take_slot(account, protocol, limit)));
+                    .extend(std::iter::from_fn(|| gateway.take_slot(account, protocol, server)));
             }
             Outcome::Refused(refusal) if refusal.alert => {}
             // Alerts are for once an hour: this hour's has been shown.

@@ -4,7 +4,7 @@
 use saslgate::proto::{Refusal, RefusalReason};
 
 use crate::transcript::{
-    format::{Act, Protocol, Step, Transcript},
+    format::{Act, Credential, Protocol, Step, Transcript},
     text,
 };
 
@@ -86,6 +86,21 @@ impl Script {
         self.transcript.steps.iter().find_map(|step| match &step.act {
             Act::Dial { user, .. } => Some(user.clone()),
             Act::Send(_)
+            | Act::Expect(_)
+            | Act::Effect(_)
+            | Act::Refuse(_)
+            | Act::Dismiss(_)
+            | Act::Farewell(_)
+            | Act::UpstreamGone => None,
+        })
+    }
+
+    /// The stored password for the upstream, where it takes one.
+    pub(super) fn password(&self) -> Option<&Vec<u8>> {
+        self.transcript.steps.iter().find_map(|step| match &step.act {
+            Act::Dial { credential: Credential::Password(password), .. } => Some(password),
+            Act::Dial { .. }
+            | Act::Send(_)
             | Act::Expect(_)
             | Act::Effect(_)
             | Act::Refuse(_)

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use saslgate::{
-    config::{self, AccountConfig, Config, ListenTls, UpstreamTlsMode},
+    config::{self, AccountConfig, Authentication, Config, ListenTls, UpstreamTlsMode},
     proto::{LocalTls, RefusalReason},
     secret::Secret,
     token::ForcedRefresh,
@@ -61,6 +61,17 @@ pub(super) async fn perform(protocol: Protocol, source: &str) -> Result<Played, 
     let youngest = ForcedRefresh { youngest: Duration::ZERO, ..ForcedRefresh::default() };
     let forced = if script.replaces_its_token() { youngest } else { ForcedRefresh::default() };
     let running = Running::without_passwords(config, forced).await;
+    if let Some(password) = script.password() {
+        for account in &running.gateway.config.accounts {
+            let protocol = spoken(protocol).name();
+            let password = Secret::new(password.as_slice());
+            running
+                .store
+                .write_upstream_password(&account.key(), protocol, &password)
+                .await
+                .unwrap();
+        }
+    }
 
     let socket = TcpStream::connect(running.addresses[0]).await.unwrap();
     let client = socket.local_addr().unwrap();
@@ -109,6 +120,9 @@ fn accounts(script: &Script, upstream: &Upstream, token_url: &str) -> Vec<Arc<Ac
         let mut server = account.imap.take().unwrap();
         if setup.starttls {
             server.mode = UpstreamTlsMode::StartTls;
+        }
+        if script.password().is_some() {
+            server.authentication = Authentication::Password { user: account.mailbox.clone() };
         }
         server.presumed_extensions = setup.promise.keywords();
         *match setup.protocol {
