@@ -109,7 +109,8 @@ pub struct Chunk {
     pub last: bool,
 }
 
-/// The arguments of BDAT; `None` where it is not certain how many octets follow.
+/// The arguments of BDAT; `None` where it is not certain how many octets follow. Servers count in signed
+/// numbers; beyond these nobody knows what they would count.
 ///
 /// `bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CR LF`, `chunk-size = 1*DIGIT`,
 /// `end-marker = "LAST"` (RFC 3030 section 2)
@@ -123,8 +124,8 @@ pub fn chunk(arguments: &[u8]) -> Option<Chunk> {
         _ => return None,
     };
     let digits = size.iter().all(u8::is_ascii_digit).then_some(size)?;
-    let octets = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some(Chunk { octets, last })
+    let octets: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (octets <= i64::MAX as u64).then_some(Chunk { octets, last })
 }
 
 /// The line without what stands in front of its first letter: some printers send a few octets of
@@ -204,8 +205,9 @@ mod tests {
             (" 0", Some((0, false))),
             (" 86 LAST", Some((86, true))),
             (" 86 last", Some((86, true))),
-            (" 18446744073709551615", Some((u64::MAX, false))),
-            (" 18446744073709551616", None),
+            (" 9223372036854775807", Some((9_223_372_036_854_775_807, false))),
+            (" 9223372036854775808", None),
+            (" 99999999999999999999", None),
             (" +5", None),
             (" 5 LAST ", None),
             (" 5 ", None),
