@@ -182,8 +182,11 @@ impl SmtpDownstream {
         true
     }
 
+    /// Whether the first octet of all is that of a TLS handshake.
     fn begins_with_tls(&self) -> bool {
-        self.opening == Opening::FirstLine && self.intake.pending().first() == Some(&TLS_HANDSHAKE)
+        matches!(self.state, State::Command)
+            && self.opening == Opening::FirstLine
+            && self.intake.pending().first() == Some(&TLS_HANDSHAKE)
     }
 
     fn octets_left(&self) -> usize {

@@ -60,4 +60,15 @@ fn browsers_are_sent_away() {
 fn a_tls_handshake_has_no_line_end_to_wait_for() {
     assert_eq!(hears(b"\x16"), AWAY);
     assert_eq!(hears(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), AWAY);
+    // Only as the first octet of all, and not where a long line happens to be cut.
+    let noise = |size: usize| {
+        let mut machine = machine(CLEAR, LoginBounds { line: 30, ..LoginBounds::default() });
+        let line = [&[0; 30][..], b"\x16\x16\r\nHELO a\r\n"].concat();
+        line.chunks(size).for_each(|chunk| machine.handle_input(chunk));
+        drain(&mut machine)
+    };
+    let expected =
+        "S: 220 localhost ESMTP saslgate\nS: 500 5.5.2 The line is too long\nS: 250 localhost\n";
+    assert_eq!(noise(100), expected);
+    assert_eq!(noise(1), expected);
 }
