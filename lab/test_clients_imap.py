@@ -3,19 +3,11 @@
 import unittest
 
 import lab
+from cases import MODES, cases
 from clients import message, same_mail
 from clients.imap import Curl, Fetchmail, Imaplib, Mbsync, Mutt
 from gateway import Account, Gateway, Server
 from raw import RawImap
-
-# How a program's own TLS setting meets a port of ours.
-PORTS = {"none": ("none", "auto"), "starttls": ("starttls", "auto"), "implicit": ("implicit", "auto")}
-
-
-def cases():
-    """(setting of the program, mode of the port)."""
-    return [(mode, port) for mode, ports in PORTS.items() for port in ports]
-
 
 class Clients(unittest.TestCase):
     @classmethod
@@ -24,10 +16,7 @@ class Clients(unittest.TestCase):
         cls.account = Account("alice@lab.test", "robot", world.dovecot.imaps)
         # The second account covers the upstream's other port, and the other kind of token.
         cls.other = Account("bob", "robot-opaque", Server(world.dovecot.imap, "starttls"), mailbox="bob@lab.test")
-        cls.gateway = Gateway(
-            world, "clients", [cls.account, cls.other], modes=("none", "starttls", "implicit", "auto")
-        ).__enter__()
-        cls.addClassCleanup(cls.gateway.__exit__)
+        cls.gateway = cls.enterClassContext(Gateway(world, "clients-imap", [cls.account, cls.other], modes=MODES))
 
     def client(self, program, mode, port, account=None):
         """A program with a home of its own."""

@@ -40,6 +40,12 @@ class Client:
             file.write(text)
         return path
 
+    def octets(self, name, octets):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.write(octets)
+        return path
+
     def run(self, command, **options):
         environment = os.environ | {"HOME": self.folder, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
         done = run(command, env=environment, cwd=self.folder, **options)

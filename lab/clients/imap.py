@@ -36,10 +36,7 @@ class Curl(Client):
         return self.curl("", **login).decode()
 
     def append(self, octets, **login):
-        path = os.path.join(self.folder, "append.eml")
-        with open(path, "wb") as file:
-            file.write(octets)
-        self.curl("INBOX", "-T", path, **login)
+        self.curl("INBOX", "-T", self.octets("append.eml", octets), **login)
 
     def fetch(self, message_id, **login):
         found = self.curl(f"INBOX?HEADER%20Message-ID%20{message_id}", **login).decode()
@@ -147,6 +144,7 @@ set header_cache=""
 set confirmappend=no
 set confirmcreate=no
 set quit=yes
+set sleep_time=0
 set beep=no
 set wait_key=no
 """)
