@@ -9,6 +9,7 @@ pub(crate) async fn check(store: &dyn Store) {
     grants_are_fenced(store).await;
     leases_exclude(store).await;
     local_passwords_are_kept(store).await;
+    upstream_passwords_are_kept(store).await;
 }
 
 fn grant(refresh_token: &str) -> Grant {
@@ -99,6 +100,37 @@ async fn local_passwords_are_kept(store: &dyn Store) {
     assert!(store.remove_local_password("p", "printer").await.unwrap());
     let expected = LocalPasswords { salt: [1; 16], passwords: Vec::new() };
     assert_eq!(store.local_passwords("p").await.unwrap(), Some(expected));
+}
+
+async fn upstream_passwords_are_kept(store: &dyn Store) {
+    let read = async |account: &str, protocol: &str| {
+        let password = store.upstream_password(account, protocol).await.unwrap();
+        password.map(|password| password.expose().to_vec())
+    };
+    let write = async |account: &str, protocol: &str, password: &str| {
+        let before = store.generation().await.unwrap();
+        let password = Secret::new(password);
+        store.write_upstream_password(account, protocol, &password).await.unwrap();
+        assert!(store.generation().await.unwrap() > before);
+    };
+    assert_eq!(read("u", "smtp").await, None);
+    write("u", "smtp", "first").await;
+    write("u", "smtp", "second").await;
+    write("u", "imap", "reading").await;
+    write("v", "smtp", "another's").await;
+    assert_eq!(read("u", "smtp").await, Some(b"second".to_vec()));
+    assert_eq!(read("u", "imap").await, Some(b"reading".to_vec()));
+    assert_eq!(read("u", "pop3").await, None);
+
+    let before = store.generation().await.unwrap();
+    assert!(store.remove_upstream_password("u", "smtp").await.unwrap());
+    let after = store.generation().await.unwrap();
+    assert!(after > before);
+    assert!(!store.remove_upstream_password("u", "smtp").await.unwrap());
+    assert_eq!(store.generation().await.unwrap(), after, "nothing has changed");
+    assert_eq!(read("u", "smtp").await, None);
+    assert_eq!(read("u", "imap").await, Some(b"reading".to_vec()));
+    assert_eq!(read("v", "smtp").await, Some(b"another's".to_vec()));
 }
 
 fn password(name: &str, created: u64) -> LocalPassword {

@@ -84,6 +84,15 @@ impl Fault {
              from elsewhere. Sign in again for this account."
         ))
     }
+
+    pub(super) fn sealed_password(&self, account: &str, protocol: &str) -> StoreError {
+        let path = self.path.display();
+        StoreError::Unusable(format!(
+            "The {protocol} password that the store {path} holds for {account} does not open: it is \
+             damaged, or was copied from elsewhere. Set it again: saslgate account upstream-password \
+             {account} --protocol {protocol}"
+        ))
+    }
 }
 
 /// Whether a row was there but not in the form that the schema promises.

@@ -10,8 +10,9 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Grant, GrantRecord, LocalPassword, LocalPasswords, Store, StoreError, StoreFuture};
+use crate::secret::Secret;
 
-/// Grants and local passwords in memory.
+/// Grants and passwords in memory.
 #[derive(Default)]
 pub struct MemoryStore {
     content: Mutex<Content>,
@@ -23,6 +24,8 @@ struct Content {
     grants: HashMap<String, GrantRecord>,
     leases: HashMap<String, Lease>,
     passwords: HashMap<String, LocalPasswords>,
+    /// By account and protocol.
+    upstream_passwords: HashMap<(String, String), Secret>,
 }
 
 struct Lease {
@@ -123,6 +126,25 @@ impl Content {
         }
         removed
     }
+
+    fn upstream_password(&self, account: &str, protocol: &str) -> Option<Secret> {
+        self.upstream_passwords.get(&(account.to_owned(), protocol.to_owned())).cloned()
+    }
+
+    fn write_upstream_password(&mut self, account: &str, protocol: &str, password: &Secret) {
+        let place = (account.to_owned(), protocol.to_owned());
+        self.upstream_passwords.insert(place, password.clone());
+        self.bump();
+    }
+
+    fn remove_upstream_password(&mut self, account: &str, protocol: &str) -> bool {
+        let place = (account.to_owned(), protocol.to_owned());
+        let removed = self.upstream_passwords.remove(&place).is_some();
+        if removed {
+            self.bump();
+        }
+        removed
+    }
 }
 
 impl Store for MemoryStore {
@@ -185,6 +207,34 @@ impl Store for MemoryStore {
         name: &'a str,
     ) -> StoreFuture<'a, bool> {
         Box::pin(async move { Ok(self.content().remove_local_password(account, name)) })
+    }
+
+    fn upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+    ) -> StoreFuture<'a, Option<Secret>> {
+        Box::pin(async move { Ok(self.content().upstream_password(account, protocol)) })
+    }
+
+    fn write_upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+        password: &'a Secret,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.content().write_upstream_password(account, protocol, password);
+            Ok(())
+        })
+    }
+
+    fn remove_upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.content().remove_upstream_password(account, protocol)) })
     }
 
     fn generation(&self) -> StoreFuture<'_, i64> {

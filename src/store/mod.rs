@@ -1,5 +1,5 @@
-//! What must survive: grants (refresh tokens and the last access token) and local passwords. The hard
-//! thing is that several processes share it: the daemon, and whatever a person types in a shell. So
+//! What must survive: grants (refresh tokens and the last access token), local passwords, and the
+//! passwords for mail servers that take one. The hard thing is that several processes share it: the daemon, and whatever a person types in a shell. So
 //! each grant has a version that fences writes, and one lease that says who is refreshing.
 
 use std::{
@@ -27,7 +27,7 @@ pub(crate) mod conformance;
 /// The result of a store operation, boxed so that `dyn Store` works.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Keeps grants and local passwords, by account key: the account's login in lower case.
+/// Keeps grants and passwords, by account key: the account's login in lower case.
 ///
 /// Every method that writes has made its change durable when its future resolves.
 pub trait Store: Send + Sync {
@@ -82,8 +82,31 @@ pub trait Store: Send + Sync {
         name: &'a str,
     ) -> StoreFuture<'a, bool>;
 
-    /// A number that grows with every change of grants or local passwords, by any process. Cheap:
-    /// asked at each login.
+    /// The password for the account's mail server of that protocol (by the protocol's name in the
+    /// configuration), if there is one.
+    fn upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+    ) -> StoreFuture<'a, Option<Secret>>;
+
+    /// Keeps the password for the account's mail server of that protocol, in place of an earlier one.
+    fn write_upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+        password: &'a Secret,
+    ) -> StoreFuture<'a, ()>;
+
+    /// Removes that password. Returns whether there was one.
+    fn remove_upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+    ) -> StoreFuture<'a, bool>;
+
+    /// A number that grows with every change of grants or passwords, by any process. Cheap: asked at
+    /// each login.
     fn generation(&self) -> StoreFuture<'_, i64>;
 }
 

@@ -1,4 +1,4 @@
-//! Tokens at rest: XChaCha20-Poly1305 with a random nonce for each. The hard thing is that a sealed
+//! Secrets at rest: XChaCha20-Poly1305 with a random nonce for each. The hard thing is that a sealed
 //! value must not open anywhere but in its own place, so the account and the column are part of what
 //! is authenticated: a row copied to another account is noise there.
 
@@ -13,9 +13,11 @@ use crate::secret::Secret;
 
 /// What a sealed value is; goes into the associated data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Column {
+pub(super) enum Column<'a> {
     RefreshToken,
     AccessToken,
+    /// For the account's mail server of this protocol.
+    UpstreamPassword(&'a str),
     /// Of no account: tells at start whether the key is the store's.
     KeyCheck,
 }
@@ -33,7 +35,7 @@ impl Sealer {
     /// `format (1 octet) nonce (24) ciphertext tag (16)`.
     pub(super) fn seal(
         &self,
-        column: Column,
+        column: Column<'_>,
         account: &str,
         secret: &Secret,
     ) -> Result<Vec<u8>, StoreError> {
@@ -50,7 +52,7 @@ impl Sealer {
     }
 
     /// `None`: sealed by another key, for another place, or damaged. Which of them cannot be told.
-    pub(super) fn open(&self, column: Column, account: &str, blob: &[u8]) -> Option<Secret> {
+    pub(super) fn open(&self, column: Column<'_>, account: &str, blob: &[u8]) -> Option<Secret> {
         let (format, rest) = blob.split_first()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>()?;
         if *format != FORMAT {
@@ -62,14 +64,17 @@ impl Sealer {
     }
 }
 
-/// The column's name has no NUL, so no two places share their associated data.
-fn associated_data(column: Column, account: &str) -> Vec<u8> {
-    let column = match column {
-        Column::RefreshToken => "refresh_token",
-        Column::AccessToken => "access_token",
-        Column::KeyCheck => "key_check",
+/// Neither the names of columns and protocols nor a login hold a NUL, so no two places share their
+/// associated data.
+fn associated_data(column: Column<'_>, account: &str) -> Vec<u8> {
+    let (column, protocol) = match column {
+        Column::RefreshToken => ("refresh_token", None),
+        Column::AccessToken => ("access_token", None),
+        Column::UpstreamPassword(protocol) => ("upstream_password", Some(protocol)),
+        Column::KeyCheck => ("key_check", None),
     };
-    [b"saslgate store\0", column.as_bytes(), b"\0", account.as_bytes()].concat()
+    let words = [Some("saslgate store"), Some(column), protocol, Some(account)];
+    words.into_iter().flatten().collect::<Vec<_>>().join("\0").into_bytes()
 }
 
 fn no_cipher() -> StoreError {
@@ -99,6 +104,23 @@ mod tests {
         assert_eq!(open(2, Column::RefreshToken, "a@example.test"), None, "another key");
         assert_eq!(open(1, Column::AccessToken, "a@example.test"), None, "another column");
         assert_eq!(open(1, Column::RefreshToken, "b@example.test"), None, "another account");
+        assert_eq!(open(1, Column::UpstreamPassword("smtp"), "a@example.test"), None);
+    }
+
+    #[test]
+    fn a_password_is_for_one_server() {
+        let seal = |protocol| {
+            let password = Secret::new("password");
+            sealer(1).seal(Column::UpstreamPassword(protocol), "a", &password).unwrap()
+        };
+        let opens = |blob: &[u8], protocol, account| {
+            sealer(1).open(Column::UpstreamPassword(protocol), account, blob).is_some()
+        };
+        let blob = seal("smtp");
+        assert!(opens(&blob, "smtp", "a"));
+        assert!(!opens(&blob, "imap", "a"), "another protocol");
+        assert!(!opens(&blob, "smtp", "b"), "another account");
+        assert!(!opens(&blob, "smt", "pa"), "the border between the two counts");
     }
 
     #[test]

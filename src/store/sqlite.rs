@@ -17,7 +17,7 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// Grants and local passwords in `store.sqlite`, sealed with the key beside it.
+/// Grants and passwords in `store.sqlite`, sealed with the key beside it.
 pub struct SqliteStore {
     pool: SqlitePool,
     sealer: Sealer,
@@ -253,6 +253,48 @@ impl SqliteStore {
         self.bump(&mut transaction).await?;
         self.commit(transaction).await
     }
+
+    async fn read_upstream_password(
+        &self,
+        account: &str,
+        protocol: &str,
+    ) -> Result<Option<Secret>, StoreError> {
+        let blob: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT password FROM upstream_passwords WHERE account = ? AND protocol = ?",
+        )
+        .bind(account)
+        .bind(protocol)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fault.of(&error))?;
+        let Some(blob) = blob else {
+            return Ok(None);
+        };
+        let opened = self.sealer.open(Column::UpstreamPassword(protocol), account, &blob);
+        opened.map(Some).ok_or_else(|| self.fault.sealed_password(account, protocol))
+    }
+
+    async fn put_upstream_password(
+        &self,
+        account: &str,
+        protocol: &str,
+        password: &Secret,
+    ) -> Result<(), StoreError> {
+        let blob = self.sealer.seal(Column::UpstreamPassword(protocol), account, password)?;
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "INSERT OR REPLACE INTO upstream_passwords (account, protocol, password)
+             VALUES (?, ?, ?)",
+        )
+        .bind(account)
+        .bind(protocol)
+        .bind(blob)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.fault.of(&error))?;
+        self.bump(&mut transaction).await?;
+        self.commit(transaction).await
+    }
 }
 
 #[derive(FromRow)]
@@ -343,6 +385,37 @@ impl Store for SqliteStore {
             self.delete(
                 "DELETE FROM local_passwords WHERE account = ? AND name = ?",
                 &[account, name],
+            )
+            .await
+        })
+    }
+
+    fn upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+    ) -> StoreFuture<'a, Option<Secret>> {
+        Box::pin(self.read_upstream_password(account, protocol))
+    }
+
+    fn write_upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+        password: &'a Secret,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(self.put_upstream_password(account, protocol, password))
+    }
+
+    fn remove_upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            self.delete(
+                "DELETE FROM upstream_passwords WHERE account = ? AND protocol = ?",
+                &[account, protocol],
             )
             .await
         })

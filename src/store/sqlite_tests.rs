@@ -94,7 +94,7 @@ async fn of_many_processes_one_takes_the_lease_and_one_wins_the_fence() {
 }
 
 #[tokio::test]
-async fn no_token_is_readable_in_the_files() {
+async fn no_secret_is_readable_in_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let store = opened(&folder).await;
     let mut grant = grant("very-secret-refresh");
@@ -105,6 +105,8 @@ async fn no_token_is_readable_in_the_files() {
         purpose: "purpose-in-clear".to_owned(),
     });
     store.write_grant("a", None, &grant).await.unwrap();
+    let password = Secret::new("very-secret-password");
+    store.write_upstream_password("a", "smtp", &password).await.unwrap();
     let mut everything = Vec::new();
     for entry in fs::read_dir(folder.path()).unwrap() {
         everything.extend(fs::read(entry.unwrap().path()).unwrap());
@@ -262,4 +264,95 @@ async fn a_read_only_store_says_so() {
     drop(connections);
     let error = store.write_grant("a", None, &grant("x")).await.unwrap_err();
     assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("cannot be written")));
+}
+
+/// A store file as version 1 of the schema left it, sealed with a key of sevens. The sealed values were
+/// computed without our code.
+async fn old_store(folder: &TempDir) {
+    for (name, content) in [("key", &[7; 32][..]), ("store.sqlite", &[])] {
+        let path = folder.path().join(name);
+        let mut file = crate::platform::create_new(&path, crate::platform::OWNER_ONLY).unwrap();
+        std::io::Write::write_all(&mut file, content).unwrap();
+    }
+    let mut old = raw(folder).await;
+    sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(&mut old).await.unwrap();
+    sqlx::raw_sql(include_str!("schema/1.sql")).execute(&mut old).await.unwrap();
+    let nonce = |octet: &str| octet.repeat(24);
+    let content = format!(
+        "INSERT INTO store VALUES (1, 5, x'01{}c2157021ae8d99fa14c06939ea9ec587889ce139d2e9630a');
+         INSERT INTO grants (account, version, refresh_token)
+         VALUES ('old@example.test', 4, x'01{}b1d47088a840bd3f6a7d1cab9504cd68ad58fe22');
+         INSERT INTO password_salts VALUES ('old@example.test', x'{}');
+         PRAGMA application_id = 1935766380; PRAGMA user_version = 1;",
+        nonce("01"),
+        nonce("02"),
+        "09".repeat(16),
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(content)).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_store_is_upgraded_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    old_store(&folder).await;
+    let store = opened(&folder).await;
+    let record = store.grant("old@example.test").await.unwrap().unwrap();
+    assert_eq!(record.version, 4);
+    assert_eq!(record.grant.refresh_token.unwrap().expose(), b"kept");
+    let passwords = store.local_passwords("old@example.test").await.unwrap().unwrap();
+    assert_eq!(passwords.salt, [9; 16]);
+    assert_eq!(store.generation().await.unwrap(), 5);
+    conformance::check(&store).await;
+    store.close().await;
+    let version: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut raw(&folder).await).await.unwrap();
+    assert_eq!(version, 2);
+    opened(&folder).await.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_may_upgrade_an_older_store_at_once() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    old_store(&folder).await;
+    let tasks: Vec<_> = (0..8)
+        .map(|number| {
+            let folder = Arc::clone(&folder);
+            tokio::spawn(async move {
+                let account = format!("account{number}");
+                let password = Secret::new(account.as_str());
+                opened(&folder).await.write_upstream_password(&account, "smtp", &password).await
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let store = opened(&folder).await;
+    for number in 0..8 {
+        let account = format!("account{number}");
+        let password = store.upstream_password(&account, "smtp").await.unwrap().unwrap();
+        assert_eq!(password.expose(), account.as_bytes());
+    }
+    assert_eq!(store.generation().await.unwrap(), 5 + 8);
+}
+
+#[tokio::test]
+async fn a_password_moved_to_another_server_does_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(&folder).await;
+    let password = Secret::new("password");
+    store.write_upstream_password("a", "smtp", &password).await.unwrap();
+    for (change, account, protocol) in [
+        ("UPDATE upstream_passwords SET protocol = 'imap'", "a", "imap"),
+        ("UPDATE upstream_passwords SET account = 'b', protocol = 'smtp'", "b", "smtp"),
+    ] {
+        sqlx::raw_sql(change).execute(&store.pool).await.unwrap();
+        let error = store.upstream_password(account, protocol).await.unwrap_err();
+        let remedy = format!("saslgate account upstream-password {account} --protocol {protocol}");
+        assert!(matches!(&error, StoreError::Unusable(text) if text.ends_with(&remedy)), "{error}");
+    }
+    store.write_upstream_password("b", "smtp", &password).await.unwrap();
+    let kept = store.upstream_password("b", "smtp").await.unwrap().unwrap();
+    assert_eq!(kept.expose(), b"password", "setting it again puts it right");
 }

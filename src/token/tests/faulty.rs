@@ -90,6 +90,31 @@ impl Store for FaultyStore {
         self.inner.remove_local_password(account, name)
     }
 
+    fn upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+    ) -> StoreFuture<'a, Option<Secret>> {
+        self.inner.upstream_password(account, protocol)
+    }
+
+    fn write_upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+        password: &'a Secret,
+    ) -> StoreFuture<'a, ()> {
+        self.inner.write_upstream_password(account, protocol, password)
+    }
+
+    fn remove_upstream_password<'a>(
+        &'a self,
+        account: &'a str,
+        protocol: &'a str,
+    ) -> StoreFuture<'a, bool> {
+        self.inner.remove_upstream_password(account, protocol)
+    }
+
     fn generation(&self) -> StoreFuture<'_, i64> {
         self.inner.generation()
     }
