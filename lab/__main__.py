@@ -21,6 +21,9 @@ ORDER = [
 class Result(unittest.TextTestResult):
     """Adds to each failure what the programs said during that test."""
 
+    # Of the class, until the first test of it starts.
+    _began = 0
+
     def startTest(self, test):
         self._began = time.time()
         super().startTest(test)
