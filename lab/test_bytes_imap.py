@@ -7,8 +7,8 @@ import unittest
 import lab
 from clients import message
 from gateway import Account, Gateway
-from raw import Raw
-from upstream import RecordingUpstream
+from raw import RawImap
+from upstream.imap import RecordingImap
 
 LARGE = 25_000_000
 
@@ -16,10 +16,10 @@ LARGE = 25_000_000
 class AgainstDovecot(unittest.TestCase):
     def test_a_large_message_goes_up_and_comes_down(self):
         world = lab.world()
-        account = Account("alice@lab.test", "robot", world.imaps_port)
+        account = Account("alice@lab.test", "robot", world.dovecot.imaps)
         mail = message("large", LARGE)
         with Gateway(world, "large", [account]) as gateway:
-            with Raw(gateway.ports["none"]) as client:
+            with RawImap(gateway.port("imap")) as client:
                 self.assertIn("L1 OK", client.login(account.login, account.password()))
                 client.send(f"A1 APPEND INBOX {{{len(mail)}}}\r\n")
                 self.assertTrue(client.line().startswith(b"+ "))
@@ -40,13 +40,13 @@ class AgainstARecorder(unittest.TestCase):
 
     def setUp(self):
         world = lab.world()
-        self.upstream = self.enterContext(RecordingUpstream(world))
+        self.upstream = self.enterContext(RecordingImap(world))
         self.account = Account("alice@lab.test", "robot", self.upstream.port)
         name = f"recorder-{self.id().split('.')[-1]}"
         self.gateway = self.enterContext(Gateway(world, name, [self.account]))
 
     def client(self):
-        return self.enterContext(Raw(self.gateway.ports["none"]))
+        return self.enterContext(RawImap(self.gateway.port("imap")))
 
     def logged_in(self):
         client = self.client()

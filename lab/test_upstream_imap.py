@@ -7,14 +7,14 @@ import imaplib
 import unittest
 
 import lab
-from upstream import RecordingUpstream
-from world import xoauth2
+from upstream.imap import RecordingImap
+from world import oauthbearer, xoauth2
 
 
 class Upstream(unittest.TestCase):
     def session(self, port=None):
         world = lab.world()
-        return imaplib.IMAP4_SSL("localhost", port or world.imaps_port, ssl_context=world.tls(), timeout=30)
+        return imaplib.IMAP4_SSL("localhost", port or world.dovecot.imaps, ssl_context=world.tls(), timeout=30)
 
     def test_believes_jwt_opaque_and_personal_tokens(self):
         for client in ("robot", "robot-opaque", "person"):
@@ -25,13 +25,11 @@ class Upstream(unittest.TestCase):
         world = lab.world()
         user, token = world.clients["robot"]["mailbox"], world.token("robot")
         with self.session() as imap:
-            imap.authenticate(
-                "OAUTHBEARER", lambda _: f"n,a={user},\1host=localhost\1port=993\1auth=Bearer {token}\1\1".encode()
-            )
+            imap.authenticate("OAUTHBEARER", lambda _: oauthbearer(user, token))
 
     def test_takes_starttls(self):
         world = lab.world()
-        with imaplib.IMAP4("localhost", world.imap_port, timeout=30) as imap:
+        with imaplib.IMAP4("localhost", world.dovecot.imap, timeout=30) as imap:
             imap.starttls(world.tls())
             user, token = world.clients["robot"]["mailbox"], world.token("robot")
             imap.authenticate("XOAUTH2", lambda _: xoauth2(user, token))
@@ -72,7 +70,7 @@ class Recorder(unittest.TestCase):
         return imap
 
     def test_records_what_it_is_told_and_tells(self):
-        with RecordingUpstream(lab.world()) as upstream:
+        with RecordingImap(lab.world()) as upstream:
             with self.session(upstream) as imap:
                 imap.select()
                 imap.append("INBOX", None, None, upstream.message)
@@ -84,14 +82,14 @@ class Recorder(unittest.TestCase):
             self.assertIn(upstream.message + b")\r\n", session.sent)
 
     def test_refuses_with_a_challenge(self):
-        with RecordingUpstream(lab.world()) as upstream:
+        with RecordingImap(lab.world()) as upstream:
             upstream.refuse = lambda token: token == "stale"
             with self.assertRaisesRegex(imaplib.IMAP4.error, "AUTHENTICATIONFAILED"):
                 self.session(upstream, "stale")
             self.session(upstream, "fresh").logout()
 
     def test_breaks_off_in_a_literal(self):
-        with RecordingUpstream(lab.world()) as upstream:
+        with RecordingImap(lab.world()) as upstream:
             upstream.cut_after = 5
             imap = self.session(upstream)
             imap.select()

@@ -3,37 +3,27 @@
 import unittest
 
 import lab
-from clients import Curl, Fetchmail, Imaplib, Mbsync, Mutt, message, same_mail
-from gateway import Account, Gateway
-from raw import Raw
-
-# How a program's own TLS setting meets a port of ours.
-PORTS = {"none": ("none", "auto"), "starttls": ("starttls", "auto"), "implicit": ("implicit", "auto")}
-
-
-def cases():
-    """(setting of the program, mode of the port)."""
-    return [(mode, port) for mode, ports in PORTS.items() for port in ports]
-
+from cases import MODES, cases
+from clients import message, same_mail
+from clients.imap import Curl, Fetchmail, Imaplib, Mbsync, Mutt
+from gateway import Account, Gateway, Server
+from raw import RawImap
 
 class Clients(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         world = lab.world()
-        cls.account = Account("alice@lab.test", "robot", world.imaps_port)
+        cls.account = Account("alice@lab.test", "robot", world.dovecot.imaps)
         # The second account covers the upstream's other port, and the other kind of token.
-        cls.other = Account("bob", "robot-opaque", world.imap_port, mailbox="bob@lab.test", tls="starttls")
-        cls.gateway = Gateway(
-            world, "clients", [cls.account, cls.other], modes=("none", "starttls", "implicit", "auto")
-        ).__enter__()
-        cls.addClassCleanup(cls.gateway.__exit__)
+        cls.other = Account("bob", "robot-opaque", Server(world.dovecot.imap, "starttls"), mailbox="bob@lab.test")
+        cls.gateway = cls.enterClassContext(Gateway(world, "clients-imap", [cls.account, cls.other], modes=MODES))
 
     def client(self, program, mode, port, account=None):
         """A program with a home of its own."""
         account = account or self.account
         world, name = lab.world(), f"{program.__name__}-{mode}-{port}-{self.id().split('.')[-1]}"
         return program(
-            world, world.path("homes", name), self.gateway.ports[port], mode, account.login, account.password()
+            world, world.path("homes", name), self.gateway.port("imap", port), mode, account.login, account.password()
         )
 
     def test_curl(self):
@@ -88,7 +78,7 @@ class Clients(unittest.TestCase):
 
     def test_what_a_client_is_told(self):
         """The capabilities of the upstream, without what is not for a client that logs in by password."""
-        with Raw(self.gateway.ports["none"]) as client:
+        with RawImap(self.gateway.port("imap")) as client:
             self.assertIn(b"AUTH=PLAIN", client.greeting)
             self.assertNotIn(b"LOGINDISABLED", client.greeting)
             answer = client.login(self.account.login, self.account.password())
