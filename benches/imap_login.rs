@@ -16,13 +16,13 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use saslgate::{
     proto::{
         Downstream, DownstreamEvent, Machine, Output, Upstream, UpstreamCredential, UpstreamEvent,
-        UpstreamOptions, Welcome,
+        Welcome,
         imap::{capability::CapabilityFilter, downstream::ImapDownstream, upstream::ImapUpstream},
     },
     secret::Secret,
 };
 use transcript::{
-    format::{Leg, Setup, Transcript},
+    format::{Leg, Protocol, Setup, Transcript},
     sent::{Segment, segments},
 };
 
@@ -32,8 +32,8 @@ criterion_main!(benches);
 fn login(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("imap_login");
     for (name, source) in DIALOGUES {
-        let transcript =
-            Transcript::parse(source).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let transcript = Transcript::parse(Protocol::Imap, source)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let segments = segments(&transcript);
         let octets: usize = segments.iter().map(|segment| segment.octets.len()).sum();
         assert!(play(&transcript.setup, &segments), "{name}: no login");
@@ -49,13 +49,7 @@ fn login(criterion: &mut Criterion) {
 fn play(setup: &Setup, segments: &[Segment]) -> bool {
     let filter = CapabilityFilter::new(&setup.hide);
     let mut downstream = ImapDownstream::new(setup.local_tls, setup.bounds);
-    let mut upstream = ImapUpstream::new(UpstreamOptions {
-        starttls: setup.starttls,
-        mechanism: setup.mechanism,
-        host: Setup::HOST.into(),
-        port: setup.port(),
-        client_name: Setup::CLIENT_NAME.into(),
-    });
+    let mut upstream = ImapUpstream::new(setup.upstream_options());
     let mut welcome = None;
     for segment in segments.iter().filter(|segment| !segment.relay) {
         match segment.leg {

@@ -12,7 +12,7 @@ use std::{
 
 use saslgate::proto::{BearerMechanism, LocalTls, LoginBounds};
 use transcript::{
-    format::{Leg, Transcript},
+    format::{Leg, Protocol, Transcript},
     sent::{Segment, segments},
 };
 
@@ -24,7 +24,7 @@ fn main() -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/imap");
     for file in fs::read_dir(folder)? {
         let path = file?.path();
-        let transcript = Transcript::parse(&fs::read_to_string(&path)?);
+        let transcript = Transcript::parse(Protocol::Imap, &fs::read_to_string(&path)?);
         let transcript =
             transcript.map_err(|error| io::Error::other(format!("{path:?}: {error}")))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -4,6 +4,7 @@
 //! it is given the client hears nothing of what happens upstream, and whatever fails there comes out
 //! as one refusal that does not look like a wrong password.
 
+mod delivery;
 mod foreign;
 mod login;
 mod refuse;
@@ -204,11 +205,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             stop: session.end().clone(),
             farewell: Refusal::new(RefusalReason::ShuttingDown, "the gateway ends this session"),
             tap: gateway.tap.as_ref().map(|tap| (self.client.number, Arc::clone(tap))),
+            on_delivery: self.client.delivery_log(&account),
         };
         let downstream = self.leg.take_stream();
         let upstream_stream = leg.take_stream();
         let ended = Box::pin(relay::run(downstream, upstream_stream, relay, early, options)).await;
         drop((session, slot));
+        let protocol = self.client.protocol;
         info!(
             connection = self.client.number,
             account = %account.login,
@@ -219,6 +222,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             from_client = ended.from_client,
             commands = ended.counts.commands,
             guarded = ended.counts.guarded,
+            messages = (protocol != Protocol::Imap).then_some(ended.counts.messages),
+            recipients = (protocol == Protocol::Smtp).then_some(ended.counts.recipients),
             "ended: {}", ended.cause,
         );
         Ok(())

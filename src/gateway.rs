@@ -13,6 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -24,7 +25,8 @@ use crate::{
     },
     config::{AccountConfig, Config, Protocol, UpstreamConfig},
     proto::smtp::extension::Extensions,
-    store::Store,
+    secret::Secret,
+    store::{Store, StoreError},
     tap::Tap,
     tls::{Certificates, Connectors},
     token::Tokens,
@@ -58,7 +60,10 @@ pub struct Gateway {
 
 #[derive(Default)]
 struct Shared {
-    connections: HashMap<(String, Protocol), usize>,
+    /// By account key. Fair: whoever waits longest is next.
+    slots: HashMap<(String, Protocol), Arc<Semaphore>>,
+    /// By account key: what the server refused last, and when.
+    refused_passwords: HashMap<(String, Protocol), (Secret, SystemTime)>,
     alerts: HashMap<String, SystemTime>,
     sessions: HashMap<u64, Session>,
 }
@@ -116,22 +121,71 @@ impl Gateway {
         self.promises.learn(config, said);
     }
 
-    /// Takes one of the account's `limit` connections of this protocol, or `None` if it has them all.
+    /// Takes one of the account's connections to this server, or `None` if all are in use.
     pub fn take_slot(
-        self: &Arc<Self>,
+        &self,
         account: &AccountConfig,
         protocol: Protocol,
-        limit: usize,
+        server: &UpstreamConfig,
     ) -> Option<AccountSlot> {
-        let key = (account.login.clone(), protocol);
+        self.slots(account, protocol, server).try_acquire_owned().ok().map(AccountSlot)
+    }
+
+    /// The same, in turn with all who wait for one, until the deadline.
+    pub async fn wait_for_slot(
+        &self,
+        account: &AccountConfig,
+        protocol: Protocol,
+        server: &UpstreamConfig,
+    ) -> Option<AccountSlot> {
+        let turn = self.slots(account, protocol, server).acquire_owned();
+        let slot = tokio::time::timeout(self.config.deadlines.connection_turn, turn).await;
+        slot.ok()?.ok().map(AccountSlot)
+    }
+
+    fn slots(
+        &self,
+        account: &AccountConfig,
+        protocol: Protocol,
+        server: &UpstreamConfig,
+    ) -> Arc<Semaphore> {
         let mut shared = self.shared();
-        let count = shared.connections.entry(key.clone()).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        drop(shared);
-        Some(AccountSlot { gateway: Arc::clone(self), key })
+        let slots = shared.slots.entry((account.key(), protocol));
+        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(server.connection_limit))))
+    }
+
+    /// The stored password for this server, and whether the server has refused it a moment ago: to
+    /// ask again and again would lock the account there.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn upstream_password(
+        &self,
+        account: &AccountConfig,
+        protocol: Protocol,
+        now: SystemTime,
+    ) -> Result<Option<(Secret, bool)>, StoreError> {
+        let stored = self.store.upstream_password(&account.key(), protocol.name()).await?;
+        Ok(stored.map(|password| {
+            let shared = self.shared();
+            let refused = shared.refused_passwords.get(&(account.key(), protocol));
+            let again = refused.is_some_and(|(refused, when)| {
+                let recently = now.duration_since(*when).is_ok_and(|age| age < REFUSED_PAUSE);
+                recently && refused.expose() == password.expose()
+            });
+            (password, again)
+        }))
+    }
+
+    /// Notes that a server has refused the stored password.
+    pub fn note_refused_password(
+        &self,
+        account: &AccountConfig,
+        protocol: Protocol,
+        password: Secret,
+        now: SystemTime,
+    ) {
+        self.shared().refused_passwords.insert((account.key(), protocol), (password, now));
     }
 
     /// Whether a refusal may be shown as an alert now: once per account and hour, or a client that
@@ -221,22 +275,7 @@ impl Gateway {
 }
 
 /// One of an account's connections; given back on drop.
-pub struct AccountSlot {
-    gateway: Arc<Gateway>,
-    key: (String, Protocol),
-}
-
-impl Drop for AccountSlot {
-    fn drop(&mut self) {
-        let mut shared = self.gateway.shared();
-        if let Some(count) = shared.connections.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                shared.connections.remove(&self.key);
-            }
-        }
-    }
-}
+pub struct AccountSlot(#[expect(dead_code, reason = "it is held, not used")] OwnedSemaphorePermit);
 
 /// A registered session.
 pub struct SessionGuard {
@@ -259,4 +298,6 @@ impl Drop for SessionGuard {
 }
 
 const ALERT_INTERVAL: Duration = Duration::from_secs(3600);
+/// How long a refused password is not tried again. Exchange locks an account after ten wrong ones.
+const REFUSED_PAUSE: Duration = Duration::from_secs(300);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(2);

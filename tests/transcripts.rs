@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use saslgate::proto::RefusalReason;
 use transcript::{
-    format::{Act, Leg, REASONS, Transcript},
+    format::{Act, Leg, Protocol, REASONS, Transcript},
     run::{Cut, run},
     sent::segments,
 };
@@ -36,27 +36,35 @@ fn pipelined_until_login() {
 
 #[test]
 fn every_reason_is_shown() {
-    let acts = transcripts().into_values().flat_map(|transcript| transcript.steps);
+    for protocol in Protocol::ALL {
+        reasons_of(protocol);
+    }
+}
+
+fn reasons_of(protocol: Protocol) {
+    let acts = transcripts_of(protocol).into_values().flat_map(|transcript| transcript.steps);
     let shown: Vec<RefusalReason> = acts
         .filter_map(|step| match step.act {
             Act::Refuse(refusal) | Act::Dismiss(refusal) => Some(refusal.reason),
             Act::Send(_)
             | Act::Expect(_)
             | Act::Effect(_)
-            | Act::Token { .. }
-            | Act::Farewell(_) => None,
+            | Act::Dial { .. }
+            | Act::Farewell(_)
+            | Act::UpstreamGone => None,
         })
         .collect();
     // The machine itself refuses for want of TLS: tls_required_*.txt.
     let of_the_driver = REASONS.iter().filter(|&&reason| reason != RefusalReason::TlsRequired);
     let missing: Vec<_> = of_the_driver.filter(|reason| !shown.contains(reason)).collect();
-    assert!(missing.is_empty(), "no transcript refuses with {missing:?}");
+    assert!(missing.is_empty(), "no {protocol:?} transcript refuses with {missing:?}");
 }
 
 #[test]
 fn a_wrong_transcript_fails() {
     let source = "# a server that says nothing of itself\nS: * OK hello\n";
-    let mismatch = run(&Transcript::parse(source).unwrap(), Cut::Whole).unwrap_err();
+    let mismatch =
+        run(&Transcript::parse(Protocol::Imap, source).unwrap(), Cut::Whole).unwrap_err();
     let shown = mismatch.to_string();
     assert_eq!(mismatch.line, 2, "{shown}");
     assert!(shown.contains("S: * OK hello"), "{shown}");
@@ -66,7 +74,8 @@ fn a_wrong_transcript_fails() {
 #[test]
 fn a_transcript_without_its_end_fails() {
     let source = "# a greeting that is not written\n[local tls: none]\n";
-    let mismatch = run(&Transcript::parse(source).unwrap(), Cut::Whole).unwrap_err();
+    let mismatch =
+        run(&Transcript::parse(Protocol::Imap, source).unwrap(), Cut::Whole).unwrap_err();
     assert!(mismatch.to_string().starts_with("at the end: the gateway said more"), "{mismatch}");
 }
 
@@ -84,7 +93,7 @@ fn mistakes_name_their_line() {
         ("# x\nC: A1 \\q\n", "line 2: unknown escape `\\q`"),
         ("# x\nC: A1 {capabilities A}\n", "line 2: wrong arguments"),
     ] {
-        let mistake = Transcript::parse(source).unwrap_err();
+        let mistake = Transcript::parse(Protocol::Imap, source).unwrap_err();
         assert!(mistake.starts_with(expected), "{source:?}: {mistake}");
     }
 }
@@ -136,7 +145,7 @@ fn segments_tell_their_place() {
                   [token: T for u]\n    S: * OK hi\n\
                   [token: T for u]\n    S: <tag2> OK in\n    [ok: IMAP4rev1]\n\
                   C> A2 NOOP\n";
-    let seen: Vec<_> = segments(&Transcript::parse(source).unwrap())
+    let seen: Vec<_> = segments(&Transcript::parse(Protocol::Imap, source).unwrap())
         .into_iter()
         .map(|segment| (segment.leg, segment.dial, segment.relay, segment.octets))
         .collect();
@@ -166,16 +175,24 @@ fn check(transcripts: &BTreeMap<String, Transcript>, cut: Cut) {
     assert!(failed == 0, "{failed} of {all} transcripts differ\n\n{}", failures.join("\n"));
 }
 
-/// All transcripts by file name.
+/// All transcripts by folder and file name.
 fn transcripts() -> BTreeMap<String, Transcript> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/imap");
+    Protocol::ALL.into_iter().flat_map(transcripts_of).collect()
+}
+
+fn transcripts_of(protocol: Protocol) -> BTreeMap<String, Transcript> {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(protocol.folder());
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     files
-        .map(|file| {
-            let path = file.unwrap_or_else(|error| panic!("{folder:?}: {error}")).path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        .map(|file| file.unwrap_or_else(|error| panic!("{folder:?}: {error}")).path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{}/{name}", protocol.folder());
             let source = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let transcript = Transcript::parse(&source).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let transcript =
+                Transcript::parse(protocol, &source).unwrap_or_else(|e| panic!("{name}: {e}"));
             (name, transcript)
         })
         .collect()

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     account::password::Verified,
-    config::{AccountConfig, UpstreamConfig},
+    config::{AccountConfig, Authentication, Protocol, UpstreamConfig},
     gateway::{AccountSlot, Gateway},
-    proto::{Credentials, Refusal, Rejection},
+    proto::{Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions},
+    secret::Secret,
     token::{AccessToken, TokenErrorKind},
     upstream::{is_loopback, site},
 };
@@ -124,29 +125,95 @@ impl Attempt<'_> {
         account: &AccountConfig,
         password_took: Duration,
     ) -> Result<(AccountSlot, OpenUpstream), Refusal> {
-        let Some(config) = account.upstream(self.client.protocol) else {
-            return Err(refuse::no_upstream(account, self.client.protocol));
+        let protocol = self.client.protocol;
+        let Some(config) = account.upstream(protocol) else {
+            return Err(refuse::no_upstream(account, protocol));
         };
-        let Some(slot) =
-            self.gateway.take_slot(account, self.client.protocol, config.connection_limit)
-        else {
+        let Some(slot) = self.slot(account, config).await else {
             return Err(refuse::account_limit(account, config.connection_limit));
         };
         let began = Instant::now();
-        let token = self.gateway.tokens.access_token(account).await;
-        let token = token.map_err(|error| refuse::token(&error))?;
-        let token_took = began.elapsed();
-        debug!(connection = self.client.number, account = %account.login, "a token is at hand");
-        let opened = match self.authenticate_upstream(account, config, &token).await {
+        let (opened, credential_took) = match &config.authentication {
+            Authentication::OAuth => {
+                let token = self.gateway.tokens.access_token(account).await;
+                let token = token.map_err(|error| refuse::token(&error))?;
+                let took = began.elapsed();
+                debug!(connection = self.client.number, account = %account.login, "a token is at hand");
+                (self.open_with_token(account, config, &token).await?, took)
+            }
+            Authentication::Password { user } => {
+                let password = self.stored_password(account).await?;
+                let took = began.elapsed();
+                (self.open_with_password(account, config, user, password).await?, took)
+            }
+        };
+        if protocol == Protocol::Smtp {
+            let said = Extensions::from_keywords(&opened.welcome.capabilities);
+            self.gateway.learn_extensions(config, said);
+        }
+        self.log_opened(account, config, [password_took, credential_took], &opened);
+        Ok((slot, opened))
+    }
+
+    /// One of the account's connections. Senders wait for their turn: providers allow very few at
+    /// once, and a job that is turned away may not come again.
+    async fn slot(&self, account: &AccountConfig, config: &UpstreamConfig) -> Option<AccountSlot> {
+        match self.client.protocol {
+            Protocol::Imap | Protocol::Pop3 => {
+                self.gateway.take_slot(account, self.client.protocol, config)
+            }
+            Protocol::Smtp => {
+                self.gateway.wait_for_slot(account, self.client.protocol, config).await
+            }
+        }
+    }
+
+    async fn stored_password(&self, account: &AccountConfig) -> Result<Secret, Refusal> {
+        let protocol = self.client.protocol;
+        let stored = self.gateway.upstream_password(account, protocol, SystemTime::now()).await;
+        match stored {
+            Ok(Some((password, false))) => Ok(password),
+            Ok(Some((_, true))) => Err(refuse::password_refused_before(account, protocol)),
+            Ok(None) => Err(refuse::no_stored_password(account, protocol)),
+            Err(error) => {
+                warn!(connection = self.client.number, "cannot read a stored password: {error}");
+                Err(refuse::store_unavailable())
+            }
+        }
+    }
+
+    async fn open_with_password(
+        &self,
+        account: &AccountConfig,
+        config: &UpstreamConfig,
+        user: &str,
+        password: Secret,
+    ) -> Result<OpenUpstream, Refusal> {
+        let credential = UpstreamCredential::Password(password.clone());
+        let opened =
+            upstream::open(self.gateway, self.client, account, config, user, credential).await;
+        if let Err(OpenError::Rejected(Rejection::Credential { .. })) = &opened {
+            let (protocol, now) = (self.client.protocol, SystemTime::now());
+            self.gateway.note_refused_password(account, protocol, password, now);
+        }
+        opened.map_err(|error| refuse::upstream(account, config, self.client.protocol, &error))
+    }
+
+    async fn open_with_token(
+        &self,
+        account: &AccountConfig,
+        config: &UpstreamConfig,
+        token: &AccessToken,
+    ) -> Result<OpenUpstream, Refusal> {
+        match self.authenticate_upstream(account, config, token).await {
             Err(OpenError::Rejected(Rejection::Credential { text }))
                 if refuse::is_about_the_token(&text) =>
             {
-                self.retry(account, config, &token, text).await
+                self.retry(account, config, token, text).await
             }
-            other => other.map_err(|error| refuse::upstream(account, config, &error)),
-        }?;
-        self.log_opened(account, config, [password_took, token_took], &opened);
-        Ok((slot, opened))
+            other => other
+                .map_err(|error| refuse::upstream(account, config, self.client.protocol, &error)),
+        }
     }
 
     /// The upstream has refused a token that should be good: once more, with a fresh one, before the
@@ -168,12 +235,12 @@ impl Attempt<'_> {
         let fresh = match self.gateway.tokens.replace_refused(account, refused).await {
             Ok(fresh) => fresh,
             Err(error) if error.kind == TokenErrorKind::TooSoon => {
-                return Err(refuse::upstream(account, config, &first));
+                return Err(refuse::upstream(account, config, self.client.protocol, &first));
             }
             Err(error) => return Err(refuse::token(&error)),
         };
         let second = self.authenticate_upstream(account, config, &fresh).await;
-        second.map_err(|error| refuse::upstream(account, config, &error))
+        second.map_err(|error| refuse::upstream(account, config, self.client.protocol, &error))
     }
 
     async fn authenticate_upstream(
@@ -182,14 +249,16 @@ impl Attempt<'_> {
         config: &UpstreamConfig,
         token: &AccessToken,
     ) -> Result<OpenUpstream, OpenError> {
-        upstream::open(self.gateway, self.client, account, config, token).await
+        let credential = UpstreamCredential::Bearer(token.secret.clone());
+        let user = &account.mailbox;
+        upstream::open(self.gateway, self.client, account, config, user, credential).await
     }
 
     fn log_opened(
         &self,
         account: &AccountConfig,
         config: &UpstreamConfig,
-        [password_took, token_took]: [Duration; 2],
+        [password_took, credential_took]: [Duration; 2],
         opened: &OpenUpstream,
     ) {
         info!(
@@ -199,7 +268,7 @@ impl Attempt<'_> {
             client = %self.client.address,
             upstream = %config,
             password_ms = password_took.as_millis(),
-            token_ms = token_took.as_millis(),
+            token_ms = credential_took.as_millis(),
             connect_ms = opened.connect_took.as_millis(),
             login_ms = opened.login_took.as_millis(),
             "logged in",

@@ -3,7 +3,7 @@
 
 use super::upstream::OpenError;
 use crate::{
-    config::{AccountConfig, Protocol, SigninRefusal, UpstreamConfig},
+    config::{AccountConfig, Authentication, Protocol, SigninRefusal, UpstreamConfig},
     proto::{Refusal, RefusalReason, Rejection},
     token::{TokenError, TokenErrorKind},
 };
@@ -54,34 +54,81 @@ pub(super) fn token(error: &TokenError) -> Refusal {
     Refusal::new(reason, error.text.clone())
 }
 
+/// A server that takes a password, and there is none yet.
+pub(super) fn no_stored_password(account: &AccountConfig, protocol: Protocol) -> Refusal {
+    Refusal::new(
+        RefusalReason::Configuration,
+        format!(
+            "the gateway has no password for the {protocol} server of {}; {}",
+            account.login,
+            set_password(account, protocol)
+        ),
+    )
+}
+
+/// The server has refused this very password a moment ago.
+pub(super) fn password_refused_before(account: &AccountConfig, protocol: Protocol) -> Refusal {
+    Refusal::new(
+        RefusalReason::UpstreamRefused,
+        format!(
+            "the {protocol} server of {} has refused the stored password, which is not tried again \
+             for some minutes; {}",
+            account.login,
+            set_password(account, protocol)
+        ),
+    )
+}
+
+fn set_password(account: &AccountConfig, protocol: Protocol) -> String {
+    let (login, name) = (&account.login, protocol.name());
+    format!("set it with: saslgate account upstream-password {login} --protocol {name}")
+}
+
 pub(super) fn upstream(
     account: &AccountConfig,
     config: &UpstreamConfig,
+    protocol: Protocol,
     error: &OpenError,
 ) -> Refusal {
     let mailbox = &account.mailbox;
-    match error {
-        OpenError::Rejected(Rejection::Credential { .. }) => Refusal::new(
-            RefusalReason::UpstreamRefused,
+    let (reason, text) = match error {
+        OpenError::Rejected(Rejection::Credential { text }) if !is_about_the_token(text) => (
+            RefusalReason::Policy,
             format!(
-                "{config} refuses a fresh token for {mailbox} ({error}): check scopes, consent, \
-                 mailbox permission, and that the protocol is enabled for it"
+                "{config} does not allow {protocol} for {mailbox} ({error}): the administrator must \
+                 switch it on for the mailbox"
             ),
         ),
-        OpenError::Rejected(Rejection::NotConnected { .. }) => Refusal::new(
+        OpenError::Rejected(Rejection::Credential { .. }) => match &config.authentication {
+            Authentication::OAuth => (
+                RefusalReason::UpstreamRefused,
+                format!(
+                    "{config} refuses a fresh token for {mailbox} ({error}): check scopes, consent, \
+                     mailbox permission, and that the protocol is enabled for it"
+                ),
+            ),
+            Authentication::Password { user } => (
+                RefusalReason::UpstreamRefused,
+                format!(
+                    "{config} refuses the stored password of {user} ({error}); {}",
+                    set_password(account, protocol)
+                ),
+            ),
+        },
+        OpenError::Rejected(Rejection::NotConnected { .. }) => (
             if account.mailbox.eq_ignore_ascii_case(&account.login) {
                 RefusalReason::UpstreamRefused
             } else {
                 RefusalReason::NotAuthorized
             },
             format!(
-                "{config} accepts the token but gives no access to {mailbox} ({error}): check the \
+                "{config} accepts the login but gives no access to {mailbox} ({error}): check the \
                  mailbox permission of the signed-in user or application"
             ),
         ),
-        OpenError::Rejected(Rejection::NoMechanism { .. }) => Refusal::new(
+        OpenError::Rejected(Rejection::NoMechanism { .. }) => (
             RefusalReason::Configuration,
-            format!("{config} is not usable: {error}; check host, port and mechanism"),
+            format!("{config} is not usable: {error}; check host, port, auth and mechanism"),
         ),
         OpenError::Rejected(
             Rejection::Busy { .. } | Rejection::Protocol { .. } | Rejection::StartTls { .. },
@@ -89,11 +136,12 @@ pub(super) fn upstream(
         | OpenError::Dial(_)
         | OpenError::Tls(_)
         | OpenError::Broken(_)
-        | OpenError::Silent => Refusal::new(
+        | OpenError::Silent => (
             RefusalReason::UpstreamUnavailable,
             format!("the mail server {config} cannot be used just now: {error}"),
         ),
-    }
+    };
+    Refusal::new(reason, text)
 }
 
 /// Whether a refusal can be the token's fault. Exchange's 5.7.139 says that the mailbox or the tenant

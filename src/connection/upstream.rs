@@ -17,8 +17,8 @@ use crate::{
         Rejection, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
         imap::upstream::ImapUpstream, pop3::upstream::Pop3Upstream, smtp::upstream::SmtpUpstream,
     },
+    sasl::base64,
     tls,
-    token::AccessToken,
     upstream::{DialError, dial},
 };
 
@@ -61,7 +61,7 @@ impl fmt::Display for OpenError {
                 Rejection::Protocol { fault } => f.write_str(fault),
                 Rejection::StartTls { text } => write!(f, "it does not begin STARTTLS: {text}"),
                 Rejection::NoMechanism { offered } => {
-                    write!(f, "it takes no OAuth token; it offers: {offered}")
+                    write!(f, "it does not offer the login that is set for it, but: {offered}")
                 }
                 Rejection::Credential { text } | Rejection::NotConnected { text } => {
                     f.write_str(text)
@@ -71,14 +71,17 @@ impl fmt::Display for OpenError {
     }
 }
 
-/// Dials the upstream and logs in there.
+/// Dials the upstream and logs in there as `user`.
 pub(super) async fn open(
     gateway: &Arc<Gateway>,
     client: &Client,
     account: &AccountConfig,
     config: &UpstreamConfig,
-    token: &AccessToken,
+    user: &str,
+    credential: UpstreamCredential,
 ) -> Result<OpenUpstream, OpenError> {
+    let traces = traces(user, &credential);
+    let mut credential = Some(credential);
     let deadlines = &gateway.config.deadlines;
     let began = Instant::now();
     let socket =
@@ -109,15 +112,17 @@ pub(super) async fn open(
                 machine.handle_tls_established();
             }
             UpstreamEvent::Ready => {
-                debug!(connection = client.number, "the upstream waits for the token");
-                let credential = UpstreamCredential::Bearer(token.secret.clone());
-                machine.authenticate(&account.mailbox, credential);
+                debug!(connection = client.number, "the upstream waits for the credential");
+                // A machine is ready once.
+                if let Some(credential) = credential.take() {
+                    machine.authenticate(user, credential);
+                }
             }
             UpstreamEvent::Authenticated(told) => welcome = Some(told),
             UpstreamEvent::Reject(rejection) => {
                 // What is left to say (a LOGOUT) is a courtesy, not worth waiting for.
                 let _ = timeout(COURTESY, leg.drain(machine.as_mut())).await;
-                let error = OpenError::Rejected(without_token(rejection, token));
+                let error = OpenError::Rejected(without_credential(rejection, &traces));
                 debug!(connection = client.number, "not let in: {error}");
                 return Err(error);
             }
@@ -161,14 +166,14 @@ fn machine(protocol: Protocol, options: UpstreamOptions) -> Box<dyn Upstream> {
     }
 }
 
-/// A server may repeat what it was sent; its words go into the log and to the client, the token never
-/// does.
-fn without_token(rejection: Rejection, token: &AccessToken) -> Rejection {
-    let traces = traces(token.secret.expose());
+/// A server may repeat what it was sent; its words go into the log and to the client, the token or the
+/// password never does.
+fn without_credential(rejection: Rejection, traces: &[Vec<u8>]) -> Rejection {
     let repeats = |text: &str| {
         traces.iter().any(|trace| text.as_bytes().windows(trace.len()).any(|part| part == trace))
     };
-    let clean = |text: String| if repeats(&text) { "(it repeated the token)".into() } else { text };
+    let clean =
+        |text: String| if repeats(&text) { "(it repeated the credential)".into() } else { text };
     match rejection {
         Rejection::Busy { text } => Rejection::Busy { text: clean(text) },
         Rejection::StartTls { text } => Rejection::StartTls { text: clean(text) },
@@ -178,13 +183,25 @@ fn without_token(rejection: Rejection, token: &AccessToken) -> Rejection {
     }
 }
 
+/// What to recognise a credential by.
+fn traces(user: &str, credential: &UpstreamCredential) -> Vec<Vec<u8>> {
+    let traces = match credential {
+        UpstreamCredential::Bearer(token) => token_traces(token.expose()),
+        UpstreamCredential::Password(password) => {
+            let password = password.expose();
+            let plain = [b"\0", user.as_bytes(), b"\0", password].concat();
+            vec![password.to_vec(), base64::encode(password), base64::encode(&plain)]
+        }
+    };
+    traces.into_iter().filter(|trace| !trace.is_empty()).collect()
+}
+
 /// What a token's front looks like as it is, and in base64 behind whatever stands before it in an
 /// initial response: the groups of three octets may begin at its first, second or third.
-fn traces(token: &[u8]) -> Vec<Vec<u8>> {
+fn token_traces(token: &[u8]) -> Vec<Vec<u8>> {
     let plain = token.get(..token.len().min(TELLING_PREFIX)).unwrap_or_default();
     let encoded = (0..3).filter_map(|skipped| token.get(skipped..skipped + TELLING_GROUPS));
-    let encoded = encoded.map(crate::sasl::base64::encode);
-    encoded.chain([plain.to_vec()]).filter(|trace| !trace.is_empty()).collect()
+    encoded.map(base64::encode).chain([plain.to_vec()]).collect()
 }
 
 const COURTESY: Duration = Duration::from_millis(200);
@@ -197,7 +214,7 @@ const TELLING_GROUPS: usize = 9;
 mod tests {
     use super::*;
     use crate::{
-        sasl::{base64, oauthbearer, xoauth2},
+        sasl::{oauthbearer, xoauth2},
         secret::Secret,
     };
 
@@ -205,7 +222,7 @@ mod tests {
     fn a_repeated_token_is_recognised_in_every_form() {
         let token = Secret::new("EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA");
         let repeats = |echo: &[u8]| {
-            let traces = traces(token.expose());
+            let traces = traces("tim", &UpstreamCredential::Bearer(token.clone()));
             traces.iter().any(|trace| echo.windows(trace.len()).any(|part| part == trace))
         };
         assert!(repeats(token.expose()));
@@ -216,5 +233,19 @@ mod tests {
             assert!(repeats(&base64::encode(response.expose())), "OAUTHBEARER of {user}");
         }
         assert!(!repeats(b"AUTHENTICATE failed."));
+    }
+
+    #[test]
+    fn a_repeated_password_is_recognised() {
+        let traces = traces("tim", &UpstreamCredential::Password(Secret::new("hunter2")));
+        let clean = |text: &str| {
+            without_credential(Rejection::Credential { text: text.to_owned() }, &traces)
+        };
+        for echo in ["no hunter2", "no aHVudGVyMg==", "no AHRpbQBodW50ZXIy"] {
+            let text = "(it repeated the credential)".to_owned();
+            assert_eq!(clean(echo), Rejection::Credential { text }, "{echo}");
+        }
+        let text = "5.7.8 no such user".to_owned();
+        assert_eq!(clean(&text), Rejection::Credential { text });
     }
 }

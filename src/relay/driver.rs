@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{Duplex, Early, Ended, Options, Patience};
 use crate::{
-    proto::{Relay, Side},
+    proto::{Delivery, Relay, Side},
     stream::Stream,
     tap::Wiretap,
 };
@@ -35,7 +35,7 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let Options { linger, stop, farewell, tap } = options;
+    let Options { linger, stop, farewell, tap, on_delivery } = options;
     // Every poll locks its own token's state: a token that all sessions share would be contended.
     let stop = stop.child_token();
     let mut driver = Driver {
@@ -43,6 +43,7 @@ where
         upstream: End { stream: upstream, side: Side::Upstream, unflushed: false },
         duplex: Duplex::new(relay, early),
         tap,
+        on_delivery,
         deadline: Deadline { linger, patience: Patience::Unbounded, seen: 0, sleep: None },
     };
     async move {
@@ -65,6 +66,7 @@ struct Driver<D, U> {
     upstream: End<U>,
     duplex: Duplex,
     tap: Wiretap,
+    on_delivery: Box<dyn FnMut(Delivery) + Send>,
     deadline: Deadline,
 }
 
@@ -74,7 +76,7 @@ where
     U: AsyncRead + AsyncWrite + Unpin,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { downstream, upstream, duplex, tap, deadline } = self;
+        let Self { downstream, upstream, duplex, tap, on_delivery, deadline } = self;
         // First, since a busy stream may use up the task's share before the end.
         deadline.poll(cx, duplex);
         for _ in 0..TURNS {
@@ -82,6 +84,9 @@ where
             moved |= upstream.poll_read(cx, duplex, tap);
             moved |= upstream.poll_write(cx, duplex, tap);
             moved |= downstream.poll_write(cx, duplex, tap);
+            while let Some(delivery) = duplex.poll_delivery() {
+                on_delivery(delivery);
+            }
             if duplex.is_finished() {
                 return Poll::Ready(());
             }

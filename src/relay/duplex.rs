@@ -22,7 +22,7 @@ use super::{
     lane::{Lane, Output},
 };
 use crate::{
-    proto::{Refusal, Relay, Side},
+    proto::{Delivery, Refusal, Relay, Side},
     secret,
 };
 
@@ -59,6 +59,8 @@ pub struct Duplex {
     closing: bool,
     /// When closing: nothing of the client's lies unread, so closing its socket loses nothing.
     client_quiet: bool,
+    /// The relay was asked for a word on the upstream's end.
+    mourned: bool,
     /// The wait was long enough.
     given_up: bool,
     /// Octets for a client that is gone.
@@ -76,6 +78,7 @@ impl Duplex {
             cause: None,
             closing: false,
             client_quiet: false,
+            mourned: false,
             given_up: false,
             sunk: 0,
             progress: 0,
@@ -228,6 +231,11 @@ impl Duplex {
         let upstream =
             written(&self.upward) && (self.downward.ended || self.closing || self.sunk > SUNK);
         self.given_up || (client && upstream)
+    }
+
+    /// A message whose fate the upstream has told; ask until `None`, after every report.
+    pub fn poll_delivery(&mut self) -> Option<Delivery> {
+        self.relay.poll_delivery()
     }
 
     /// Gives back memory before a wait.

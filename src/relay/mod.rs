@@ -22,7 +22,7 @@ pub use self::{
     duplex::{Duplex, Early, Patience},
 };
 use crate::{
-    proto::{Counts, Refusal, RelayFault, Side},
+    proto::{Counts, Delivery, Refusal, RelayFault, Side},
     tap::Wiretap,
 };
 
@@ -38,6 +38,8 @@ pub struct Options {
     pub farewell: Refusal,
     /// Who listens in, and under which number.
     pub tap: Wiretap,
+    /// Hears of each message whose fate the upstream has told.
+    pub on_delivery: Box<dyn FnMut(Delivery) + Send>,
 }
 
 /// How a relay went, for the closing log line.

@@ -30,6 +30,7 @@ pub const PASSWORD: &str = "local secret";
 pub struct Running {
     pub gateway: Arc<Gateway>,
     pub addresses: Vec<SocketAddr>,
+    pub store: Arc<dyn Store>,
 }
 
 impl Running {
@@ -57,14 +58,14 @@ impl Running {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let deadline = config.deadlines.token;
         let tokens = Tokens::with(Arc::clone(&store), deadline, wall_clock(), forced);
-        let gateway = Gateway::new(Arc::new(config), store, tokens, None).unwrap();
+        let gateway = Gateway::new(Arc::new(config), Arc::clone(&store), tokens, None).unwrap();
         let listeners = listener::bind(&gateway).await.unwrap();
         let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         for listener in listeners {
             gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
         }
         gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
-        Self { gateway, addresses }
+        Self { gateway, addresses, store }
     }
 
     pub async fn connect(&self) -> Peer<TcpStream> {

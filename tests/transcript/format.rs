@@ -1,9 +1,41 @@
 //! Reads a transcript. The hard thing is what stands together: `C+` joins a line to the segment
 //! before it, and `C>` stands for both legs at once.
 
-use saslgate::proto::{BearerMechanism, LocalTls, LoginBounds, Refusal, RefusalReason};
+use saslgate::proto::{
+    BearerMechanism, LocalTls, LoginBounds, Refusal, RefusalReason, UpstreamOptions,
+    smtp::extension::Extensions,
+};
 
 use super::text::{self, Piece};
+
+/// What is spoken; the folder of a transcript says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Protocol {
+    Imap,
+    Pop3,
+    Smtp,
+}
+
+impl Protocol {
+    pub(crate) const ALL: [Self; 3] = [Self::Imap, Self::Pop3, Self::Smtp];
+
+    /// The folder of its transcripts.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+            Self::Smtp => "smtp",
+        }
+    }
+
+    /// What stands between two capabilities: those of SMTP and POP3 may hold spaces.
+    pub(crate) fn separator(self) -> &'static str {
+        match self {
+            Self::Imap => " ",
+            Self::Pop3 | Self::Smtp => ", ",
+        }
+    }
+}
 
 /// One conversation.
 #[derive(Clone, Debug)]
@@ -19,6 +51,7 @@ pub(crate) struct Transcript {
 /// How the machines are set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
+    pub(crate) protocol: Protocol,
     pub(crate) local_tls: LocalTls,
     pub(crate) bounds: LoginBounds,
     /// `None`: what the server offers.
@@ -26,24 +59,34 @@ pub(crate) struct Setup {
     pub(crate) starttls: bool,
     /// Capabilities hidden by the account's settings.
     pub(crate) hide: Vec<String>,
+    /// SMTP: what EHLO promises.
+    pub(crate) promise: Extensions,
+    /// SMTP: whether EHLO shows the obsolete line.
+    pub(crate) obsolete_auth_line: bool,
 }
 
 impl Setup {
-    /// The upstream's name in every transcript.
-    pub(crate) const HOST: &str = "imap.example.org";
-
-    /// What the gateway calls itself upstream, in SMTP.
-    pub(crate) const CLIENT_NAME: &str = "gateway.example.org";
-
-    /// The upstream's port.
-    pub(crate) fn port(&self) -> u16 {
-        if self.starttls { 143 } else { 993 }
+    /// The upstream machine's options.
+    pub(crate) fn upstream_options(&self) -> UpstreamOptions {
+        let (host, implicit, starttls) = match self.protocol {
+            Protocol::Imap => ("imap.example.org", 993, 143),
+            Protocol::Pop3 => ("pop.example.org", 995, 110),
+            Protocol::Smtp => ("smtp.example.org", 465, 587),
+        };
+        UpstreamOptions {
+            starttls: self.starttls,
+            mechanism: self.mechanism,
+            host: host.into(),
+            port: if self.starttls { starttls } else { implicit },
+            client_name: "gateway.example.org".into(),
+        }
     }
-}
 
-impl Default for Setup {
-    fn default() -> Self {
+    fn new(protocol: Protocol) -> Self {
         Self {
+            protocol,
+            promise: Extensions::UNKNOWN,
+            obsolete_auth_line: false,
             local_tls: LocalTls::Unavailable,
             bounds: LoginBounds::default(),
             mechanism: None,
@@ -98,22 +141,31 @@ pub(crate) enum Act {
     Expect(Vec<Piece>),
     /// The gateway has done this, in the words of [`super::run`].
     Effect(Vec<Piece>),
-    /// The account has this token: the upstream is dialled.
-    Token { token: Vec<u8>, user: String },
+    /// The account has this credential: the upstream is dialled.
+    Dial { credential: Credential, user: String },
     /// The login that is being decided on is refused.
     Refuse(Refusal),
     /// The gateway ends a connection that has not logged in.
     Dismiss(Refusal),
     /// The gateway ends a session in the relay.
     Farewell(Refusal),
+    /// The upstream's connection has ended in the relay.
+    UpstreamGone,
+}
+
+/// What opens the upstream.
+#[derive(Clone, Debug)]
+pub(crate) enum Credential {
+    Token(Vec<u8>),
+    Password(Vec<u8>),
 }
 
 impl Transcript {
     /// Reads one; an error names the line.
-    pub(crate) fn parse(source: &str) -> Result<Self, String> {
+    pub(crate) fn parse(protocol: Protocol, source: &str) -> Result<Self, String> {
         let about = source.lines().next().and_then(|line| line.strip_prefix("# "));
         let about = about.ok_or("line 1: the first line says what is shown: `# …`")?.to_string();
-        let mut transcript = Self { about, setup: Setup::default(), steps: Vec::new() };
+        let mut transcript = Self { about, setup: Setup::new(protocol), steps: Vec::new() };
         for (index, line) in source.lines().enumerate() {
             let line_number = index + 1;
             transcript.line(line_number, line).map_err(|e| format!("line {line_number}: {e}"))?;
@@ -211,20 +263,24 @@ impl Transcript {
     fn effect(&mut self, line: usize, leg: Leg, text: &str) -> Result<(), String> {
         let (name, arguments) = text.split_once(": ").unwrap_or((text, ""));
         let act = match name {
-            "local tls" | "bounds" | "hide" | "upstream" => {
+            "local tls" | "bounds" | "hide" | "upstream" | "promise" | "obsolete auth line" => {
                 return self.setup.read(name, arguments);
             }
-            "token" => {
-                let (token, user) = arguments.split_once(" for ").ok_or("[token: T for USER]")?;
+            "token" | "password" => {
+                let (secret, user) = arguments.split_once(" for ").ok_or("[token: T for USER]")?;
                 let user = String::from_utf8(plain(user)?).map_err(|e| e.to_string())?;
-                Act::Token { token: plain(token)?, user }
+                let secret = plain(secret)?;
+                let credential = match name {
+                    "token" => Credential::Token(secret),
+                    _ => Credential::Password(secret),
+                };
+                Act::Dial { credential, user }
             }
             "logged in" => {
-                return LOGIN
-                    .replace("CAPABILITIES", arguments)
-                    .lines()
-                    .try_for_each(|common| self.line(line, common));
+                let lines = login(self.setup.protocol, arguments);
+                return lines.lines().try_for_each(|common| self.line(line, common));
             }
+            "upstream gone" => Act::UpstreamGone,
             "refuse" => Act::Refuse(refusal(arguments, false)?),
             "refuse, alert" => Act::Refuse(refusal(arguments, true)?),
             "dismiss" => Act::Dismiss(refusal(arguments, false)?),
@@ -248,7 +304,15 @@ impl Setup {
                     other => return Err(format!("unknown local TLS `{other}`")),
                 };
             }
-            "hide" => self.hide = arguments.split(' ').map(str::to_string).collect(),
+            "hide" => {
+                let names = arguments.split(self.protocol.separator());
+                self.hide = names.map(str::to_string).collect();
+            }
+            "promise" => {
+                let keywords: Vec<&str> = arguments.split(", ").collect();
+                self.promise = Extensions::from_keywords(&keywords);
+            }
+            "obsolete auth line" => self.obsolete_auth_line = true,
             "upstream" => {
                 for word in arguments.split(", ") {
                     match word {
@@ -295,7 +359,25 @@ fn plain(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// What `[logged in: CAPABILITIES]` stands for.
-pub(crate) const LOGIN: &str = "\
+pub(crate) fn login(protocol: Protocol, capabilities: &str) -> String {
+    let list: Vec<&str> =
+        capabilities.split(protocol.separator()).filter(|one| !one.is_empty()).collect();
+    let lines = |before: &str| -> String {
+        list.iter().map(|one| format!("    S: {before}{one}\n")).collect()
+    };
+    let all = |last: &str| [list.as_slice(), &[last]].concat().join(", ");
+    match protocol {
+        Protocol::Imap => IMAP_LOGIN.replace("CAPABILITIES", capabilities),
+        Protocol::Pop3 => {
+            POP3_LOGIN.replace("LINES", &lines("")).replace("ALL", &all("SASL XOAUTH2"))
+        }
+        Protocol::Smtp => {
+            SMTP_LOGIN.replace("LINES", &lines("250-")).replace("ALL", &all("AUTH XOAUTH2"))
+        }
+    }
+}
+
+const IMAP_LOGIN: &str = "\
 S: * OK [CAPABILITY ...] ...
 C: A1 LOGIN alice secret
 [login: alice secret COMMAND]
@@ -308,6 +390,45 @@ C: A1 LOGIN alice secret
     S: <tag2> OK done
     [ok: CAPABILITIES]
 S: A1 OK [CAPABILITY CAPABILITIES] ...
+";
+
+const POP3_LOGIN: &str = "\
+S: +OK ...
+C: USER alice
+S: +OK...
+C: PASS secret
+[login: alice secret COMMAND]
+[token: T0K3N for alice@example.org]
+    S: +OK ready
+    C: CAPA
+    S: +OK
+LINES    S: SASL XOAUTH2
+    S: .
+    C: AUTH XOAUTH2
+    S: +\\s
+    C: {xoauth2 alice@example.org T0K3N}
+    S: +OK in
+    [ok: ALL]
+S: +OK...
+";
+
+const SMTP_LOGIN: &str = "\
+S: 220 ...
+C: HELO client.example.org
+S: 250 ...
+C: AUTH PLAIN {plain alice secret}
+[login: alice secret PLAIN]
+[token: T0K3N for alice@example.org]
+    S: 220 smtp.example.org ready
+    C: EHLO gateway.example.org
+    S: 250-smtp.example.org
+LINES    S: 250 AUTH XOAUTH2
+    C: AUTH XOAUTH2
+    S: 334\\s
+    C: {xoauth2 alice@example.org T0K3N}
+    S: 235 2.7.0 in
+    [ok: ALL]
+S: 235 2.7.0 ...
 ";
 
 /// Every reason; the test `every_reason_is_shown` keeps it whole.

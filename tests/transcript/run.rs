@@ -1,27 +1,24 @@
 //! Plays both peers of a transcript against the pure machines and joins the machines as
-//! `connection.rs` does. It knows no IMAP: whether the transcript is right depends on the transcript.
+//! `connection.rs` does. It knows no protocol: whether the transcript is right depends on the transcript.
 //!
 //! Effects, as the machines' events are written in brackets: `starttls`, `login: USER PASSWORD
 //! METHOD`, `close` (local); `starttls`, `ok: CAPABILITIES`, `reject: KIND WORDS` (upstream);
-//! `end: SIDE WORDS`, `no farewell`, `counts: commands N, guarded N` (local, in the relay). A user or
+//! `end: SIDE WORDS`, `no farewell`, `silence`, `delivery: …`, `counts: …` (local, in the relay). A user or
 //! password that is empty or holds a space stands in double quotes.
 
 use bytes::{Buf, BytesMut};
 use saslgate::{
     proto::{
-        Counts, Credentials, Downstream, DownstreamEvent, Output, Refusal, Rejection, Relay, Side,
-        Step, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
-        imap::{
-            capability::CapabilityFilter, downstream::ImapDownstream, relay::ImapRelay,
-            upstream::ImapUpstream,
-        },
+        Counts, Credentials, Delivery, Downstream, DownstreamEvent, Output, Refusal, Rejection,
+        Relay, Side, Step, Upstream, UpstreamCredential, UpstreamEvent, Welcome,
     },
     secret::Secret,
 };
 
 use super::{
-    format::{Act, Leg, Setup, Step as Line, Transcript},
+    format::{Act, Credential, Leg, Protocol, Step as Line, Transcript},
     leg::LegState,
+    machines,
     show::Mismatch,
     text,
 };
@@ -56,26 +53,25 @@ struct Run<'t> {
     upstream: LegState,
     downstream_machine: Option<Box<dyn Downstream>>,
     upstream_machine: Option<Box<dyn Upstream>>,
-    credential: Option<(String, Vec<u8>)>,
+    credential: Option<(String, Credential)>,
     relay: Option<Joined>,
 }
 
 /// A relay with what was received and not yet decided on.
 struct Joined {
-    relay: ImapRelay,
+    relay: Box<dyn Relay>,
     from_client: BytesMut,
     from_upstream: BytesMut,
 }
 
 impl<'t> Run<'t> {
     fn new(transcript: &'t Transcript, cut: Cut) -> Self {
-        let Setup { local_tls, bounds, .. } = transcript.setup;
         Self {
             transcript,
             cut,
             local: LegState::new('S'),
             upstream: LegState::new('C'),
-            downstream_machine: Some(Box::new(ImapDownstream::new(local_tls, bounds))),
+            downstream_machine: Some(machines::downstream(&transcript.setup)),
             upstream_machine: None,
             credential: None,
             relay: None,
@@ -92,10 +88,11 @@ impl<'t> Run<'t> {
                 self.leg(line.leg).take(pattern, true)
             }
             act @ (Act::Send(_)
-            | Act::Token { .. }
+            | Act::Dial { .. }
             | Act::Refuse(_)
             | Act::Dismiss(_)
-            | Act::Farewell(_)) => {
+            | Act::Farewell(_)
+            | Act::UpstreamGone) => {
                 self.nothing_left()?;
                 self.leg(line.leg).log.push(line.written.clone());
                 self.act(line.leg, act)
@@ -106,8 +103,12 @@ impl<'t> Run<'t> {
     /// The relay is asked what it has counted.
     fn count(&mut self) -> Result<(), String> {
         let joined = self.relay.as_ref().ok_or("the relay has not begun")?;
-        let Counts { commands, guarded, .. } = joined.relay.counts();
-        self.local.happen(format!("counts: commands {commands}, guarded {guarded}").as_bytes());
+        let Counts { commands, guarded, messages, recipients } = joined.relay.counts();
+        let mut told = format!("counts: commands {commands}, guarded {guarded}");
+        if self.transcript.setup.protocol != Protocol::Imap {
+            told += &format!(", messages {messages}, recipients {recipients}");
+        }
+        self.local.happen(told.as_bytes());
         Ok(())
     }
 
@@ -117,7 +118,7 @@ impl<'t> Run<'t> {
                 let octets = text::octets(pieces, &self.leg(leg).tags)?;
                 self.send(leg, &octets)?;
             }
-            Act::Token { token, user } => self.dial(user, token),
+            Act::Dial { credential, user } => self.dial(user, credential),
             Act::Refuse(refusal) => {
                 let machine = self.downstream_machine.as_mut().ok_or("nobody is logging in")?;
                 machine.conclude(Err(refusal.clone()));
@@ -129,6 +130,7 @@ impl<'t> Run<'t> {
                 self.drain_downstream();
             }
             Act::Farewell(refusal) => self.farewell(refusal)?,
+            Act::UpstreamGone => self.upstream_gone()?,
             Act::Expect(_) | Act::Effect(_) => (),
         }
         Ok(())
@@ -205,7 +207,8 @@ impl<'t> Run<'t> {
                 Output::Event(UpstreamEvent::StartTls) => self.upstream.begin_handshake(),
                 Output::Event(UpstreamEvent::Ready) => self.authenticate(),
                 Output::Event(UpstreamEvent::Authenticated(welcome)) => {
-                    let told = format!("ok: {}", welcome.capabilities.join(" "));
+                    let separator = self.transcript.setup.protocol.separator();
+                    let told = format!("ok: {}", welcome.capabilities.join(separator));
                     self.upstream.happen(told.as_bytes());
                     self.begin_relay(welcome.capabilities);
                 }
@@ -216,33 +219,28 @@ impl<'t> Run<'t> {
         }
     }
 
-    fn dial(&mut self, user: &str, token: &[u8]) {
-        let Setup { starttls, mechanism, .. } = self.transcript.setup;
-        self.credential = Some((user.to_string(), token.to_vec()));
+    fn dial(&mut self, user: &str, credential: &Credential) {
+        self.credential = Some((user.to_string(), credential.clone()));
         self.upstream.closed = false;
         self.upstream.tags.clear();
-        self.upstream_machine = Some(Box::new(ImapUpstream::new(UpstreamOptions {
-            starttls,
-            mechanism,
-            host: Setup::HOST.into(),
-            port: self.transcript.setup.port(),
-            client_name: Setup::CLIENT_NAME.into(),
-        })));
+        self.upstream_machine = Some(machines::upstream(&self.transcript.setup));
         self.drain_upstream();
     }
 
     fn authenticate(&mut self) {
-        if let (Some(machine), Some((user, token))) =
+        if let (Some(machine), Some((user, credential))) =
             (&mut self.upstream_machine, self.credential.take())
         {
-            machine.authenticate(&user, UpstreamCredential::Bearer(Secret::new(token)));
+            let credential = match credential {
+                Credential::Token(token) => UpstreamCredential::Bearer(Secret::new(token)),
+                Credential::Password(word) => UpstreamCredential::Password(Secret::new(word)),
+            };
+            machine.authenticate(&user, credential);
         }
     }
 
     fn begin_relay(&mut self, capabilities: Vec<String>) {
-        let filter = CapabilityFilter::new(&self.transcript.setup.hide);
-        let relay = ImapRelay::new(filter.clone()).bound_literals(&capabilities);
-        let capabilities = filter.apply(capabilities);
+        let (relay, capabilities) = machines::relay(&self.transcript.setup, capabilities);
         if let Some(machine) = &mut self.downstream_machine {
             machine.conclude(Ok(Welcome { capabilities }));
         }
@@ -274,6 +272,9 @@ impl<'t> Run<'t> {
             if let Some(ended) = self.upstream.ended() {
                 self.local.close(&ended);
             }
+            while let Some(delivery) = joined.relay.poll_delivery() {
+                self.local.happen(told(&delivery).as_bytes());
+            }
         }
     }
 
@@ -282,6 +283,15 @@ impl<'t> Run<'t> {
         match joined.relay.farewell(refusal) {
             Some(octets) => self.local.say(&octets),
             None => self.local.happen(b"no farewell"),
+        }
+        Ok(())
+    }
+
+    fn upstream_gone(&mut self) -> Result<(), String> {
+        let joined = self.relay.as_mut().ok_or("the relay has not begun")?;
+        match joined.relay.upstream_lost() {
+            Some(octets) => self.local.say(&octets),
+            None => self.local.happen(b"silence"),
         }
         Ok(())
     }
@@ -350,6 +360,18 @@ fn take_step(step: Step, input: &mut BytesMut, to: &mut LegState) -> bool {
         }
     }
     true
+}
+
+fn told(delivery: &Delivery) -> String {
+    let Delivery { sender, recipients, accepted, refused, octets, code, queue_id, words } =
+        delivery;
+    let recipients: String = recipients.iter().map(|one| format!(" <{one}>")).collect();
+    let id = queue_id.as_ref().map_or_else(|| "no id".to_string(), |id| format!("id {id}"));
+    let words = if words.is_empty() { String::new() } else { format!(" words {words}") };
+    format!(
+        "delivery: {code} from <{sender}> to{recipients}; accepted {accepted}, refused {refused}, \
+         octets {octets}, {id}{words}"
+    )
 }
 
 fn login(credentials: &Credentials) -> Vec<u8> {

@@ -28,9 +28,13 @@ pub(crate) fn segments(transcript: &Transcript) -> Vec<Segment> {
                 let octets = text::octets(pieces, &tags).unwrap_or_default();
                 segments.push(Segment { leg: step.leg, dial, relay, octets });
             }
-            Act::Token { .. } => dial += 1,
+            Act::Dial { .. } => dial += 1,
             Act::Effect(_) => relay |= step.written.starts_with("[ok: "),
-            Act::Expect(_) | Act::Refuse(_) | Act::Dismiss(_) | Act::Farewell(_) => (),
+            Act::Expect(_)
+            | Act::Refuse(_)
+            | Act::Dismiss(_)
+            | Act::Farewell(_)
+            | Act::UpstreamGone => (),
         }
     }
     segments

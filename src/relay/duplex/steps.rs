@@ -26,7 +26,13 @@ impl Duplex {
             let rest = self.downward.undecided().len();
             if rest > 0 {
                 self.pass_on(Side::Upstream, Step::Forward(rest));
+            } else if !self.mourned && self.downward.output == Output::Open {
+                // Who waits for an answer is told that none will come.
+                if let Some(word) = self.relay.upstream_lost() {
+                    self.downward.insert(word);
+                }
             }
+            self.mourned = true;
         }
         if self.upward.ended && !self.must_wait(Side::Downstream) && !self.relay.awaits_upstream() {
             // The front of something that will never be whole.

@@ -28,6 +28,7 @@ pub(super) const LINGER: Duration = Duration::from_secs(60);
 
 pub(super) fn options(stop: &CancellationToken) -> Options {
     Options {
+        on_delivery: Box::new(|_| ()),
         linger: LINGER,
         stop: stop.clone(),
         farewell: Refusal::new(RefusalReason::ShuttingDown, "see you"),

@@ -244,6 +244,29 @@ fn a_line_that_the_server_never_finished_still_arrives() {
 }
 
 #[test]
+fn who_waits_for_a_server_that_is_gone_hears_of_it_once() {
+    let mourning =
+        || Duplex::new(Box::new(Marks { mourns: true, ..Marks::default() }), Early::default());
+    let mut duplex = mourning();
+    give(&mut duplex, Upstream, "one\n");
+    duplex.handle_eof(Upstream);
+    assert!(!duplex.wants_shutdown(Downstream));
+    assert_eq!(taken(&mut duplex, Downstream), "one\n(lost)\n");
+    duplex.written(Upstream, 0);
+    assert_eq!(taken(&mut duplex, Downstream), "");
+    assert!(duplex.wants_shutdown(Downstream));
+    // Not in the middle of a response, and not for our own end of it.
+    let mut duplex = mourning();
+    give(&mut duplex, Upstream, "[half");
+    duplex.handle_eof(Upstream);
+    assert_eq!(taken(&mut duplex, Downstream), "[half");
+    let mut duplex = mourning();
+    duplex.stop(&farewell());
+    duplex.handle_eof(Upstream);
+    assert!(!taken(&mut duplex, Downstream).contains("(lost)"));
+}
+
+#[test]
 fn what_a_leaving_client_left_undecided_is_not_sent() {
     let mut duplex = duplex();
     give(&mut duplex, Downstream, "whole\n?half");

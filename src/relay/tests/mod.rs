@@ -8,7 +8,7 @@ mod tls;
 
 use bytes::Bytes;
 
-use crate::proto::{Counts, Refusal, Relay, RelayFault, Side, Step};
+use crate::proto::{Counts, Delivery, Refusal, Relay, RelayFault, Side, Step};
 
 /// Follows the marks in what passes.
 ///
@@ -29,6 +29,9 @@ pub(super) struct Marks {
     answers_due: usize,
     dots: usize,
     counts: Counts,
+    /// Tells the client when the server has gone.
+    mourns: bool,
+    deliveries: Vec<Delivery>,
 }
 
 impl Marks {
@@ -103,6 +106,14 @@ impl Relay for Marks {
 
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes> {
         (!self.within_line).then(|| Bytes::from(format!("BYE {}\n", refusal.text)))
+    }
+
+    fn upstream_lost(&mut self) -> Option<Bytes> {
+        self.mourns.then(|| Bytes::from_static(b"(lost)\n"))
+    }
+
+    fn poll_delivery(&mut self) -> Option<Delivery> {
+        self.deliveries.pop()
     }
 
     fn counts(&self) -> Counts {

@@ -3,12 +3,7 @@
 
 use std::time::SystemTime;
 
-use saslgate::{
-    config::{AccountConfig, Protocol},
-    gateway::AccountSlot,
-    proto::RefusalReason,
-    secret::Secret,
-};
+use saslgate::{config::AccountConfig, gateway::AccountSlot, proto::RefusalReason, secret::Secret};
 
 use super::{
     script::{Login, Outcome, Script},
@@ -18,7 +13,7 @@ use crate::{
     gateway::tls,
     support::{Running, upstream::Upstream},
     transcript::{
-        format::{Act, Leg, Step},
+        format::{Act, Leg, Protocol, Step},
         text::{Piece, Tags, octets},
     },
 };
@@ -41,7 +36,7 @@ pub(super) struct Play<'a> {
     in_relay: bool,
     /// The client has seen the end.
     ended: bool,
-    counts: Option<(String, String)>,
+    counts: Option<String>,
     slots: Vec<AccountSlot>,
 }
 
@@ -79,7 +74,7 @@ impl<'a> Play<'a> {
         self.finish().await.map_err(|what| format!("at the end: {what}"))
     }
 
-    pub(super) fn into_counts(self) -> Option<(String, String)> {
+    pub(super) fn into_counts(self) -> Option<String> {
         self.counts
     }
 
@@ -96,7 +91,11 @@ impl<'a> Play<'a> {
             }
             Act::Expect(pattern) => self.expect(step.leg, pattern).await?,
             Act::Effect(_) => self.effect(step).await?,
-            Act::Token { .. } => self.dialled().await?,
+            Act::Dial { .. } => self.dialled().await?,
+            Act::UpstreamGone => {
+                // Everything that it said has arrived, since the client has seen it.
+                self.server.take().ok_or("nothing is dialled")?.close().await;
+            }
             Act::Refuse(refusal) => {
                 self.rejected = None;
                 self.words = Some(refusal.text.clone());
@@ -131,10 +130,12 @@ impl<'a> Play<'a> {
 
     fn arrange(&mut self, account: &AccountConfig, login: &Login) {
         let gateway = &self.running.gateway;
+        let protocol = super::stage::spoken(self.protocol());
+        let Some(server) = account.upstream(protocol) else { return };
         match &login.outcome {
             Outcome::Refused(refusal) if refusal.reason == RefusalReason::AccountLimit => {
                 self.slots
-                    .extend(std::iter::from_fn(|| gateway.take_slot(account, Protocol::Imap, 50)));
+                    .extend(std::iter::from_fn(|| gateway.take_slot(account, protocol, server)));
             }
             Outcome::Refused(refusal) if refusal.alert => {}
             // Alerts are for once an hour: this hour's has been shown.
@@ -161,8 +162,8 @@ impl<'a> Play<'a> {
         match (step.leg, name) {
             (Leg::Local, "starttls") => self.client_starttls().await,
             // What was decided on is seen in what follows.
-            (Leg::Local, "login") => Ok(()),
-            (Leg::Local, "close" | "no farewell") => {
+            (Leg::Local, "login" | "delivery") => Ok(()),
+            (Leg::Local, "close" | "no farewell" | "silence") => {
                 self.ended = true;
                 self.client.ends().await
             }
@@ -170,17 +171,23 @@ impl<'a> Play<'a> {
                 self.ended = true;
                 // Whoever broke the protocol is told, since no response is open.
                 let line = self.client.line().await?;
-                if !line.starts_with("* BYE ") {
+                let goodbye = match self.protocol() {
+                    Protocol::Imap => "* BYE ",
+                    Protocol::Pop3 => "-ERR ",
+                    Protocol::Smtp => "421 ",
+                };
+                if !line.starts_with(goodbye) {
                     return Err(format!("no goodbye: {line:?}"));
                 }
                 self.client.ends().await?;
                 self.leg(Leg::Upstream)?.ends().await
             }
             (Leg::Local, "counts") => {
-                let counts = rest.strip_prefix("commands ");
-                let counts = counts.and_then(|rest| rest.split_once(", guarded "));
-                let (commands, guarded) = counts.ok_or("[counts: commands N, guarded N]")?;
-                self.counts = Some((commands.to_owned(), guarded.to_owned()));
+                let logged = |count: &str| format!(" {}", count.replace(' ', "="));
+                let counts = rest.split(", ").filter(|count| {
+                    self.protocol() == Protocol::Smtp || !count.starts_with("recipients ")
+                });
+                self.counts = Some(counts.map(logged).collect());
                 Ok(())
             }
             (Leg::Upstream, "starttls") => {
@@ -230,18 +237,34 @@ impl<'a> Play<'a> {
 
     /// The client is refused, by the code that belongs to what the upstream did.
     async fn hears_of(&mut self, rejected: &str) -> Result<(), String> {
-        let code = match rejected {
-            not if not.starts_with("not connected") => "AUTHORIZATIONFAILED",
-            credential if credential.starts_with("credential") => "CONTACTADMIN",
-            _ => "UNAVAILABLE",
-        };
-        self.hears(code).await
+        self.hears(match rejected {
+            not if not.starts_with("not connected") => RefusalReason::NotAuthorized,
+            credential if credential.starts_with("credential") => RefusalReason::UpstreamRefused,
+            _ => RefusalReason::UpstreamUnavailable,
+        })
+        .await
     }
 
-    async fn hears(&mut self, code: &str) -> Result<(), String> {
+    /// The client hears a refusal for this reason, by the table of ARCHITECTURE.md.
+    async fn hears(&mut self, reason: RefusalReason) -> Result<(), String> {
+        use RefusalReason::{NotAuthorized, UpstreamRefused, WrongLogin};
         let line = self.client.line().await?;
-        let heard = line.contains(&format!(" NO [{code}] "));
-        if heard { Ok(()) } else { Err(format!("no {code}: {line:?}")) }
+        let code = match (self.protocol(), reason) {
+            (Protocol::Imap, WrongLogin) => " NO [AUTHENTICATIONFAILED] ",
+            (Protocol::Imap, NotAuthorized) => " NO [AUTHORIZATIONFAILED] ",
+            (Protocol::Imap, UpstreamRefused) => " NO [CONTACTADMIN] ",
+            (Protocol::Imap, _) => " NO [UNAVAILABLE] ",
+            (Protocol::Pop3, WrongLogin) => "-ERR [AUTH] ",
+            (Protocol::Pop3, NotAuthorized | UpstreamRefused) => "-ERR [SYS/PERM] ",
+            (Protocol::Pop3, _) => "-ERR [SYS/TEMP] ",
+            (Protocol::Smtp, WrongLogin) => "535 5.7.8 ",
+            (Protocol::Smtp, _) => "454 4.7.0 ",
+        };
+        if line.contains(code) { Ok(()) } else { Err(format!("no {reason:?}: {line:?}")) }
+    }
+
+    fn protocol(&self) -> Protocol {
+        self.script.transcript.setup.protocol
     }
 
     /// What the transcript leaves open comes to its end, and nobody says more than is written.
@@ -256,7 +279,8 @@ impl<'a> Play<'a> {
         {
             // The token endpoint is down: who hears of that has logged in.
             let wrong = password.is_empty();
-            self.hears(if wrong { "AUTHENTICATIONFAILED" } else { "UNAVAILABLE" }).await?;
+            let reason = RefusalReason::TokenUnavailable;
+            self.hears(if wrong { RefusalReason::WrongLogin } else { reason }).await?;
         }
         match &mut self.server {
             Some(server) if self.in_relay => {

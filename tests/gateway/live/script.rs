@@ -4,7 +4,7 @@
 use saslgate::proto::{Refusal, RefusalReason};
 
 use crate::transcript::{
-    format::{Act, Step, Transcript},
+    format::{Act, Credential, Protocol, Step, Transcript},
     text,
 };
 
@@ -48,10 +48,11 @@ impl Login {
 impl Script {
     pub(super) fn new(mut transcript: Transcript) -> Result<Self, String> {
         let mut steps = Vec::new();
+        let protocol = transcript.setup.protocol;
         for step in std::mem::take(&mut transcript.steps) {
             let after_login = steps.last().is_some_and(is_login);
             if after_login && let Act::Refuse(Refusal { reason, .. }) = &step.act {
-                steps.extend(Transcript::parse(cause(*reason))?.steps);
+                steps.extend(Transcript::parse(protocol, cause(protocol, *reason))?.steps);
             }
             steps.push(step);
         }
@@ -83,13 +84,29 @@ impl Script {
     /// The token's user, whom the upstream knows.
     pub(super) fn mailbox(&self) -> Option<String> {
         self.transcript.steps.iter().find_map(|step| match &step.act {
-            Act::Token { user, .. } => Some(user.clone()),
+            Act::Dial { user, .. } => Some(user.clone()),
             Act::Send(_)
             | Act::Expect(_)
             | Act::Effect(_)
             | Act::Refuse(_)
             | Act::Dismiss(_)
-            | Act::Farewell(_) => None,
+            | Act::Farewell(_)
+            | Act::UpstreamGone => None,
+        })
+    }
+
+    /// The stored password for the upstream, where it takes one.
+    pub(super) fn password(&self) -> Option<&Vec<u8>> {
+        self.transcript.steps.iter().find_map(|step| match &step.act {
+            Act::Dial { credential: Credential::Password(password), .. } => Some(password),
+            Act::Dial { .. }
+            | Act::Send(_)
+            | Act::Expect(_)
+            | Act::Effect(_)
+            | Act::Refuse(_)
+            | Act::Dismiss(_)
+            | Act::Farewell(_)
+            | Act::UpstreamGone => None,
         })
     }
 
@@ -171,11 +188,16 @@ fn fault(reason: RefusalReason) -> Option<(u16, String)> {
 }
 
 /// What the upstream says for a login to be refused so, where the transcript leaves it out.
-fn cause(reason: RefusalReason) -> &'static str {
-    if reason == RefusalReason::NotAuthorized { NO_ACCESS } else { "# nothing\n" }
+fn cause(protocol: Protocol, reason: RefusalReason) -> &'static str {
+    match (protocol, reason) {
+        (Protocol::Imap, RefusalReason::NotAuthorized) => IMAP_NO_ACCESS,
+        (Protocol::Pop3, RefusalReason::NotAuthorized) => POP3_NO_ACCESS,
+        (Protocol::Smtp, RefusalReason::NotAuthorized) => SMTP_NO_ACCESS,
+        _ => "# nothing\n",
+    }
 }
 
-const NO_ACCESS: &str = "\
+const IMAP_NO_ACCESS: &str = "\
 # a token's owner without access to the mailbox
 [token: tOk3n-77d1 for shared@example.org]
     S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] ready
@@ -184,4 +206,33 @@ const NO_ACCESS: &str = "\
     C: <tag2> CAPABILITY
     S: <tag2> BAD User is authenticated but not connected.
     [reject: not connected User is authenticated but not connected.]
+";
+
+const POP3_NO_ACCESS: &str = "\
+# a token's owner without access to the mailbox
+[token: tOk3n-77d1 for shared@example.org]
+    S: +OK ready
+    C: CAPA
+    S: +OK
+    S: SASL XOAUTH2
+    S: .
+    C: AUTH XOAUTH2
+    S: +\\s
+    C: {xoauth2 shared@example.org tOk3n-77d1}
+    S: -ERR User is authenticated but not connected.
+    [reject: not connected User is authenticated but not connected.]
+";
+
+const SMTP_NO_ACCESS: &str = "\
+# a token's owner without access to the mailbox
+[token: tOk3n-77d1 for shared@example.org]
+    S: 220 ready
+    C: EHLO [127.0.0.1]
+    S: 250-ready
+    S: 250 AUTH XOAUTH2
+    C: AUTH XOAUTH2
+    S: 334\\s
+    C: {xoauth2 shared@example.org tOk3n-77d1}
+    S: 535 5.7.3 User is authenticated but not connected.
+    [reject: not connected 5.7.3 User is authenticated but not connected.]
 ";

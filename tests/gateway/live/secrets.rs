@@ -13,7 +13,7 @@ use base64::{
 };
 
 use crate::transcript::{
-    format::{Act, LOGIN, Transcript},
+    format::{Act, Credential, Protocol, Transcript, login},
     text::{self, Piece},
 };
 
@@ -21,9 +21,9 @@ use crate::transcript::{
 pub(super) const CLIENT_SECRET: &str = "cL1.nt \"5ecr=t&/+~9x";
 
 /// A transcript with secrets that tell themselves apart from all other words.
-pub(super) fn with_telling_secrets(source: &str) -> String {
+pub(super) fn with_telling_secrets(protocol: Protocol, source: &str) -> String {
     let whole = source.lines().map(|line| match line.strip_prefix("[logged in: ") {
-        Some(capabilities) => LOGIN.replace("CAPABILITIES", capabilities.trim_end_matches(']')),
+        Some(capabilities) => login(protocol, capabilities.trim_end_matches(']')),
         None => format!("{line}\n"),
     });
     SUBSTITUTES
@@ -34,6 +34,11 @@ pub(super) fn with_telling_secrets(source: &str) -> String {
 /// A transcript whose upstream is where the test's upstream is.
 pub(super) fn with_host(source: &str, port: u16) -> String {
     source
+        .replace("smtp.example.org 465}", &format!("127.0.0.1 {port}}}"))
+        .replace("pop.example.org 995}", &format!("127.0.0.1 {port}}}"))
+        .replace("C: EHLO gateway.example.org", "C: EHLO [127.0.0.1]")
+        .replace("host=smtp.example.org\\x01port=465", &format!("host=127.0.0.1\\x01port={port}"))
+        .replace("host=pop.example.org\\x01port=995", &format!("host=127.0.0.1\\x01port={port}"))
         .replace("imap.example.org 993}", &format!("127.0.0.1 {port}}}"))
         .replace("host=imap.example.org\\x01port=993", &format!("host=127.0.0.1\\x01port={port}"))
 }
@@ -50,6 +55,7 @@ const SUBSTITUTES: &[(&str, &str)] = &[
     ("\"a b\"", "\"kW8 v3Rq\""),
     ("{base64 a b}", "{base64 kW8 v3Rq}"),
     ("T0K3N", "tOk3n-4f9d2c71b8e6"),
+    ("P4SS", "pA5s-7Xq2mZ"),
     ("STALE", "sTaLe-93be07d2"),
     ("FRESH", "fReSh-5c1e88a4"),
 ];
@@ -85,9 +91,15 @@ impl Secrets {
                 self.add(&words[1]);
             }
             match &step.act {
-                Act::Token { token, .. } => self.add(token),
+                Act::Dial { credential, .. } => match credential {
+                    Credential::Token(secret) | Credential::Password(secret) => self.add(secret),
+                },
                 Act::Send(pieces) | Act::Expect(pieces) => self.learn_payloads(pieces),
-                Act::Effect(_) | Act::Refuse(_) | Act::Dismiss(_) | Act::Farewell(_) => {}
+                Act::Effect(_)
+                | Act::Refuse(_)
+                | Act::Dismiss(_)
+                | Act::Farewell(_)
+                | Act::UpstreamGone => {}
             }
         }
     }
@@ -211,7 +223,7 @@ fn what_carries_a_secret_is_found() {
     let mut secrets = Secrets::default();
     let source =
         "# x\nC: A1 AUTHENTICATE PLAIN {plain nobody nil}\n[login: nobody \"o w n\" PLAIN]\n";
-    secrets.learn(&Transcript::parse(source).unwrap());
+    secrets.learn(&Transcript::parse(Protocol::Imap, source).unwrap());
     assert!(!secrets.found_in(&STANDARD.encode("\0nobody\0nil")).is_empty());
     assert!(!secrets.found_in("password=o w n").is_empty());
     assert!(secrets.found_in("nil").is_empty());

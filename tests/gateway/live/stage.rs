@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use saslgate::{
-    config::{AccountConfig, Config, ListenTls, UpstreamTlsMode},
+    config::{self, AccountConfig, Authentication, Config, ListenTls, UpstreamTlsMode},
     proto::{LocalTls, RefusalReason},
     secret::Secret,
     token::ForcedRefresh,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     gateway::tls,
     support::{Running, account, config, endpoint::Endpoint, upstream::Upstream},
-    transcript::format::Transcript,
+    transcript::format::{Protocol, Transcript},
 };
 
 /// A conversation that went as written.
@@ -27,15 +27,24 @@ pub(super) struct Played {
     pub(super) transcript: Transcript,
     /// The client's address, by which the log knows it.
     pub(super) client: SocketAddr,
-    /// Commands and guarded ones, as `[counts: …]` says.
-    pub(super) counts: Option<(String, String)>,
+    /// As `[counts: …]` says, in the log's words.
+    pub(super) counts: Option<String>,
+}
+
+/// The protocol in the configuration's words.
+pub(super) fn spoken(protocol: Protocol) -> config::Protocol {
+    match protocol {
+        Protocol::Imap => config::Protocol::Imap,
+        Protocol::Pop3 => config::Protocol::Pop3,
+        Protocol::Smtp => config::Protocol::Smtp,
+    }
 }
 
 /// Plays a transcript.
-pub(super) async fn perform(source: &str) -> Result<Played, String> {
+pub(super) async fn perform(protocol: Protocol, source: &str) -> Result<Played, String> {
     let upstream = Upstream::start().await;
     let source = secrets::with_host(source, upstream.port);
-    let script = Script::new(Transcript::parse(&source)?)?;
+    let script = Script::new(Transcript::parse(protocol, &source)?)?;
     let answers = script.answers();
     let answers: Vec<_> = answers.iter().map(|(code, body)| (*code, body.as_str())).collect();
     let endpoint = Endpoint::start(&answers).await;
@@ -52,6 +61,17 @@ pub(super) async fn perform(source: &str) -> Result<Played, String> {
     let youngest = ForcedRefresh { youngest: Duration::ZERO, ..ForcedRefresh::default() };
     let forced = if script.replaces_its_token() { youngest } else { ForcedRefresh::default() };
     let running = Running::without_passwords(config, forced).await;
+    if let Some(password) = script.password() {
+        for account in &running.gateway.config.accounts {
+            let protocol = spoken(protocol).name();
+            let password = Secret::new(password.as_slice());
+            running
+                .store
+                .write_upstream_password(&account.key(), protocol, &password)
+                .await
+                .unwrap();
+        }
+    }
 
     let socket = TcpStream::connect(running.addresses[0]).await.unwrap();
     let client = socket.local_addr().unwrap();
@@ -68,6 +88,8 @@ pub(super) async fn perform(source: &str) -> Result<Played, String> {
 
 fn settings(script: &Script, upstream: &Upstream, token_url: &str) -> Config {
     let mut config = config(upstream, token_url);
+    config.listeners[0].protocol = spoken(script.transcript.setup.protocol);
+    config.listeners[0].obsolete_auth_line = script.transcript.setup.obsolete_auth_line;
     config.accounts = accounts(script, upstream, token_url);
     config.limits.before_login = script.transcript.setup.bounds;
     config.limits.login_failures_per_connection = script.wrong_logins();
@@ -95,9 +117,19 @@ fn accounts(script: &Script, upstream: &Upstream, token_url: &str) -> Vec<Arc<Ac
         account.oauth.as_mut().unwrap().client_secret = Some(Secret::new(CLIENT_SECRET));
         account.mechanism = setup.mechanism;
         account.hide_capabilities.clone_from(&setup.hide);
+        let mut server = account.imap.take().unwrap();
         if setup.starttls {
-            account.imap.as_mut().unwrap().mode = UpstreamTlsMode::StartTls;
+            server.mode = UpstreamTlsMode::StartTls;
         }
+        if script.password().is_some() {
+            server.authentication = Authentication::Password { user: account.mailbox.clone() };
+        }
+        server.presumed_extensions = setup.promise.keywords();
+        *match setup.protocol {
+            Protocol::Imap => &mut account.imap,
+            Protocol::Pop3 => &mut account.pop3,
+            Protocol::Smtp => &mut account.smtp,
+        } = Some(server);
         accounts.push(Arc::new(account));
     }
     accounts
