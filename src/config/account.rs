@@ -5,10 +5,11 @@
 //! takes neither their client id nor their secret.
 
 use super::{
-    AccountConfig, oauth,
+    AccountConfig, Protocol, oauth,
     resolve::{At, Context},
+    show::Source,
     upstream,
-    values::{Layer, Values},
+    values::{Inherit, Layer, MAX_CONNECTION_LIMIT, Values},
 };
 
 /// `[defaults]` on its own: what can only be said of one account.
@@ -22,32 +23,59 @@ pub(super) fn judge_defaults(defaults: &Layer<'_>, cx: &mut Context) {
             );
         }
     }
+    upstream::refuse_passwords(defaults, "LOGIN", cx);
 }
 
 /// Judges one account.
 pub(super) fn resolve(
     own: &Layer<'_>,
     defaults: &Layer<'_>,
+    in_use: &[Protocol],
     cx: &mut Context,
 ) -> Option<AccountConfig> {
     let login = login(own, cx)?;
+    upstream::refuse_passwords(own, &login, cx);
     let mut values = Values::new(own, defaults, cx)?;
     let mailbox = values.mailbox(&login);
-    let oauth = oauth::oauth(&mut values);
-    let mechanism = values.mechanism();
-    let connection_limit = values.small("connection_limit", |t| &t.connection_limit, 16, 1000);
-    let imap = upstream::imap(&mut values, connection_limit.unwrap_or(16).into());
+    let default = (CONNECTION_LIMIT, Source::Default);
+    let limit = values.small(
+        "connection_limit",
+        |t| &t.connection_limit,
+        Inherit::Always,
+        default.clone(),
+        MAX_CONNECTION_LIMIT,
+    );
     let hide_capabilities = hide_capabilities(&mut values);
+    let ca_file = values.ca_file("ca_file", |t| &t.ca_file, Inherit::Always);
+    // What the servers ask for decides whether there is OAuth at all; in the listing they come last.
+    let above = values.rows.len();
+    let user = mailbox.as_deref().unwrap_or(&login);
+    let servers = upstream::servers(&mut values, user, limit.as_ref().unwrap_or(&default));
+    let server_rows = values.rows.split_off(above);
+    let with_tokens: Vec<Protocol> =
+        servers.iter().filter(|it| it.takes_tokens).map(|it| it.protocol).collect();
+    let (oauth, mechanism) = if with_tokens.is_empty() && !servers.is_empty() {
+        (oauth::refuse_unused(&mut values).map(|()| None), Some(None))
+    } else {
+        let used: Vec<Protocol> =
+            with_tokens.into_iter().filter(|protocol| in_use.contains(protocol)).collect();
+        let oauth = oauth::oauth(&mut values, &used, ca_file.clone().flatten());
+        (oauth.map(Some), values.mechanism())
+    };
+    values.rows.extend(server_rows);
     let Values { rows, cx, .. } = values;
     cx.section(format!("[[account]] {login}"), rows);
+    let [imap, pop3, smtp] = upstream::by_protocol(servers)?;
+    limit?;
+    ca_file?;
     Some(AccountConfig {
         login,
         mailbox: mailbox?,
-        oauth: Some(oauth?),
+        oauth: oauth?,
         mechanism: mechanism?,
-        imap: Some(imap?),
-        pop3: None,
-        smtp: None,
+        imap,
+        pop3,
+        smtp,
         hide_capabilities: hide_capabilities?,
     })
 }
@@ -80,7 +108,8 @@ pub(super) fn unfit_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// RFC 3501: `capability = ("AUTH=" auth-type) / atom`
+/// IMAP capabilities, POP3 capability tags and EHLO keywords alike: of the three grammars RFC 3501's
+/// `capability = ("AUTH=" auth-type) / atom` is the widest that names have in practice.
 fn hide_capabilities(values: &mut Values<'_, '_>) -> Option<Vec<String>> {
     let preset = values.preset.hide_capabilities.iter().map(|&name| name.to_owned()).collect();
     let (names, at) = values.list("hide_capabilities", |t| &t.hide_capabilities, preset);
@@ -96,3 +125,6 @@ fn hide_capabilities(values: &mut Values<'_, '_>) -> Option<Vec<String>> {
 
 /// A mail address has at most 64 + 1 + 255 octets (RFC 5321 section 4.5.3.1).
 const MAX_NAME: usize = 320;
+
+/// Exchange's own limit for IMAP.
+const CONNECTION_LIMIT: u16 = 16;

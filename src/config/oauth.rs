@@ -1,20 +1,28 @@
 //! The keys of an account that say how its access tokens come about. The hard thing is the secret: it is
 //! read from its source here, and goes to no other endpoint than the one that it was written for.
 
+use std::path::PathBuf;
+
+use toml::Spanned;
 use url::{Host, Url};
 
 use super::{
-    Grant, OAuthConfig,
+    Grant, OAuthConfig, Protocol,
     account::unfit_name,
     preset::MICROSOFT_SHARED_TENANTS,
     resolve::At,
-    show::{Row, quoted},
+    show::{Row, Source, quoted},
     text::SecretText,
     values::{Inherit, Values},
 };
 use crate::secret::Secret;
 
-pub(super) fn oauth(values: &mut Values<'_, '_>) -> Option<OAuthConfig> {
+/// Judges them, for a token that opens the servers of these protocols.
+pub(super) fn oauth(
+    values: &mut Values<'_, '_>,
+    protocols: &[Protocol],
+    ca_file: Option<PathBuf>,
+) -> Option<OAuthConfig> {
     let grant = values.grant();
     let token_url = token_url(values, grant);
     let client_id = values.text("client_id", |t| &t.client_id, Inherit::WithEndpoint);
@@ -28,18 +36,41 @@ pub(super) fn oauth(values: &mut Values<'_, '_>) -> Option<OAuthConfig> {
         None => Some(id),
     });
     let client_secret = client_secret(values, grant);
-    let scopes = scopes(values, grant);
-    let ca_file = values.ca_file("ca_file", |t| &t.ca_file, Inherit::Always);
-    let fresh_percent = values.small("fresh_percent", |t| &t.fresh_percent, 50, 95);
+    let scopes = scopes(values, grant, protocols);
+    let default = (FRESH_PERCENT, Source::Default);
+    let fresh_percent =
+        values.small("fresh_percent", |t| &t.fresh_percent, Inherit::Always, default, 95);
     Some(OAuthConfig {
         token_url: token_url?,
         client_id: client_id?,
         client_secret: client_secret?,
         scopes: scopes?,
         grant,
-        ca_file: ca_file?,
-        fresh_percent: u8::try_from(fresh_percent?).ok()?,
+        ca_file,
+        fresh_percent: u8::try_from(fresh_percent?.0).ok()?,
     })
+}
+
+/// In an account whose servers all take passwords: who writes these believes that tokens are used.
+pub(super) fn refuse_unused(values: &mut Values<'_, '_>) -> Option<()> {
+    let text = values.own.text;
+    let written = [
+        ("grant", text.grant.as_ref().map(Spanned::span)),
+        ("tenant", text.tenant.as_ref().map(Spanned::span)),
+        ("token_url", text.token_url.as_ref().map(Spanned::span)),
+        ("client_id", text.client_id.as_ref().map(Spanned::span)),
+        ("client_secret", text.client_secret.as_ref().map(Spanned::span)),
+        ("scopes", text.scopes.as_ref().map(Spanned::span)),
+        ("mechanism", text.mechanism.as_ref().map(Spanned::span)),
+        ("fresh_percent", text.fresh_percent.as_ref().map(Spanned::span)),
+    ];
+    match written.into_iter().find_map(|(key, span)| Some((key, span?))) {
+        None => Some(()),
+        Some((key, span)) => {
+            let at = At::new(values.own.file, span.start, format!("account.{key}"));
+            values.cx.mistake(&at, NO_TOKENS)
+        }
+    }
 }
 
 /// RFC 6749 section 3.2: TLS is a must, a fragment is not allowed.
@@ -125,8 +156,12 @@ fn show_secret(written: &SecretText) -> String {
 }
 
 /// RFC 6749 section 3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`
-fn scopes(values: &mut Values<'_, '_>, grant: Grant) -> Option<Vec<String>> {
-    let preset = values.preset.scopes(grant);
+fn scopes(
+    values: &mut Values<'_, '_>,
+    grant: Grant,
+    protocols: &[Protocol],
+) -> Option<Vec<String>> {
+    let preset = values.preset.scopes(grant, protocols);
     let (scopes, at) = values.list("scopes", |t| &t.scopes, preset);
     let fit = |c: char| matches!(c, '\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
     match scopes.iter().find(|scope| scope.is_empty() || !scope.chars().all(fit)) {
@@ -138,6 +173,10 @@ fn scopes(values: &mut Values<'_, '_>, grant: Grant) -> Option<Vec<String>> {
     }
 }
 
+const FRESH_PERCENT: u16 = 50;
+
+const NO_TOKENS: &str = "has no effect: every server of this account says auth = \"password\", so no token \
+    is asked for: take it out, or say auth = \"oauth\" for the server that takes tokens";
 const TENANT_MISSING: &str = "is missing: write the Microsoft tenant's id or one of its domains, here \
     or in [defaults]";
 const CLIENT_ID_MISSING: &str = "is missing: write the application's (client) id as the provider \
@@ -145,6 +184,7 @@ const CLIENT_ID_MISSING: &str = "is missing: write the application's (client) id
 const CLIENT_WITHHELD: &str = "is missing: client_id and client_secret of [defaults] go only to the token \
     endpoint that [defaults] names (by provider or token_url), and this account has another: write \
     them here, or name its endpoint in [defaults]";
-const TOKEN_URL_MISSING: &str = "is missing: a custom provider needs the URL of its token endpoint";
+const TOKEN_URL_MISSING: &str = "is missing: a custom provider needs the URL of its token endpoint (a \
+    server that takes a password says auth = \"password\" in its table)";
 const SECRET_MISSING: &str = "is missing: grant = \"client_credentials\" needs the application's \
     secret, for example client_secret = { file = \"client-secret\" }";
