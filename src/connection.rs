@@ -180,7 +180,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let filter = CapabilityFilter::new(&account.hide_capabilities);
         let mut welcome = upstream.welcome;
         let relay: Box<dyn Relay> = match self.client.protocol {
-            Protocol::Pop3 => Box::new(Pop3Relay::new(&account.hide_capabilities)),
+            Protocol::Pop3 => {
+                let relay = Pop3Relay::new(&account.hide_capabilities);
+                Box::new(relay.pace(&welcome.capabilities))
+            }
             Protocol::Smtp => {
                 let extensions = Extensions::from_keywords(&welcome.capabilities);
                 Box::new(SmtpRelay::new(extensions, &account.hide_capabilities))

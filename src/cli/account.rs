@@ -1,7 +1,9 @@
 //! `saslgate account`: local passwords and sign-ins. The hard thing is that the daemon may be running
 //! on the same store: every change is one durable write, which the daemon sees at the next login.
 
-use std::{cell::Cell, fmt::Write as _, io::IsTerminal, sync::Arc, time::SystemTime};
+mod list;
+
+use std::{io::IsTerminal, sync::Arc};
 
 use clap::{Args, Subcommand};
 
@@ -12,8 +14,8 @@ use super::{
 use crate::{
     account::password::{self, Passwords, SetPasswordError},
     config::{AccountConfig, Config, Grant, Secrets},
-    store::{LocalPasswords, Store, StoreError, account_key, sqlite::SqliteStore},
-    token::{self, GrantStatus},
+    store::{Store, StoreError, account_key, sqlite::SqliteStore},
+    token,
 };
 
 /// List accounts, set their local passwords, bring in a sign-in.
@@ -81,7 +83,7 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
     match &args.command {
-        AccountCommand::List => runtime.block_on(list(&config)),
+        AccountCommand::List => runtime.block_on(list::list(&config)),
         AccountCommand::Password { login, name, generate } => {
             let account = find(&config, login)?;
             let secret = if *generate {
@@ -138,73 +140,6 @@ fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, F
 
 async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     Ok(Arc::new(SqliteStore::open(&config.state_folder).await?))
-}
-
-async fn list(config: &Config) -> Result<(), Failure> {
-    let faults = Cell::new(0);
-    let fault = |error: StoreError| {
-        faults.set(faults.get() + 1);
-        format!("error: {error}")
-    };
-    let store = open(config).await?;
-    for account in &config.accounts {
-        let server = account.imap.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        let mut text = format!("{}\n  server     {server}\n", account.login);
-        if account.mailbox != account.login {
-            let _ = writeln!(text, "  mailbox    {}", account.mailbox);
-        }
-        // What is wrong with one account hides no other.
-        let sign_in = sign_in(account, store.as_ref()).await.unwrap_or_else(fault);
-        let stored = store.local_passwords(&account.key()).await;
-        let passwords = stored.map_or_else(fault, |stored| names(account, stored.as_ref()));
-        let _ = write!(text, "  sign-in    {sign_in}\n  passwords  {passwords}");
-        say(text)?;
-    }
-    match faults.get() {
-        0 => Ok(()),
-        _ => {
-            Err(Failure::fault("the store could not say everything; see the lines with \"error\""))
-        }
-    }
-}
-
-async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {
-    let status = GrantStatus::read(store, account).await?;
-    let mut text = match account.oauth.as_ref().map(|oauth| oauth.grant) {
-        None => return Ok("not needed: its servers take passwords".to_owned()),
-        Some(Grant::ClientCredentials) => "as the application (client_credentials)".to_owned(),
-        Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
-        Some(Grant::RefreshToken) => {
-            format!("none yet: run `saslgate account import-token {}`", account.login)
-        }
-    };
-    if let Some((_, expires)) = status.access_token {
-        let ends = if expires > SystemTime::now() { "ends" } else { "ended" };
-        let expires = humantime::format_rfc3339_seconds(expires);
-        let _ = write!(text, "; the last access token {ends} at {expires}");
-    }
-    if let Some(since) = status.refresh_started {
-        let since = humantime::format_rfc3339_seconds(since);
-        let _ = write!(text, "; a refresh that began at {since} has not ended");
-    }
-    Ok(text)
-}
-
-fn names(account: &AccountConfig, stored: Option<&LocalPasswords>) -> String {
-    let names: Vec<String> = stored
-        .iter()
-        .flat_map(|stored| &stored.passwords)
-        .map(|password| {
-            let created = humantime::format_rfc3339_seconds(password.created).to_string();
-            let day = created.split('T').next().unwrap_or_default();
-            format!("{} ({day})", password.name)
-        })
-        .collect();
-    if names.is_empty() {
-        format!("none yet: run `saslgate account password {}`", account.login)
-    } else {
-        names.join(", ")
-    }
 }
 
 fn import_token(

@@ -6,6 +6,7 @@ mod limits;
 mod listen;
 mod load;
 mod mistake;
+mod oauth;
 mod paths;
 mod preset;
 mod resolve;

@@ -1,6 +1,7 @@
-//! SASL PLAIN (RFC 4616), the server's side. The hard thing is the authorization identity: whoever
+//! SASL PLAIN (RFC 4616), both sides. The hard thing is the authorization identity: whoever
 //! could set it freely would log in with one account's password and act as another.
 
+use super::bearer::user_is_sendable;
 use crate::secret::Secret;
 
 /// A decoded PLAIN message.
@@ -41,6 +42,22 @@ pub fn decode(message: &[u8]) -> Result<Plain, PlainError> {
     Ok(Plain { authcid: authcid.to_vec(), password: Secret::new(password) })
 }
 
+/// The message that we send, before base64, without an authorization identity: `NUL authcid NUL
+/// passwd`.
+///
+/// `None` if the name or the password cannot be sent: empty, or with a NUL or, in the name, another control.
+pub fn initial_response(user: &str, password: &Secret) -> Option<Secret> {
+    if !user_is_sendable(user) || !password_is_sendable(password) {
+        return None;
+    }
+    Some(Secret::new([b"\0", user.as_bytes(), b"\0", password.expose()].concat()))
+}
+
+/// Whether `password` can be sent: not empty, and without the NUL that would end it.
+fn password_is_sendable(password: &Secret) -> bool {
+    !password.is_empty() && !password.expose().contains(&0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +85,16 @@ mod tests {
     fn malformed() {
         for message in [&b""[..], b"\0", b"tim", b"tim\0x", b"\0tim\0x\0", b"\0tim\0x\0y"] {
             check(message, Err(PlainError::Malformed));
+        }
+    }
+
+    #[test]
+    fn what_we_send() {
+        // RFC 4616 section 4.
+        let response = initial_response("tim", &Secret::new("tanstaaftanstaaf")).unwrap();
+        assert_eq!(response.expose(), b"\0tim\0tanstaaftanstaaf");
+        for (user, password) in [("", "x"), ("a\0b", "x"), ("a", ""), ("a", "x\0y")] {
+            assert!(initial_response(user, &Secret::new(password)).is_none(), "{user:?}");
         }
     }
 }

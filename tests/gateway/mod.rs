@@ -4,5 +4,6 @@ mod bad_days;
 mod limits;
 mod live;
 mod login;
+mod submission;
 mod tls;
 mod tokens;

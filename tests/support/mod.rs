@@ -45,7 +45,7 @@ impl Running {
         Self::start_with(config, forced).await
     }
 
-    async fn start_with(config: Config, forced: ForcedRefresh) -> Self {
+    pub async fn start_with(config: Config, forced: ForcedRefresh) -> Self {
         let running = Self::without_passwords(config, forced).await;
         for account in &running.gateway.config.accounts {
             running.gateway.passwords.set(account, "test", &Secret::new(PASSWORD)).await.unwrap();

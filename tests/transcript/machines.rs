@@ -52,7 +52,10 @@ pub(crate) fn relay(setup: &Setup, capabilities: Vec<String>) -> (Box<dyn Relay>
             let relay = ImapRelay::new(filter.clone()).bound_literals(&capabilities);
             (Box::new(relay), filter.apply(capabilities))
         }
-        Protocol::Pop3 => (Box::new(Pop3Relay::new(&setup.hide)), capabilities),
+        Protocol::Pop3 => {
+            let relay = Pop3Relay::new(&setup.hide).pace(&capabilities);
+            (Box::new(relay), capabilities)
+        }
         Protocol::Smtp => {
             let extensions = Extensions::from_keywords(&capabilities);
             (Box::new(SmtpRelay::new(extensions, &setup.hide)), capabilities)

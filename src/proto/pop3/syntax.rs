@@ -1,6 +1,14 @@
 //! What a client may say, as parsers. The hard thing is the password: everything behind `PASS ` is
 //! one, spaces included (RFC 1939 section 7).
 
+use nom::{
+    IResult, Parser,
+    bytes::complete::take_while1,
+    character::complete::{char, space0},
+    combinator::{all_consuming, opt},
+    sequence::{preceded, terminated},
+};
+
 /// The commands of RFC 1939, RFC 2449, RFC 2595, RFC 5034 and RFC 6856.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -53,6 +61,29 @@ pub fn verb(line: &[u8]) -> Option<(Verb, &[u8])> {
     VERBS.iter().find_map(named)
 }
 
+/// The one argument of USER and of PASS, from what follows the verb: the rest of the line as it is. A
+/// missing one counts as empty, since some clients cut the space behind which nothing stands, and the
+/// person who left the field empty must hear "wrong login", and not a complaint about syntax.
+pub fn argument(rest: &[u8]) -> &[u8] {
+    rest.strip_prefix(b" ").unwrap_or(rest)
+}
+
+/// Whether a command without arguments really has none. Spaces at a line's end do no harm.
+pub fn no_arguments(rest: &[u8]) -> bool {
+    rest.iter().all(|&octet| octet == b' ')
+}
+
+/// What stands behind AUTH: the mechanism and the initial response, still encoded.
+///
+/// `"AUTH" SP auth-type [SP (base64 / "=")]` (RFC 5034 section 6).
+pub fn auth(rest: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    // Whether it is good base64 is decided when it is decoded: the answer differs.
+    let word = || preceded(char(' '), take_while1(|octet: u8| octet.is_ascii_graphic()));
+    let parsed: IResult<_, _> =
+        all_consuming(terminated((word(), opt(word())), space0)).parse(rest);
+    parsed.ok().map(|(_, parsed)| parsed)
+}
+
 const VERBS: [(&str, Verb); 18] = [
     ("CAPA", Verb::Capa),
     ("USER", Verb::User),
@@ -92,6 +123,38 @@ mod tests {
         ] {
             let expected = expected.map(|(verb, rest)| (verb, rest.as_bytes()));
             assert_eq!(verb(line.as_bytes()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn arguments() {
+        for (rest, expected) in
+            [(" alice", "alice"), ("  a  b ", " a  b "), (" ", ""), ("", ""), (" \0", "\0")]
+        {
+            assert_eq!(argument(rest.as_bytes()), expected.as_bytes(), "{rest:?}");
+        }
+        assert!(no_arguments(b"") && no_arguments(b"  "));
+        assert!(!no_arguments(b" x") && !no_arguments(b" \0"));
+    }
+
+    #[test]
+    fn mechanisms() {
+        for (rest, expected) in [
+            (" PLAIN", Some(("PLAIN", None))),
+            (" PLAIN =", Some(("PLAIN", Some("=")))),
+            (" plain AHRpbQB4", Some(("plain", Some("AHRpbQB4")))),
+            (" PLAIN ", Some(("PLAIN", None))),
+            (" PLAIN a ", Some(("PLAIN", Some("a")))),
+            (" PLAIN  a", None),
+            (" PLAIN a b", None),
+            ("  PLAIN", None),
+            (" ", None),
+            ("", None),
+            (" PL\0AIN", None),
+        ] {
+            let expected: Option<(&str, Option<&str>)> = expected;
+            let expected = expected.map(|(name, ir)| (name.as_bytes(), ir.map(str::as_bytes)));
+            assert_eq!(auth(rest.as_bytes()), expected, "{rest:?}");
         }
     }
 }
