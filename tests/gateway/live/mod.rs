@@ -29,12 +29,9 @@ use stage::Played;
 /// What cannot be played, and why.
 const SKIPPED: &[(&str, &str)] = &[
     ("imap/refusal_text_stays_text.txt", "no peer can put a line's end into a refusal's text"),
-<<<<<<< HEAD
+    ("pop3/refusal_text_stays_text.txt", "as in IMAP"),
     ("smtp/auth_response_longest.txt", "no local password is as long"),
     ("smtp/refusal_text_stays_text.txt", "as in IMAP"),
-=======
-    ("pop3/refusal_text_stays_text.txt", "no peer can put a line's end into a refusal's text"),
->>>>>>> pop3-login
 ];
 
 /// Conversations at a time: each costs some Argon2.
