@@ -10,58 +10,73 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use saslgate::proto::{BearerMechanism, LocalTls, LoginBounds};
+use saslgate::proto::{BearerMechanism, LocalTls, LoginBounds, smtp::extension::Extensions};
 use transcript::{
-    format::{Leg, Protocol, Transcript},
+    format::{Act, Credential, Leg, Protocol, Step, Transcript},
     sent::{Segment, segments},
 };
 
 fn main() -> io::Result<()> {
     let corpus = PathBuf::from(env::args_os().nth(1).unwrap_or_else(|| "fuzz/corpus".into()));
-    for target in ["imap_downstream", "imap_upstream", "imap_relay", "imap_literal", "sasl"] {
-        fs::create_dir_all(corpus.join(target))?;
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/imap");
-    for file in fs::read_dir(folder)? {
-        let path = file?.path();
-        let transcript = Transcript::parse(Protocol::Imap, &fs::read_to_string(&path)?);
-        let transcript =
-            transcript.map_err(|error| io::Error::other(format!("{path:?}: {error}")))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        for (target, number, seed) in seeds(&transcript) {
-            fs::write(corpus.join(target).join(format!("{name}-{number}")), seed)?;
+    let transcripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    for protocol in Protocol::ALL {
+        let of = protocol.folder();
+        let rooms = ["downstream", "upstream", "relay"].map(|room| format!("{of}_{room}"));
+        for target in rooms.iter().map(String::as_str).chain(["imap_literal", "sasl"]) {
+            fs::create_dir_all(corpus.join(target))?;
+        }
+        for file in fs::read_dir(transcripts.join(of))? {
+            let path = file?.path();
+            if path.extension().is_none_or(|extension| extension != "txt") {
+                continue;
+            }
+            let transcript = Transcript::parse(protocol, &fs::read_to_string(&path)?);
+            let transcript =
+                transcript.map_err(|error| io::Error::other(format!("{path:?}: {error}")))?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            for (target, number, seed) in seeds(&transcript) {
+                fs::write(corpus.join(target).join(format!("{of}-{name}-{number}")), seed)?;
+            }
         }
     }
     Ok(())
 }
 
 /// The inputs that a transcript makes, numbered within their target.
-fn seeds(transcript: &Transcript) -> Vec<(&'static str, usize, Vec<u8>)> {
+fn seeds(transcript: &Transcript) -> Vec<(String, usize, Vec<u8>)> {
+    let protocol = transcript.setup.protocol;
+    let target = |room: &str| format!("{}_{room}", protocol.folder());
     let segments = segments(transcript);
     let joined = |wanted: &dyn Fn(&Segment) -> bool| -> Vec<u8> {
         let some = segments.iter().filter(|segment| wanted(segment));
         some.flat_map(|segment| segment.octets.clone()).collect()
     };
     let client = joined(&|segment| segment.leg == Leg::Local && !segment.relay);
+    let choice = vec![downstream_choice(transcript)];
     let mut seeds = vec![
-        ("imap_downstream", 0, [vec![downstream_choice(transcript)], client.clone()].concat()),
-        ("sasl", 0, client),
+        (target("downstream"), 0, [choice, client.clone()].concat()),
+        ("sasl".into(), 0, client),
     ];
     let dials = segments.iter().map(|segment| segment.dial).max().unwrap_or_default();
     for dial in 1..=dials {
-        let upstream = |segment: &Segment| {
-            segment.leg == Leg::Upstream && segment.dial == dial && !segment.relay
-        };
-        let choice = vec![upstream_choice(transcript)];
-        seeds.push(("imap_upstream", dial, [choice, joined(&upstream)].concat()));
+        let mut seed = vec![upstream_choice(transcript)];
+        for (place, segment) in segments.iter().enumerate() {
+            if segment.leg == Leg::Upstream && segment.dial == dial && !segment.relay {
+                seed.extend(&segment.octets);
+                seed.extend(handshake_after(transcript, place));
+            }
+        }
+        seeds.push((target("upstream"), dial, seed));
     }
     let session = segments.iter().filter(|segment| segment.relay);
-    seeds.push(("imap_relay", 0, session.flat_map(pieces).collect()));
-    let all = joined(&|_| true);
-    let announcing = all.split(|&octet| octet == b'\n').filter(|line| line.contains(&b'{'));
-    seeds.extend(announcing.take(4).enumerate().map(|(number, line)| {
-        ("imap_literal", number, line.strip_suffix(b"\r").unwrap_or(line).to_vec())
-    }));
+    seeds.push((target("relay"), 0, session.flat_map(pieces).collect()));
+    if protocol == Protocol::Imap {
+        let all = joined(&|_| true);
+        let announcing = all.split(|&octet| octet == b'\n').filter(|line| line.contains(&b'{'));
+        seeds.extend(announcing.take(4).enumerate().map(|(number, line)| {
+            (target("literal"), number, line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+        }));
+    }
     seeds.retain(|(_, _, seed)| seed.len() > 1 && seed.len() <= LARGEST);
     seeds
 }
@@ -76,7 +91,21 @@ fn downstream_choice(transcript: &Transcript) -> u8 {
     };
     let bounded = u8::from(transcript.setup.bounds != LoginBounds::default());
     let opened = transcript.steps.iter().any(|step| step.written.starts_with("[ok: "));
-    tls | bounded << 2 | u8::from(opened) << 3
+    let promises = transcript.setup.promise != Extensions::UNKNOWN;
+    let obsolete = transcript.setup.obsolete_auth_line;
+    tls | bounded << 2 | u8::from(opened) << 3 | u8::from(promises) << 4 | u8::from(obsolete) << 5
+}
+
+/// What tells `fuzz_upstream` that a TLS handshake comes behind this segment.
+fn handshake_after(transcript: &Transcript, place: usize) -> Option<u8> {
+    let mut steps = transcript.steps.iter();
+    let sent = |step: &&Step| matches!(step.act, Act::Send(_));
+    steps.by_ref().filter(sent).nth(place)?;
+    let mut effects = steps.take_while(|step| !sent(step));
+    let starttls = |step: &Step| step.leg == Leg::Upstream && step.written == "[starttls]";
+    // The target for IMAP ends where the handshake begins.
+    let marked = transcript.setup.protocol != Protocol::Imap && effects.any(starttls);
+    marked.then_some(0x16)
 }
 
 /// The options octet of `fuzz_upstream`.
@@ -86,7 +115,10 @@ fn upstream_choice(transcript: &Transcript) -> u8 {
         Some(BearerMechanism::XOAuth2) => 1,
         Some(BearerMechanism::OAuthBearer) => 2,
     };
-    u8::from(transcript.setup.starttls) | mechanism << 1
+    let password =
+        |step: &Step| matches!(step.act, Act::Dial { credential: Credential::Password(_), .. });
+    let password = transcript.steps.iter().any(password);
+    u8::from(transcript.setup.starttls) | mechanism << 1 | u8::from(password) << 3
 }
 
 /// A segment as `fuzz_relay` reads it: an octet with the side and the length, then the piece.

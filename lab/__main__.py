@@ -1,6 +1,6 @@
 """`python3 lab [TEST …]`: runs the lab's tests, in the order below, over one world.
 
-A TEST is a file, class or method as unittest names them (`test_clients.Curl`). LAB_KEEP=1 keeps the
+A TEST is a file, class or method as unittest names them (`test_clients_imap.Clients`). LAB_KEEP=1 keeps the
 folder with all logs.
 """
 
@@ -12,11 +12,17 @@ import lab
 from process import LabError
 
 # What everything else stands on comes first; the search for secrets comes last, over all logs.
-ORDER = ["test_upstream", "test_clients", "test_bytes", "test_sessions", "test_tokens", "test_secrets"]
+ORDER = [
+    "test_upstream_imap", "test_upstream_smtp", "test_upstream_pop3",
+    "test_clients_imap", "test_bytes_imap", "test_sessions", "test_tokens", "test_secrets",
+]
 
 
 class Result(unittest.TextTestResult):
     """Adds to each failure what the programs said during that test."""
+
+    # Of the class, until the first test of it starts.
+    _began = 0
 
     def startTest(self, test):
         self._began = time.time()

@@ -14,6 +14,9 @@ from process import LabError, Process, free_port, run, wait_until
 from world import CLIENT_SECRET, ROOT
 
 
+PROTOCOLS = ("imap", "pop3", "smtp")
+
+
 def binary():
     """The built program: $SASLGATE_BIN, else the newest of the two that cargo makes."""
     if "SASLGATE_BIN" in os.environ:
@@ -34,17 +37,48 @@ def libfaketime():
 
 
 @dataclass
+class Server:
+    """One protocol's table of an account: where the mail server is, and whether it takes a token or a password."""
+
+    port: int
+    tls: str = "implicit"
+    password: str = ""
+    user: str = ""
+    settings: dict = field(default_factory=dict)
+
+    def toml(self):
+        lines = [f'host = "localhost"\nport = {self.port}\ntls = "{self.tls}"']
+        if self.password:
+            lines.append('auth = "password"')
+        if self.user:
+            lines.append(f'user = "{self.user}"')
+        lines.extend(f"{key} = {value}" for key, value in self.settings.items())
+        return "\n".join(lines)
+
+
+@dataclass
 class Account:
-    """One `[[account]]`: who logs in, which of the provider's clients fetches tokens, where mail is."""
+    """One `[[account]]`: who logs in, which of the provider's clients fetches tokens, where mail is. A server
+    that is a mere port speaks TLS at once and takes tokens."""
 
     login: str
-    client: str
-    port: int
+    # Without one there is no sign-in, and each server takes a password.
+    client: str | None
+    imap: Server | int | None = None
+    pop3: Server | int | None = None
+    smtp: Server | int | None = None
     mailbox: str = ""
     grant: str = "client_credentials"
-    tls: str = "implicit"
     settings: dict = field(default_factory=dict)
     passwords: dict = field(default_factory=dict)
+
+    def servers(self):
+        """Protocol and server of each that there is."""
+        known = ((protocol, getattr(self, protocol)) for protocol in PROTOCOLS)
+        return {
+            protocol: Server(server) if isinstance(server, int) else server
+            for protocol, server in known if server is not None
+        }
 
     def password(self, name="main"):
         """The local password of that name, made when it is first asked for."""
@@ -52,19 +86,22 @@ class Account:
 
 
 class Gateway:
-    """`with Gateway(world, "name", [Account(…)]) as gateway:`; one local port per TLS mode."""
+    """`with Gateway(world, "name", [Account(…)]) as gateway:`; one local port for each protocol that an account
+    has, in each TLS mode."""
 
     all = []
 
-    def __init__(self, world, name, accounts, modes=("none",), settings=""):
+    def __init__(self, world, name, accounts, modes=("none",), settings="", listen=""):
+        """`settings` go to the head of the configuration, `listen` into each SMTP listener's table."""
         self.world, self.name, self.accounts = world, name, accounts
         self.folder = world.path(name)
         self.state = os.path.join(self.folder, "state")
-        self.ports = {mode: free_port() for mode in modes}
+        used = {protocol for account in accounts for protocol in account.servers()}
+        self._ports = {(protocol, mode): free_port() for protocol in sorted(used) for mode in modes}
         os.mkdir(self.folder, 0o700)
         self.config = os.path.join(self.folder, "saslgate.toml")
         self._write("client-secret", CLIENT_SECRET)
-        self._write("saslgate.toml", self._toml(settings))
+        self._write("saslgate.toml", self._toml(settings, listen))
         self.log_path = world.path(f"{name}.gateway.log")
         self._process = None
         Gateway.all.append(self)
@@ -76,6 +113,11 @@ class Gateway:
                 self.command("account", "password", account.login, "--name", name, stdin=account.password(name))
             if account.grant == "refresh_token":
                 self.consent(account)
+            for protocol, server in account.servers().items():
+                if server.password:
+                    self.command(
+                        "account", "upstream-password", account.login, "--protocol", protocol, stdin=server.password
+                    )
         self.start()
         return self
 
@@ -86,15 +128,21 @@ class Gateway:
             if code:
                 raise LabError(f"{self.name} ended with exit code {code}")
 
+    def port(self, protocol, mode="none"):
+        """Where it listens."""
+        return self._ports[protocol, mode]
+
     def _write(self, name, text):
         path = os.path.join(self.folder, name)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def _toml(self, settings):
+    def _toml(self, settings, listen):
         parts = [settings]
-        for mode, port in self.ports.items():
-            parts.append(f'[[listen]]\nprotocol = "imap"\naddress = "127.0.0.1:{port}"\ntls = "{mode}"')
+        for (protocol, mode), port in self._ports.items():
+            parts.append(f'[[listen]]\nprotocol = "{protocol}"\naddress = "127.0.0.1:{port}"\ntls = "{mode}"')
+            if protocol == "smtp":
+                parts.append(listen)
             if mode != "none":
                 parts.append(f'certificate = "{self.world.certificate}"\nkey = "{self.world.key}"')
         parts.append(
@@ -103,11 +151,12 @@ class Gateway:
         )
         for account in self.accounts:
             parts.append(
-                f'[[account]]\nlogin = "{account.login}"\nmailbox = "{account.mailbox or account.login}"\n'
-                f'client_id = "{account.client}"\ngrant = "{account.grant}"'
+                f'[[account]]\nlogin = "{account.login}"\nmailbox = "{account.mailbox or account.login}"'
             )
+            if account.client:
+                parts.append(f'client_id = "{account.client}"\ngrant = "{account.grant}"')
             parts.extend(f"{key} = {value}" for key, value in account.settings.items())
-            parts.append(f'[account.imap]\nhost = "localhost"\nport = {account.port}\ntls = "{account.tls}"')
+            parts.extend(f"[account.{protocol}]\n{server.toml()}" for protocol, server in account.servers().items())
         return "\n".join(parts) + "\n"
 
     # --- the command line ---
@@ -143,7 +192,7 @@ class Gateway:
             environment |= {"LD_PRELOAD": libfaketime(), "FAKETIME": f"+{later}m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         self._process = Process(self.name, command, self.log_path, env=environment)
         self._process.wait_ready(
-            lambda: self._process.log().count("listening") >= len(self.ports), "all its ports"
+            lambda: self._process.log().count("listening") >= len(self._ports), "all its ports"
         )
 
     def stop(self):

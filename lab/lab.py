@@ -12,6 +12,9 @@ LENIENT = ("killed-lenient", "random-lenient")
 CLIENTS = [
     provider_client("robot", "client_credentials", "alice@lab.test", jwt=True),
     provider_client("robot-opaque", "client_credentials", "bob@lab.test"),
+    provider_client("reader", "client_credentials", "petra@lab.test", jwt=True),
+    provider_client("reader-opaque", "client_credentials", "paul@lab.test"),
+    provider_client("eraser", "client_credentials", "erika@lab.test", jwt=True),
     provider_client("person", "refresh_token", "carol@lab.test", lifetime=20),
     *(provider_client(name, "client_credentials", "dora@lab.test") for name in ROBOTS),
     *(provider_client(name, "refresh_token", "emil@lab.test", lifetime=1) for name in PERSONS),

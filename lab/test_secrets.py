@@ -5,15 +5,15 @@ import unittest
 
 import lab
 from gateway import Account, Gateway
-from raw import Raw
+from raw import RawImap
 from world import CLIENT_SECRET, encodings
 
 
 class Secrets(unittest.TestCase):
     def test_none_is_in_any_log(self):
         world = lab.world()
-        with Gateway(world, "secrets", [Account("alice@lab.test", "robot", world.imaps_port)]) as gateway:
-            with Raw(gateway.ports["none"]) as client:
+        with Gateway(world, "secrets", [Account("alice@lab.test", "robot", world.dovecot.imaps)]) as gateway:
+            with RawImap(gateway.port("imap")) as client:
                 account = gateway.accounts[0]
                 self.assertIn("L1 OK", client.login(account.login, account.password()))
         logs = glob.glob(world.path("*.gateway.log"))

@@ -4,19 +4,20 @@ import threading
 import unittest
 
 import lab
-from clients import Imaplib, message
+from clients import message
+from clients.imap import Imaplib
 from gateway import Account, Gateway
 from process import wait_until
-from raw import Raw
-from upstream import RecordingUpstream
+from raw import RawImap
+from upstream.imap import RecordingImap
 
 
 class Together(unittest.TestCase):
     def test_ten_clients_of_two_accounts_do_not_disturb_one_another(self):
         """Each has a local password of its own; meanwhile others try wrong ones."""
         world = lab.world()
-        alice = Account("alice@lab.test", "robot", world.imaps_port)
-        bob = Account("bob@lab.test", "robot-opaque", world.imaps_port)
+        alice = Account("alice@lab.test", "robot", world.dovecot.imaps)
+        bob = Account("bob@lab.test", "robot-opaque", world.dovecot.imaps)
         names = [f"device-{number}" for number in range(5)]
         for account in (alice, bob):
             for name in names:
@@ -34,7 +35,7 @@ class Together(unittest.TestCase):
 
         def stranger(account, port):
             start.wait()
-            with Raw(port) as wrong:
+            with RawImap(port) as wrong:
                 if "[AUTHENTICATIONFAILED]" not in wrong.login(account.login, "not-the-password"):
                     raise AssertionError("a wrong password was not refused as one")
 
@@ -46,7 +47,7 @@ class Together(unittest.TestCase):
                 start.abort()
 
         with Gateway(world, "together", [alice, bob]) as gateway:
-            port = gateway.ports["none"]
+            port = gateway.port("imap")
             threads = [
                 threading.Thread(target=guarded, args=(client, account, name, port))
                 for account in (alice, bob) for name in names
@@ -61,7 +62,7 @@ class Together(unittest.TestCase):
 class OneByOne(unittest.TestCase):
     def setUp(self):
         world = lab.world()
-        self.upstream = self.enterContext(RecordingUpstream(world))
+        self.upstream = self.enterContext(RecordingImap(world))
         self.account = Account("alice@lab.test", "robot", self.upstream.port)
         self.account.password("second")
         name = f"sessions-{self.id().split('.')[-1]}"
@@ -70,7 +71,7 @@ class OneByOne(unittest.TestCase):
         )
 
     def client(self):
-        return self.enterContext(Raw(self.gateway.ports["none"]))
+        return self.enterContext(RawImap(self.gateway.port("imap")))
 
     def log_in(self, name="main"):
         client = self.client()
@@ -83,7 +84,7 @@ class OneByOne(unittest.TestCase):
         for login, password in (
             (self.account.login, "wrong"), (self.account.login, ""), ("nobody@lab.test", self.account.password()),
         ):
-            with Raw(self.gateway.ports["none"]) as client:
+            with RawImap(self.gateway.port("imap")) as client:
                 answers.add(client.login(login, password))
         self.assertEqual(len(answers), 1, answers)
         self.assertIn("L1 NO [AUTHENTICATIONFAILED]", answers.pop())

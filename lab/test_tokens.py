@@ -8,8 +8,8 @@ import unittest
 import lab
 from gateway import Account, Gateway
 from process import wait_until
-from raw import Raw
-from upstream import RecordingUpstream
+from raw import RawImap
+from upstream.imap import RecordingImap
 
 # Minutes: long enough that the gateway no longer takes its token for one that it has just got.
 LATER = 15
@@ -23,10 +23,10 @@ class Case(unittest.TestCase):
     def start(self, client, settings=None, gateway_settings="", dovecot=False):
         world = lab.world()
         self.world, self.name = world, client
-        self.upstream = self.enterContext(RecordingUpstream(world))
+        self.upstream = self.enterContext(RecordingImap(world))
         application = world.clients[client]
         self.account = Account(
-            application["mailbox"], client, world.imaps_port if dovecot else self.upstream.port,
+            application["mailbox"], client, world.dovecot.imaps if dovecot else self.upstream.port,
             grant=application["grant"], settings=settings or {},
         )
         name = f"{self.id().split('.')[-1]}-{client}-{len(Gateway.all)}"
@@ -35,7 +35,7 @@ class Case(unittest.TestCase):
 
     def log_in(self):
         """One login on a connection of its own; the gateway's whole answer."""
-        with Raw(self.gateway.ports["none"]) as client:
+        with RawImap(self.gateway.port("imap")) as client:
             return client.login(self.account.login, self.account.password())
 
     def try_to_log_in(self):

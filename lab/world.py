@@ -1,28 +1,30 @@
-"""The world around the gateway: certificates, an OpenID provider and a mail server that believes it.
+"""The world around the gateway: certificates, an OpenID provider, and mail servers that believe it.
 
 Everything lives in one temporary folder and on free loopback ports, and is gone afterwards.
 """
 
 import base64
-import getpass
-import grp
+import contextlib
 import imaplib
 import json
 import os
-import pwd
 import shutil
 import ssl
-import string
 import tempfile
 import urllib.parse
 import urllib.request
 
-from process import LabError, Process, free_port, port_answers, run, tail
+from process import LabError, Process, free_port, run, tail
+from servers.dovecot import Dovecot, mail_owner
+from servers.postfix import Postfix
+from upstream.smtp import RecordingSmtp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 
 CLIENT_SECRET = "Client-Secret/of the lab+1"
+# What the servers that take passwords take; a blank in it, for POP3's sake.
+UPSTREAM_PASSWORD = "Upstream-Password/of the lab+2"
 
 
 def provider_client(name, grant, mailbox, jwt=False, lifetime=3600, rotation="strict"):
@@ -41,13 +43,13 @@ class World:
         self.folder = tempfile.mkdtemp(prefix="saslgate-lab-")
         # Dovecot's processes that are not root walk through it.
         os.chmod(self.folder, 0o711)
-        self._processes = []
+        self._exits = contextlib.ExitStack()
 
     def __enter__(self):
         try:
             self._make_certificates()
             self._start_provider()
-            self._start_dovecot()
+            self._start_mail_servers()
         except BaseException:
             self.__exit__()
             raise
@@ -55,8 +57,7 @@ class World:
 
     def __exit__(self, *_):
         try:
-            for process in reversed(self._processes):
-                process.stop()
+            self._exits.close()
         finally:
             if os.environ.get("LAB_KEEP"):
                 print(f"kept: {self.folder}")
@@ -96,7 +97,7 @@ class World:
             "provider", ["node", os.path.join(HERE, "provider", "provider.mjs"), self.path("provider.json")],
             self.path("provider.log"),
         )
-        self._processes.append(process)
+        self._exits.callback(process.stop)
         process.wait_ready(lambda: "listening" in process.log(), "its ports")
 
     def provider(self, door, **query):
@@ -122,40 +123,30 @@ class World:
         with urllib.request.urlopen(request, timeout=30, context=self.tls()) as answer:
             return json.load(answer)["access_token"]
 
-    # --- Dovecot ---
+    # --- the mail servers ---
 
-    def _start_dovecot(self):
-        self.imap_port, self.imaps_port = free_port(), free_port()
-        root = os.getuid() == 0
-        me, my_group = getpass.getuser(), grp.getgrgid(os.getgid()).gr_name
-        mail_user = "nobody" if root else me
-        mail_group = grp.getgrgid(pwd.getpwnam(mail_user).pw_gid).gr_name if root else my_group
-        names = vars(self) | {
-            "mail_user": mail_user, "mail_group": mail_group,
-            "internal_user": "dovecot" if root else me,
-            "internal_group": "dovecot" if root else my_group,
-            "login_user": "dovenull" if root else me,
-            "login_chroot": "login" if root else "",
-        }
-        for name in ("dovecot.conf", "dovecot-jwt.conf", "dovecot-opaque.conf"):
-            with open(os.path.join(HERE, name), encoding="utf-8") as file:
-                text = string.Template(file.read()).substitute(names)
-            with open(self.path(name), "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(self.path(name), 0o644)
-        os.mkdir(self.path("mail"))
-        if root:
-            shutil.chown(self.path("mail"), mail_user, mail_group)
-        program = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        if not program:
-            raise LabError("dovecot is missing")
-        process = Process("dovecot", [program, "-F", "-c", self.path("dovecot.conf")], self.path("dovecot.out"))
-        self._processes.append(process)
-        process.wait_ready(lambda: port_answers(self.imaps_port), "its port")
+    def _start_mail_servers(self):
+        self.mail = self.path("mail")
+        os.mkdir(self.mail)
+        if os.getuid() == 0:
+            shutil.chown(self.mail, *mail_owner())
+        self.sink = RecordingSmtp(self, tls="none", mechanisms=())
+        self._exits.enter_context(self.sink)
+        mailboxes = {client["mailbox"] for client in self.clients.values()}
+        self.dovecot = self._run(Dovecot(self, "dovecot"))
+        passwords = {mailbox: UPSTREAM_PASSWORD for mailbox in mailboxes}
+        self.password_dovecot = self._run(Dovecot(self, "dovecot-passwords", passwords))
+        # Its daemons change their user themselves, so it needs root.
+        self.postfix = self._run(Postfix(self, mailboxes)) if os.getuid() == 0 else None
+
+    def _run(self, server):
+        self._exits.callback(server.process.stop)
+        server.wait_ready()
+        return server
 
     def mailbox(self, client):
         """A session with Dovecot itself, past the gateway: to put mail there and to judge what came."""
-        imap = imaplib.IMAP4_SSL("localhost", self.imaps_port, ssl_context=self.tls(), timeout=60)
+        imap = imaplib.IMAP4_SSL("localhost", self.dovecot.imaps, ssl_context=self.tls(), timeout=60)
         user, token = self.clients[client]["mailbox"], self.token(client)
         imap.authenticate("XOAUTH2", lambda _: xoauth2(user, token))
         return imap
@@ -171,6 +162,10 @@ class World:
 
 def xoauth2(user, token):
     return f"user={user}\1auth=Bearer {token}\1\1".encode()
+
+
+def oauthbearer(user, token):
+    return f"n,a={user},\1host=localhost\1port=1\1auth=Bearer {token}\1\1".encode()
 
 
 def encodings(secret):

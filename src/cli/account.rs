@@ -1,9 +1,12 @@
-//! `saslgate account`: local passwords and sign-ins. The hard thing is that the daemon may be running
+//! `saslgate account`: local passwords, sign-ins, passwords for mail servers. The hard thing is that the daemon may be running
 //! on the same store: every change is one durable write, which the daemon sees at the next login.
 
-use std::{cell::Cell, fmt::Write as _, io::IsTerminal, sync::Arc, time::SystemTime};
+mod list;
+mod upstream_password;
 
-use clap::{Args, Subcommand};
+use std::{io::IsTerminal, sync::Arc};
+
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     Failure, Global,
@@ -11,12 +14,12 @@ use super::{
 };
 use crate::{
     account::password::{self, Passwords, SetPasswordError},
-    config::{AccountConfig, Config, Grant, Secrets},
-    store::{LocalPasswords, Store, StoreError, account_key, sqlite::SqliteStore},
-    token::{self, GrantStatus},
+    config::{AccountConfig, Config, Grant, Protocol, Secrets},
+    store::{Store, StoreError, account_key, sqlite::SqliteStore},
+    token,
 };
 
-/// List accounts, set their local passwords, bring in a sign-in.
+/// List accounts, set their passwords, bring in a sign-in.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  saslgate account password me@example.com")]
 pub struct AccountArgs {
@@ -26,7 +29,7 @@ pub struct AccountArgs {
 
 #[derive(Debug, Subcommand)]
 enum AccountCommand {
-    /// List the accounts: server, sign-in, local passwords
+    /// List the accounts: servers, sign-in, local passwords
     #[command(after_help = "Example:\n  saslgate account list")]
     List,
     /// Set a password that a mail program logs in with
@@ -70,6 +73,52 @@ enum AccountCommand {
         /// The account's login, as in the configuration
         login: String,
     },
+    /// Keep the password for a mail server that takes one
+    ///
+    /// For servers with auth = "password" in the configuration: saslgate logs in there with this
+    /// password, and mail programs never see it. It is asked for on the terminal, or read as one line
+    /// from standard input, and sealed in the store; an earlier one is replaced. A running saslgate
+    /// uses it from the next login on.
+    #[command(after_help = UPSTREAM_PASSWORD_EXAMPLES)]
+    UpstreamPassword {
+        /// The account's login, as in the configuration
+        login: String,
+        /// Which of the account's servers it is for
+        #[arg(long, value_enum)]
+        protocol: ProtocolName,
+    },
+    /// Forget the password for a mail server
+    ///
+    /// Mail programs can no longer log in to this server through saslgate; what is open stays open.
+    /// The password itself stays valid at the server: change it there if others may know it.
+    #[command(
+        after_help = "Example:\n  saslgate account remove-upstream-password me@example.com --protocol smtp"
+    )]
+    RemoveUpstreamPassword {
+        /// The account's login, as in the configuration
+        login: String,
+        /// Which of the account's servers it was for
+        #[arg(long, value_enum)]
+        protocol: ProtocolName,
+    },
+}
+
+/// A protocol as it is written on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProtocolName {
+    Imap,
+    Pop3,
+    Smtp,
+}
+
+impl From<ProtocolName> for Protocol {
+    fn from(name: ProtocolName) -> Self {
+        match name {
+            ProtocolName::Imap => Self::Imap,
+            ProtocolName::Pop3 => Self::Pop3,
+            ProtocolName::Smtp => Self::Smtp,
+        }
+    }
 }
 
 /// Runs `saslgate account`.
@@ -81,7 +130,7 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
     match &args.command {
-        AccountCommand::List => runtime.block_on(list(&config)),
+        AccountCommand::List => runtime.block_on(list::list(&config)),
         AccountCommand::Password { login, name, generate } => {
             let account = find(&config, login)?;
             let secret = if *generate {
@@ -120,6 +169,12 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
             say(format_args!("The password \"{name}\" of {} is removed.", account.login))
         }
         AccountCommand::ImportToken { login } => import_token(&config, login, &runtime),
+        AccountCommand::UpstreamPassword { login, protocol } => {
+            upstream_password::set(&config, login, (*protocol).into(), &runtime)
+        }
+        AccountCommand::RemoveUpstreamPassword { login, protocol } => {
+            upstream_password::remove(&config, login, (*protocol).into(), &runtime)
+        }
     }
 }
 
@@ -138,73 +193,6 @@ fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, F
 
 async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     Ok(Arc::new(SqliteStore::open(&config.state_folder).await?))
-}
-
-async fn list(config: &Config) -> Result<(), Failure> {
-    let faults = Cell::new(0);
-    let fault = |error: StoreError| {
-        faults.set(faults.get() + 1);
-        format!("error: {error}")
-    };
-    let store = open(config).await?;
-    for account in &config.accounts {
-        let server = account.imap.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        let mut text = format!("{}\n  server     {server}\n", account.login);
-        if account.mailbox != account.login {
-            let _ = writeln!(text, "  mailbox    {}", account.mailbox);
-        }
-        // What is wrong with one account hides no other.
-        let sign_in = sign_in(account, store.as_ref()).await.unwrap_or_else(fault);
-        let stored = store.local_passwords(&account.key()).await;
-        let passwords = stored.map_or_else(fault, |stored| names(account, stored.as_ref()));
-        let _ = write!(text, "  sign-in    {sign_in}\n  passwords  {passwords}");
-        say(text)?;
-    }
-    match faults.get() {
-        0 => Ok(()),
-        _ => {
-            Err(Failure::fault("the store could not say everything; see the lines with \"error\""))
-        }
-    }
-}
-
-async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {
-    let status = GrantStatus::read(store, account).await?;
-    let mut text = match account.oauth.as_ref().map(|oauth| oauth.grant) {
-        None => return Ok("not needed: its servers take passwords".to_owned()),
-        Some(Grant::ClientCredentials) => "as the application (client_credentials)".to_owned(),
-        Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
-        Some(Grant::RefreshToken) => {
-            format!("none yet: run `saslgate account import-token {}`", account.login)
-        }
-    };
-    if let Some((_, expires)) = status.access_token {
-        let ends = if expires > SystemTime::now() { "ends" } else { "ended" };
-        let expires = humantime::format_rfc3339_seconds(expires);
-        let _ = write!(text, "; the last access token {ends} at {expires}");
-    }
-    if let Some(since) = status.refresh_started {
-        let since = humantime::format_rfc3339_seconds(since);
-        let _ = write!(text, "; a refresh that began at {since} has not ended");
-    }
-    Ok(text)
-}
-
-fn names(account: &AccountConfig, stored: Option<&LocalPasswords>) -> String {
-    let names: Vec<String> = stored
-        .iter()
-        .flat_map(|stored| &stored.passwords)
-        .map(|password| {
-            let created = humantime::format_rfc3339_seconds(password.created).to_string();
-            let day = created.split('T').next().unwrap_or_default();
-            format!("{} ({day})", password.name)
-        })
-        .collect();
-    if names.is_empty() {
-        format!("none yet: run `saslgate account password {}`", account.login)
-    } else {
-        names.join(", ")
-    }
 }
 
 fn import_token(
@@ -257,6 +245,11 @@ Examples:
   saslgate account password me@example.com
   saslgate account password me@example.com --name printer --generate
   pass show mail/me | saslgate account password me@example.com";
+
+const UPSTREAM_PASSWORD_EXAMPLES: &str = "\
+Examples:
+  saslgate account upstream-password me@example.com --protocol smtp
+  pass show mail/relay | saslgate account upstream-password me@example.com --protocol smtp";
 
 const DEFAULT_NAME: &str = "default";
 const SHOWN: usize = 10;

@@ -4,18 +4,13 @@
 //! provider's secret would be sent to another; and an account with another token endpoint than theirs
 //! takes neither their client id nor their secret.
 
-use url::{Host, Url};
-
 use super::{
-    AccountConfig, Grant, OAuthConfig,
-    preset::MICROSOFT_SHARED_TENANTS,
+    AccountConfig, Protocol, oauth,
     resolve::{At, Context},
-    show::{Row, quoted},
-    text::SecretText,
+    show::Source,
     upstream,
-    values::{Inherit, Layer, Values},
+    values::{Inherit, Layer, MAX_CONNECTION_LIMIT, Values},
 };
-use crate::secret::Secret;
 
 /// `[defaults]` on its own: what can only be said of one account.
 pub(super) fn judge_defaults(defaults: &Layer<'_>, cx: &mut Context) {
@@ -28,32 +23,59 @@ pub(super) fn judge_defaults(defaults: &Layer<'_>, cx: &mut Context) {
             );
         }
     }
+    upstream::refuse_passwords(defaults, "LOGIN", cx);
 }
 
 /// Judges one account.
 pub(super) fn resolve(
     own: &Layer<'_>,
     defaults: &Layer<'_>,
+    in_use: &[Protocol],
     cx: &mut Context,
 ) -> Option<AccountConfig> {
     let login = login(own, cx)?;
+    upstream::refuse_passwords(own, &login, cx);
     let mut values = Values::new(own, defaults, cx)?;
     let mailbox = values.mailbox(&login);
-    let oauth = oauth(&mut values);
-    let mechanism = values.mechanism();
-    let connection_limit = values.small("connection_limit", |t| &t.connection_limit, 16, 1000);
-    let imap = upstream::imap(&mut values, connection_limit.unwrap_or(16).into());
+    let default = (CONNECTION_LIMIT, Source::Default);
+    let limit = values.small(
+        "connection_limit",
+        |t| &t.connection_limit,
+        Inherit::Always,
+        default.clone(),
+        MAX_CONNECTION_LIMIT,
+    );
     let hide_capabilities = hide_capabilities(&mut values);
+    let ca_file = values.ca_file("ca_file", |t| &t.ca_file, Inherit::Always);
+    // What the servers ask for decides whether there is OAuth at all; in the listing they come last.
+    let above = values.rows.len();
+    let user = mailbox.as_deref().unwrap_or(&login);
+    let servers = upstream::servers(&mut values, user, limit.as_ref().unwrap_or(&default));
+    let server_rows = values.rows.split_off(above);
+    let with_tokens: Vec<Protocol> =
+        servers.iter().filter(|it| it.takes_tokens).map(|it| it.protocol).collect();
+    let (oauth, mechanism) = if with_tokens.is_empty() && !servers.is_empty() {
+        (oauth::refuse_unused(&mut values).map(|()| None), Some(None))
+    } else {
+        let used: Vec<Protocol> =
+            with_tokens.into_iter().filter(|protocol| in_use.contains(protocol)).collect();
+        let oauth = oauth::oauth(&mut values, &used, ca_file.clone().flatten());
+        (oauth.map(Some), values.mechanism())
+    };
+    values.rows.extend(server_rows);
     let Values { rows, cx, .. } = values;
     cx.section(format!("[[account]] {login}"), rows);
+    let [imap, pop3, smtp] = upstream::by_protocol(servers)?;
+    limit?;
+    ca_file?;
     Some(AccountConfig {
         login,
         mailbox: mailbox?,
-        oauth: Some(oauth?),
+        oauth: oauth?,
         mechanism: mechanism?,
-        imap: Some(imap?),
-        pop3: None,
-        smtp: None,
+        imap,
+        pop3,
+        smtp,
         hide_capabilities: hide_capabilities?,
     })
 }
@@ -86,131 +108,8 @@ pub(super) fn unfit_name(name: &str) -> Option<&'static str> {
     }
 }
 
-fn oauth(values: &mut Values<'_, '_>) -> Option<OAuthConfig> {
-    let grant = values.grant();
-    let token_url = token_url(values, grant);
-    let client_id = values.text("client_id", |t| &t.client_id, Inherit::WithEndpoint);
-    let client_id = client_id.or_else(|| {
-        let withheld = values.is_withheld(|t| &t.client_id);
-        let at = values.own.at("client_id");
-        values.cx.mistake(&at, if withheld { CLIENT_WITHHELD } else { CLIENT_ID_MISSING })
-    });
-    let client_id = client_id.and_then(|(id, at)| match unfit_name(&id) {
-        Some(fault) => values.cx.mistake(&at, fault),
-        None => Some(id),
-    });
-    let client_secret = client_secret(values, grant);
-    let scopes = scopes(values, grant);
-    let ca_file = values.ca_file("ca_file", |t| &t.ca_file, Inherit::Always);
-    let fresh_percent = values.small("fresh_percent", |t| &t.fresh_percent, 50, 95);
-    Some(OAuthConfig {
-        token_url: token_url?,
-        client_id: client_id?,
-        client_secret: client_secret?,
-        scopes: scopes?,
-        grant,
-        ca_file: ca_file?,
-        fresh_percent: u8::try_from(fresh_percent?).ok()?,
-    })
-}
-
-/// RFC 6749 section 3.2: TLS is a must, a fragment is not allowed.
-fn token_url(values: &mut Values<'_, '_>, grant: Grant) -> Option<Url> {
-    let tenant = values.optional("tenant", |t| &t.tenant);
-    let preset = match values.preset.token_url {
-        None => None,
-        Some(_) if values.written(|t| &t.token_url, Inherit::WithProvider).is_some() => None,
-        Some(template) => Some(template.replace("{tenant}", &fit_tenant(values, tenant, grant)?)),
-    };
-    let (text, at) = values.required("token_url", |t| &t.token_url, preset, TOKEN_URL_MISSING)?;
-    let Ok(url) = Url::parse(&text) else {
-        return values.cx.mistake(&at, "is not a URL: write it whole, beginning with https://");
-    };
-    let loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if !(url.scheme() == "https" || url.scheme() == "http" && loopback) {
-        return values.cx.mistake(&at, "must begin with https:// (http:// only on loopback)");
-    }
-    if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return values.cx.mistake(&at, "must have no user, password or #fragment: take it out");
-    }
-    Some(url)
-}
-
-fn fit_tenant(
-    values: &mut Values<'_, '_>,
-    tenant: Option<(String, At<'_>)>,
-    grant: Grant,
-) -> Option<String> {
-    let Some((tenant, at)) = tenant else {
-        let at = values.own.at("tenant");
-        return values.cx.mistake(&at, TENANT_MISSING);
-    };
-    let fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    if tenant.is_empty() || !tenant.chars().all(fit) {
-        return values.cx.mistake(&at, "is neither a tenant's id nor a domain such as example.com");
-    }
-    let shared = MICROSOFT_SHARED_TENANTS.contains(&tenant.to_ascii_lowercase().as_str());
-    if grant == Grant::ClientCredentials && shared {
-        return values.cx.mistake(
-            &at,
-            format!(
-                "`{tenant}` stands for many tenants, and grant = \"client_credentials\" needs one: \
-                 write the tenant's id or domain"
-            ),
-        );
-    }
-    Some(tenant)
-}
-
-fn client_secret(values: &mut Values<'_, '_>, grant: Grant) -> Option<Option<Secret>> {
-    let Some((written, at)) = values.written(|t| &t.client_secret, Inherit::WithEndpoint) else {
-        if grant == Grant::ClientCredentials {
-            let withheld = values.is_withheld(|t| &t.client_secret);
-            let at = values.own.at("client_secret");
-            let text = if withheld { CLIENT_WITHHELD } else { SECRET_MISSING };
-            return values.cx.mistake(&at, text);
-        }
-        return Some(None);
-    };
-    let at = At { key: at.key + "client_secret", ..at };
-    values.rows.push(Row::new("client_secret", show_secret(written), at.source()));
-    match values.cx.secrets.read(at.file, written) {
-        Ok(secret) => Some(Some(secret)),
-        Err(fault) => values.cx.mistake(&at, fault),
-    }
-}
-
-fn show_secret(written: &SecretText) -> String {
-    match written {
-        SecretText::File(path) => format!("{{ file = {} }}", quoted(path)),
-        SecretText::Env(name) => format!("{{ env = {} }}", quoted(name)),
-        SecretText::Command(words) => {
-            format!("{{ command = [{}, …] }}", quoted(words.first().map_or("", String::as_str)))
-        }
-        SecretText::Credential(name) => format!("{{ credential = {} }}", quoted(name)),
-    }
-}
-
-/// RFC 6749 section 3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`
-fn scopes(values: &mut Values<'_, '_>, grant: Grant) -> Option<Vec<String>> {
-    let preset = values.preset.scopes(grant);
-    let (scopes, at) = values.list("scopes", |t| &t.scopes, preset);
-    let fit = |c: char| matches!(c, '\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
-    match scopes.iter().find(|scope| scope.is_empty() || !scope.chars().all(fit)) {
-        Some(scope) => {
-            let text = format!("`{scope}` is not one scope: write each as a string of its own");
-            values.cx.mistake(&at, text)
-        }
-        None => Some(scopes),
-    }
-}
-
-/// RFC 3501: `capability = ("AUTH=" auth-type) / atom`
+/// IMAP capabilities, POP3 capability tags and EHLO keywords alike: of the three grammars RFC 3501's
+/// `capability = ("AUTH=" auth-type) / atom` is the widest that names have in practice.
 fn hide_capabilities(values: &mut Values<'_, '_>) -> Option<Vec<String>> {
     let preset = values.preset.hide_capabilities.iter().map(|&name| name.to_owned()).collect();
     let (names, at) = values.list("hide_capabilities", |t| &t.hide_capabilities, preset);
@@ -227,13 +126,5 @@ fn hide_capabilities(values: &mut Values<'_, '_>) -> Option<Vec<String>> {
 /// A mail address has at most 64 + 1 + 255 octets (RFC 5321 section 4.5.3.1).
 const MAX_NAME: usize = 320;
 
-const TENANT_MISSING: &str = "is missing: write the Microsoft tenant's id or one of its domains, here \
-    or in [defaults]";
-const CLIENT_ID_MISSING: &str = "is missing: write the application's (client) id as the provider \
-    shows it, here or in [defaults]";
-const CLIENT_WITHHELD: &str = "is missing: client_id and client_secret of [defaults] go only to the token \
-    endpoint that [defaults] names (by provider or token_url), and this account has another: write \
-    them here, or name its endpoint in [defaults]";
-const TOKEN_URL_MISSING: &str = "is missing: a custom provider needs the URL of its token endpoint";
-const SECRET_MISSING: &str = "is missing: grant = \"client_credentials\" needs the application's \
-    secret, for example client_secret = { file = \"client-secret\" }";
+/// Exchange's own limit for IMAP.
+const CONNECTION_LIMIT: u16 = 16;

@@ -77,7 +77,12 @@ pub(super) fn deadlines(
         ),
         // The lease on a refresh must last longer, and the store gives none beyond ten minutes.
         token: waits.wait("token", &text.token, defaults.token, 1..=300),
-        connection_turn: defaults.connection_turn,
+        connection_turn: waits.wait(
+            "connection_turn",
+            &text.connection_turn,
+            defaults.connection_turn,
+            0..=3600,
+        ),
         failed_login_delay: waits.wait(
             "failed_login_delay",
             &text.failed_login_delay,

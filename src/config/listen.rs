@@ -1,17 +1,18 @@
 //! `[[listen]]`: where clients connect. The hard thing is what is refused: a password that would cross
-//! a network in clear, and TLS without a certificate.
+//! a network in clear, TLS without a certificate, and a port behind which nobody's server stands.
 
 use std::{
     collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use toml::Spanned;
 
 use super::{
-    CertificateFiles, ListenConfig, ListenTls, Protocol,
+    AccountConfig, CertificateFiles, ListenConfig, ListenTls, Protocol,
     mistake::SourceFile,
     resolve::{At, Context, origin, place, value},
     show::{Row, quoted},
@@ -50,11 +51,9 @@ fn listen(
     cx: &mut Context,
 ) -> Option<ListenConfig> {
     let mut rows = Vec::new();
-    let protocol = match text.protocol.as_ref().map(Spanned::get_ref) {
-        Some(ProtocolText::Imap) | None => Protocol::Imap,
-    };
-    rows.push(Row::new("protocol", quoted("imap"), origin(file, &text.protocol)));
-    let address = listen_address(file, text, cx)?;
+    let protocol = protocol(text);
+    rows.push(Row::new("protocol", quoted(protocol.name()), origin(file, &text.protocol)));
+    let address = listen_address(file, text, protocol, cx)?;
     rows.push(Row::new("address", quoted(&address.to_string()), origin(file, &text.address)));
     let mode = text.tls.as_ref().map_or(ListenTlsText::None, |tls| *tls.get_ref());
     let word = match mode {
@@ -106,8 +105,75 @@ fn listen(
             ListenTls::Auto { certificate, login_in_clear, wait }
         }
     };
+    let obsolete_auth_line = obsolete_auth_line(file, text, protocol, &mut rows, cx)?;
     cx.section("[[listen]]", rows);
-    Some(ListenConfig { protocol, address, tls, obsolete_auth_line: false })
+    Some(ListenConfig { protocol, address, tls, obsolete_auth_line })
+}
+
+fn protocol(text: &ListenText) -> Protocol {
+    match value(&text.protocol, ProtocolText::Imap) {
+        ProtocolText::Imap => Protocol::Imap,
+        ProtocolText::Pop3 => Protocol::Pop3,
+        ProtocolText::Smtp => Protocol::Smtp,
+    }
+}
+
+fn obsolete_auth_line(
+    file: &SourceFile,
+    text: &ListenText,
+    protocol: Protocol,
+    rows: &mut Vec<Row>,
+    cx: &mut Context,
+) -> Option<bool> {
+    let written = &text.obsolete_auth_line;
+    if protocol == Protocol::Smtp {
+        let shown = value(written, false);
+        rows.push(Row::new("obsolete_auth_line", shown.to_string(), origin(file, written)));
+        return Some(shown);
+    }
+    match written {
+        None => Some(false),
+        Some(written) => {
+            let at = At::new(file, written.span().start, "listen.obsolete_auth_line");
+            cx.mistake(&at, "belongs to SMTP: take it out, or say protocol = \"smtp\"")
+        }
+    }
+}
+
+/// Each listener must lead somewhere: a login there would always be refused.
+pub(super) fn judge_served(
+    main: &SourceFile,
+    written: &[Spanned<ListenText>],
+    accounts: &[Arc<AccountConfig>],
+    cx: &mut Context,
+) {
+    let served = |protocol| accounts.iter().any(|account| account.upstream(protocol).is_some());
+    if written.is_empty() && !served(Protocol::Imap) {
+        let protocols: Vec<String> = [Protocol::Pop3, Protocol::Smtp]
+            .into_iter()
+            .filter(|&protocol| served(protocol))
+            .map(|protocol| format!("protocol = {}", quoted(protocol.name())))
+            .collect();
+        let text = format!(
+            "is missing: without any [[listen]] there is one for IMAP, and no account has an IMAP \
+             server: add a [[listen]] with {}",
+            protocols.join(" or ")
+        );
+        cx.mistake::<()>(&At::new(main, 0, "listen"), text);
+    }
+    for table in written {
+        let protocol = protocol(table.get_ref());
+        if served(protocol) {
+            continue;
+        }
+        let name = protocol.name();
+        let text = format!(
+            "no account has a server for {protocol}: write its host in [account.{name}] or \
+             [defaults.{name}], or take this [[listen]] out"
+        );
+        let written = &table.get_ref().protocol;
+        cx.mistake::<()>(&place(main, table.span().start, "listen.protocol", written), text);
+    }
 }
 
 /// Who writes these wants TLS, and must not find out from a client that there is none.
@@ -124,15 +190,25 @@ fn refuse_tls_keys(file: &SourceFile, text: &ListenText, cx: &mut Context) -> Op
     }
 }
 
-fn listen_address(file: &SourceFile, text: &ListenText, cx: &mut Context) -> Option<SocketAddr> {
+fn listen_address(
+    file: &SourceFile,
+    text: &ListenText,
+    protocol: Protocol,
+    cx: &mut Context,
+) -> Option<SocketAddr> {
+    let port = match protocol {
+        Protocol::Imap => 1143,
+        Protocol::Pop3 => 1110,
+        Protocol::Smtp => 1587,
+    };
     let Some(written) = &text.address else {
-        return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, IMAP_PORT)));
+        return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     };
     written.get_ref().parse().ok().or_else(|| {
         let at = At::new(file, written.span().start, "listen.address");
         let text = format!(
-            "`{}` is not an address and a port: write for example \"127.0.0.1:{IMAP_PORT}\" or \
-             \"[::1]:{IMAP_PORT}\" (a name such as localhost is not an address)",
+            "`{}` is not an address and a port: write for example \"127.0.0.1:{port}\" or \
+             \"[::1]:{port}\" (a name such as localhost is not an address)",
             written.get_ref()
         );
         cx.mistake(&at, text)
@@ -183,7 +259,6 @@ pub(crate) const DEFAULT_CERTIFICATE: &str = "saslgate-cert.pem";
 /// See [`DEFAULT_CERTIFICATE`].
 pub(crate) const DEFAULT_KEY: &str = "saslgate-key.pem";
 
-const IMAP_PORT: u16 = 1143;
 const TLS_WAIT: Duration = Duration::from_millis(300);
 const MIN_TLS_WAIT: Duration = Duration::from_millis(10);
 const MAX_TLS_WAIT: Duration = Duration::from_secs(10);

@@ -160,7 +160,11 @@ fn in_our_words(message: &str) -> String {
     };
     match nearest(wrong, &known) {
         Some(word) => format!("{what} `{wrong}`: did you mean `{word}`?"),
-        None => format!("{what} `{wrong}`: known here: {}", known.join(", ")),
+        None => {
+            let offered: Vec<&str> =
+                known.into_iter().filter(|&word| word != NEVER_WRITTEN).collect();
+            format!("{what} `{wrong}`: known here: {}", offered.join(", "))
+        }
     }
 }
 
@@ -195,6 +199,9 @@ fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|(distance, word)| *distance <= 1.max(word.len() / 4))
         .map(|(_, word)| word)
 }
+
+/// A key that is known only to be refused.
+const NEVER_WRITTEN: &str = "password";
 
 /// What serde calls the types of TOML, and what people call them. A longer name comes before its
 /// beginning.

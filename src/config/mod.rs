@@ -6,6 +6,7 @@ mod limits;
 mod listen;
 mod load;
 mod mistake;
+mod oauth;
 mod paths;
 mod preset;
 mod resolve;
@@ -48,6 +49,13 @@ pub struct Config {
     pub state_folder: PathBuf,
     /// How a client hears that a person must sign in again.
     pub signin_refusal: SigninRefusal,
+}
+
+impl Config {
+    /// Whether clients can connect for this protocol at all.
+    pub fn listens_for(&self, protocol: Protocol) -> bool {
+        self.listeners.iter().any(|listener| listener.protocol == protocol)
+    }
 }
 
 /// How a client hears that a person must sign in again (a setting for administrators whose clients

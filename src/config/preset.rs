@@ -2,7 +2,7 @@
 //! value here can be said otherwise in `[defaults]` or in an account.
 
 use super::{
-    Grant,
+    Grant, Protocol,
     text::{GrantText, MechanismText, ProviderText, UpstreamTlsText},
 };
 
@@ -14,12 +14,25 @@ pub(super) struct Preset {
     /// `{tenant}` stands for the tenant.
     pub(super) token_url: Option<&'static str>,
     pub(super) client_credentials_scopes: &'static [&'static str],
+    /// Beside those of the servers.
     pub(super) refresh_token_scopes: &'static [&'static str],
     pub(super) mechanism: Option<MechanismText>,
     pub(super) hide_capabilities: &'static [&'static str],
-    pub(super) imap_host: Option<&'static str>,
-    pub(super) imap_port: Option<u64>,
-    pub(super) imap_tls: Option<UpstreamTlsText>,
+    imap: Option<&'static ServerPreset>,
+    pop3: Option<&'static ServerPreset>,
+    smtp: Option<&'static ServerPreset>,
+}
+
+/// One of a provider's servers. Its port is the usual one of its protocol and TLS mode.
+#[derive(Debug)]
+pub(super) struct ServerPreset {
+    pub(super) host: &'static str,
+    pub(super) tls: UpstreamTlsText,
+    /// What a person must have allowed for a token to open it.
+    scope: &'static str,
+    pub(super) connection_limit: Option<u16>,
+    /// SMTP: the EHLO keywords that it shows inside TLS.
+    pub(super) extensions: &'static [&'static str],
 }
 
 impl Preset {
@@ -30,12 +43,25 @@ impl Preset {
         }
     }
 
-    pub(super) fn scopes(&self, grant: Grant) -> Vec<String> {
-        let scopes = match grant {
-            Grant::ClientCredentials => self.client_credentials_scopes,
-            Grant::RefreshToken => self.refresh_token_scopes,
+    pub(super) fn server(&self, protocol: Protocol) -> Option<&'static ServerPreset> {
+        match protocol {
+            Protocol::Imap => self.imap,
+            Protocol::Pop3 => self.pop3,
+            Protocol::Smtp => self.smtp,
+        }
+    }
+
+    /// The scopes for a token that opens the servers of these protocols.
+    pub(super) fn scopes(&self, grant: Grant, protocols: &[Protocol]) -> Vec<String> {
+        let servers = protocols.iter().filter_map(|&protocol| self.server(protocol));
+        let scopes: Vec<&str> = match grant {
+            Grant::ClientCredentials => self.client_credentials_scopes.to_vec(),
+            Grant::RefreshToken => servers
+                .map(|it| it.scope)
+                .chain(self.refresh_token_scopes.iter().copied())
+                .collect(),
         };
-        scopes.iter().map(|&scope| scope.to_owned()).collect()
+        scopes.into_iter().map(str::to_owned).collect()
     }
 }
 
@@ -52,12 +78,41 @@ const MICROSOFT365: Preset = Preset {
     name: "microsoft365",
     token_url: Some("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"),
     client_credentials_scopes: &["https://outlook.office365.com/.default"],
-    refresh_token_scopes: &["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"],
+    refresh_token_scopes: &["offline_access"],
     mechanism: Some(MechanismText::Xoauth2),
     hide_capabilities: &["IMAP4REV2", "ENABLE"],
-    imap_host: Some("outlook.office365.com"),
-    imap_port: Some(993),
-    imap_tls: Some(UpstreamTlsText::Implicit),
+    imap: Some(&ServerPreset {
+        host: "outlook.office365.com",
+        tls: UpstreamTlsText::Implicit,
+        scope: "https://outlook.office.com/IMAP.AccessAsUser.All",
+        connection_limit: None,
+        extensions: &[],
+    }),
+    pop3: Some(&ServerPreset {
+        host: "outlook.office365.com",
+        tls: UpstreamTlsText::Implicit,
+        scope: "https://outlook.office.com/POP.AccessAsUser.All",
+        connection_limit: None,
+        extensions: &[],
+    }),
+    smtp: Some(&ServerPreset {
+        host: "smtp.office365.com",
+        tls: UpstreamTlsText::StartTls,
+        scope: "https://outlook.office.com/SMTP.Send",
+        // Beyond it Exchange answers 432 4.3.2, and the mail waits for the client's next attempt.
+        connection_limit: Some(3),
+        // The size is what Exchange advertises; a mailbox may have a lower limit of its own.
+        extensions: &[
+            "SIZE 157286400",
+            "PIPELINING",
+            "DSN",
+            "ENHANCEDSTATUSCODES",
+            "8BITMIME",
+            "BINARYMIME",
+            "CHUNKING",
+            "SMTPUTF8",
+        ],
+    }),
 };
 
 const CUSTOM: Preset = Preset {
@@ -67,7 +122,7 @@ const CUSTOM: Preset = Preset {
     refresh_token_scopes: &[],
     mechanism: None,
     hide_capabilities: &[],
-    imap_host: None,
-    imap_port: None,
-    imap_tls: None,
+    imap: None,
+    pop3: None,
+    smtp: None,
 };

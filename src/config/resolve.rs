@@ -7,9 +7,9 @@ use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
 use toml::Spanned;
 
 use super::{
-    AccountConfig, Config, Loaded, Secrets, SigninRefusal, account,
+    AccountConfig, Config, Loaded, Protocol, Secrets, SigninRefusal, account,
     limits::{deadlines, limits},
-    listen::listeners,
+    listen::{judge_served, listeners},
     mistake::{ConfigError, Mistake, SourceFile},
     secret_source::SecretReader,
     show::{Row, Section, Source, quoted},
@@ -31,7 +31,9 @@ pub(super) fn resolve(
     let listeners = listeners(main, &text.listen, &mut cx);
     let limits = limits(main, &text.limits, &mut cx);
     let deadlines = deadlines(main, &text.deadlines, &mut cx);
-    let accounts = accounts(main, &text, account_files, &account_texts, &mut cx);
+    let listens = |protocol: &Protocol| listeners.iter().any(|it| it.protocol == *protocol);
+    let in_use: Vec<Protocol> = Protocol::ALL.into_iter().filter(listens).collect();
+    let accounts = accounts(main, &text, account_files, &account_texts, &in_use, &mut cx);
     cx.finish(main, |cx| {
         Some(Loaded {
             config: Config {
@@ -166,6 +168,7 @@ fn accounts(
     text: &FileText,
     account_files: &[SourceFile],
     account_texts: &[AccountsFileText],
+    in_use: &[Protocol],
     cx: &mut Context,
 ) -> Vec<Arc<AccountConfig>> {
     let nothing = AccountText::default();
@@ -183,10 +186,14 @@ fn accounts(
         .flat_map(|(file, text)| text.account.iter().map(move |account| (file, account)));
     let mut seen: HashMap<String, String> = HashMap::new();
     let mut accounts = Vec::new();
+    let mut complete = true;
     for (file, written) in in_main.chain(in_folder) {
         let own =
             Layer { file, offset: written.span().start, text: written.get_ref(), table: "account" };
-        let Some(account) = account::resolve(&own, &defaults, cx) else { continue };
+        let Some(account) = account::resolve(&own, &defaults, in_use, cx) else {
+            complete = false;
+            continue;
+        };
         let place = format!("{}:{}", file.path().display(), file.line(own.offset));
         if let Some(other) = seen.insert(account.key(), place) {
             let text = format!(
@@ -201,6 +208,10 @@ fn accounts(
         let text = "there is no account yet: add an [[account]] table with a `login`, here or in a \
                     file in the folder accounts.d";
         cx.mistakes.push(main.mistake(0, "account", text));
+    }
+    // Of an account with a mistake nobody knows which servers it would have.
+    if complete && !accounts.is_empty() {
+        judge_served(main, &text.listen, &accounts, cx);
     }
     accounts
 }

@@ -16,7 +16,7 @@ pub struct Section {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// With its table inside the section, such as `imap.host`.
-    pub key: &'static str,
+    pub key: String,
     /// As it would be written.
     pub value: String,
     /// Where it comes from.
@@ -24,8 +24,8 @@ pub struct Row {
 }
 
 impl Row {
-    pub(super) fn new(key: &'static str, value: String, source: Source) -> Self {
-        Self { key, value, source }
+    pub(super) fn new(key: impl Into<String>, value: String, source: Source) -> Self {
+        Self { key: key.into(), value, source }
     }
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for Section {
         let width = |text: fn(&Row) -> &str| {
             self.rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0)
         };
-        let (keys, values) = (width(|row| row.key), width(|row| &row.value).min(MAX_VALUE_WIDTH));
+        let (keys, values) = (width(|row| &row.key), width(|row| &row.value).min(MAX_VALUE_WIDTH));
         for Row { key, value, source } in &self.rows {
             writeln!(f, "{key:keys$} = {value:values$}  # {source}")?;
         }

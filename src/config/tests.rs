@@ -4,6 +4,7 @@ use super::{mistake::SourceFile, *};
 
 mod layers;
 mod listeners;
+mod servers;
 
 /// Judges a text as if it stood in `saslgate.toml`.
 fn judge(text: &str) -> Result<Loaded, ConfigError> {
@@ -179,8 +180,9 @@ fn mistakes_of_grammar_and_spelling() {
              { credential = … }",
         ),
         (
-            "[[listen]]\nprotocol = \"smtp\"\n",
-            "saslgate.toml:2: listen.protocol: unknown word `smtp`: known here: imap",
+            "[[listen]]\nprotocol = \"submission\"\n",
+            "saslgate.toml:2: listen.protocol: unknown word `submission`: known here: imap, pop3, \
+             smtp",
         ),
         (
             "[defaults]\nclient_secret = { file = \"a\", env = \"b\" }\n",
@@ -276,8 +278,8 @@ fn what_is_missing_in_an_account() {
         (
             "[[account]]\nlogin = \"a\"\n",
             "saslgate.toml:1: account.provider: is missing: write \
-              provider = \"microsoft365\", or \"custom\" with a token_url and a mail server of your \
-              own, here or in [defaults]",
+              provider = \"microsoft365\", or \"custom\" with mail servers (and, for OAuth, a \
+              token_url) of your own, here or in [defaults]",
         ),
         (
             "[[account]]\nlogin = \"a\"\nprovider = \"microsoft365\"\nclient_id = \"i\"\n",
@@ -286,10 +288,11 @@ fn what_is_missing_in_an_account() {
         ),
         (
             "[[account]]\nlogin = \"a\"\nprovider = \"custom\"\nclient_id = \"i\"\n",
-            "saslgate.toml:1: account.token_url: is missing: a custom provider needs the URL of its \
-          token endpoint\n\
-          saslgate.toml:1: account.imap.host: is missing: a custom provider needs its IMAP server, in \
-          [account.imap] or [defaults.imap]",
+            "saslgate.toml:1: account: has no mail server: a custom provider needs one at least, by its \
+          host in [account.imap], [account.pop3] or [account.smtp] (or in the same tables of \
+          [defaults])\n\
+          saslgate.toml:1: account.token_url: is missing: a custom provider needs the URL of its \
+          token endpoint (a server that takes a password says auth = \"password\" in its table)",
         ),
     ] {
         check_mistakes(text, expected);
@@ -361,28 +364,42 @@ fn a_pin_is_read_with_and_without_colons() {
 #[test]
 fn what_is_in_force_is_shown_with_its_source_and_without_secrets() {
     let loaded = judge(&good_and(
-        "client_secret = { command = [\"pass\", \"show\", \"x\"] }\nimap.port = 1993\n",
+        "client_secret = { command = [\"pass\", \"show\", \"x\"] }\nimap.port = 1993\n\
+         smtp = { host = \"mail.example.org\", auth = \"password\" }\n",
     ))
     .unwrap();
     let account = loaded.sections.last().unwrap();
     assert_eq!(
         account.to_string(),
         r#"[[account]] a@example.com
-provider          = "microsoft365"                            # saslgate.toml:3
-mailbox           = "a@example.com"                           # default
-grant             = "refresh_token"                           # default
-tenant            = "example.com"                             # saslgate.toml:4
-token_url         = "https://login.microsoftonline.com/example.com/oauth2/v2.0/token"  # preset microsoft365
-client_id         = "id"                                      # saslgate.toml:5
-client_secret     = { command = ["pass", …] }                 # saslgate.toml:6
-scopes            = ["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"]  # preset microsoft365
-fresh_percent     = 50                                        # default
-mechanism         = "xoauth2"                                 # preset microsoft365
-imap.host         = "outlook.office365.com"                   # preset microsoft365
-imap.tls          = "implicit"                                # preset microsoft365
-imap.port         = 1993                                      # saslgate.toml:7
-hide_capabilities = ["IMAP4REV2", "ENABLE"]                   # preset microsoft365
-connection_limit  = 16                                        # default
+provider              = "microsoft365"                            # saslgate.toml:3
+mailbox               = "a@example.com"                           # default
+connection_limit      = 16                                        # default
+hide_capabilities     = ["IMAP4REV2", "ENABLE"]                   # preset microsoft365
+grant                 = "refresh_token"                           # default
+tenant                = "example.com"                             # saslgate.toml:4
+token_url             = "https://login.microsoftonline.com/example.com/oauth2/v2.0/token"  # preset microsoft365
+client_id             = "id"                                      # saslgate.toml:5
+client_secret         = { command = ["pass", …] }                 # saslgate.toml:6
+scopes                = ["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"]  # preset microsoft365
+fresh_percent         = 50                                        # default
+mechanism             = "xoauth2"                                 # preset microsoft365
+imap.host             = "outlook.office365.com"                   # preset microsoft365
+imap.auth             = "oauth"                                   # default
+imap.tls              = "implicit"                                # preset microsoft365
+imap.port             = 1993                                      # saslgate.toml:7
+imap.connection_limit = 16                                        # default
+pop3.host             = "outlook.office365.com"                   # preset microsoft365
+pop3.auth             = "oauth"                                   # default
+pop3.tls              = "implicit"                                # preset microsoft365
+pop3.port             = 995                                       # preset microsoft365
+pop3.connection_limit = 16                                        # default
+smtp.host             = "mail.example.org"                        # saslgate.toml:8
+smtp.auth             = "password"                                # saslgate.toml:8
+smtp.user             = "a@example.com"                           # default
+smtp.tls              = "implicit"                                # default
+smtp.port             = 465                                       # default
+smtp.connection_limit = 16                                        # default
 "#
     );
 }
@@ -400,6 +417,24 @@ fn the_example_is_true() {
     let limits =
         |loaded: &Loaded| format!("{:?} {:?}", loaded.config.limits, loaded.config.deadlines);
     assert_eq!(limits(&written), limits(&uncommented));
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    let text = include_str!("../../saslgate.example.toml");
+    for table in ["[[listen]]", "[defaults]", "[defaults.smtp]", "[limits]", "[deadlines]"] {
+        let error = judge(&format!("{table}\nno_such_key = 1\n")).map(|_| ()).unwrap_err();
+        let error = error.to_string();
+        let (_, known) = error.split_once("known here: ").unwrap();
+        for key in known.split(", ") {
+            let shown = text.lines().any(|line| {
+                let line = line.trim_start_matches(['#', '=', ' ']);
+                line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+            });
+            let is_table = text.contains(&format!("[account.{key}]"));
+            assert!(shown || is_table, "{table}: {key} is not in the example");
+        }
+    }
 }
 
 #[test]

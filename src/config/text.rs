@@ -2,13 +2,17 @@
 //! The hard thing is that nothing is decided here: values keep their place in the file, so that
 //! whoever judges them (`resolve`, `account`) can name the line. The defaults stand beside the keys.
 
+mod secret;
+
 use std::{fmt, time::Duration};
 
 use serde::{
     Deserialize,
-    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{self, IgnoredAny, Visitor},
 };
 use toml::Spanned;
+
+pub(super) use self::secret::SecretText;
 
 /// A value with its place in the file, if it was written at all.
 pub(super) type Written<T> = Option<Spanned<T>>;
@@ -49,7 +53,7 @@ pub(super) enum SigninRefusalText {
 pub(super) struct ListenText {
     /// Default: `imap`.
     pub(super) protocol: Written<ProtocolText>,
-    /// Address and port. Default: 127.0.0.1 with the protocol's port (IMAP 1143).
+    /// Address and port. Default: 127.0.0.1 with the protocol's port (IMAP 1143, POP3 1110, SMTP 1587).
     pub(super) address: Written<String>,
     /// Default: `none`.
     pub(super) tls: Written<ListenTlsText>,
@@ -64,12 +68,16 @@ pub(super) struct ListenText {
     pub(super) tls_wait: Written<DurationText>,
     /// Whether passwords may cross a network in clear. Default: no.
     pub(super) allow_clear_network: Written<bool>,
+    /// SMTP only: whether EHLO also shows `AUTH=LOGIN PLAIN`, for clients of the 1990s. Default: no.
+    pub(super) obsolete_auth_line: Written<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ProtocolText {
     Imap,
+    Pop3,
+    Smtp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -97,22 +105,24 @@ pub(super) struct AccountText {
     pub(super) client_secret: Written<SecretText>,
     /// Default: `refresh_token`.
     pub(super) grant: Written<GrantText>,
-    /// Default: the preset's.
+    /// Default: the preset's, for the protocols that have a listener.
     pub(super) scopes: Written<Vec<String>>,
     /// Default: the preset's; with `custom` XOAUTH2 if the server offers it, else OAUTHBEARER.
     pub(super) mechanism: Written<MechanismText>,
     /// Default: the preset's.
     pub(super) token_url: Written<String>,
-    /// PEM, believed beside the system's roots at the token endpoint and, unless `imap.ca_file` says
-    /// otherwise, at the mail server.
+    /// PEM, believed beside the system's roots at the token endpoint and, unless a server's own
+    /// `ca_file` says otherwise, at the mail servers.
     pub(super) ca_file: Written<String>,
     /// How much of its life a token must have left to open a session. Default: 50.
     pub(super) fresh_percent: Written<u64>,
     /// Default: the preset's.
     pub(super) hide_capabilities: Written<Vec<String>>,
-    /// Default: 16, Exchange's own limit.
+    /// For each server that says nothing else. Default: 16, Exchange's own limit.
     pub(super) connection_limit: Written<u64>,
-    pub(super) imap: Option<ImapText>,
+    pub(super) imap: Written<ServerText>,
+    pub(super) pop3: Written<ServerText>,
+    pub(super) smtp: Written<ServerText>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -137,13 +147,13 @@ pub(super) enum MechanismText {
     Auto,
 }
 
-/// `[account.imap]` and `[defaults.imap]`.
+/// `[account.imap]`, `[account.pop3]`, `[account.smtp]`, and the same in `[defaults]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct ImapText {
+pub(super) struct ServerText {
     /// Default: the preset's.
     pub(super) host: Written<String>,
-    /// Default: 993 with implicit TLS, 143 with STARTTLS.
+    /// Default: with implicit TLS 993, 995, 465; with STARTTLS 143, 110, 587.
     pub(super) port: Written<u64>,
     /// Default: the preset's, else `implicit`.
     pub(super) tls: Written<UpstreamTlsText>,
@@ -153,8 +163,23 @@ pub(super) struct ImapText {
     pub(super) tls_name: Written<String>,
     /// The certificate itself, instead of chain and name: 64 hexadecimal digits.
     pub(super) pin_sha256: Written<String>,
-    /// Whoever is in the middle then reads the mail and the token. Default: no.
+    /// Whoever is in the middle then reads the mail and the token or password. Default: no.
     pub(super) danger_skip_certificate_verification: Written<bool>,
+    /// Default: `oauth`.
+    pub(super) auth: Written<AuthText>,
+    /// With `auth = "password"`: whose password it is. Default: the mailbox.
+    pub(super) user: Written<String>,
+    /// Never here: known so that the refusal can say where it belongs.
+    pub(super) password: Written<IgnoredAny>,
+    /// Connections at once. Default: the account's, or the preset's where it is lower.
+    pub(super) connection_limit: Written<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AuthText {
+    OAuth,
+    Password,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -200,6 +225,9 @@ pub(super) struct DeadlinesText {
     pub(super) upstream_answer: Written<DurationText>,
     /// One exchange with the token endpoint. Default: 20 s.
     pub(super) token: Written<DurationText>,
+    /// How long an SMTP login waits for one of its account's connections, where all are in use.
+    /// Default: 30 s.
+    pub(super) connection_turn: Written<DurationText>,
     /// How long a wrong login waits for its answer. Default: 2 s.
     pub(super) failed_login_delay: Written<DurationText>,
     /// After one side has closed: silence of the other before it is closed too. Default: 60 s.
@@ -229,83 +257,3 @@ impl<'de> Deserialize<'de> for DurationText {
         deserializer.deserialize_str(Words)
     }
 }
-
-/// Where a secret is read from; never the secret.
-#[derive(Clone, Debug)]
-pub(super) enum SecretText {
-    /// A file that only its owner can read, relative to the file it is written in.
-    File(String),
-    /// A variable of the gateway's environment.
-    Env(String),
-    /// What a program prints; no shell in between.
-    Command(Vec<String>),
-    /// A systemd credential of this name.
-    Credential(String),
-}
-
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Place;
-        impl<'de> Visitor<'de> for Place {
-            type Value = SecretText;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "one of { file = … }, { env = … }, { command = […] }, { credential = … }",
-                )
-            }
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
-                Err(E::custom(SECRET_IN_CLEAR))
-            }
-            // A secret of digits alone; serde's own words would repeat it.
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
-                Err(E::custom(SECRET_IN_CLEAR))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let text = SecretTableText::deserialize(MapAccessDeserializer::new(map))?;
-                match text {
-                    SecretTableText {
-                        file: Some(it),
-                        env: None,
-                        command: None,
-                        credential: None,
-                    } => Ok(SecretText::File(it)),
-                    SecretTableText {
-                        file: None,
-                        env: Some(it),
-                        command: None,
-                        credential: None,
-                    } => Ok(SecretText::Env(it)),
-                    SecretTableText {
-                        file: None,
-                        env: None,
-                        command: Some(it),
-                        credential: None,
-                    } => Ok(SecretText::Command(it)),
-                    SecretTableText {
-                        file: None,
-                        env: None,
-                        command: None,
-                        credential: Some(it),
-                    } => Ok(SecretText::Credential(it)),
-                    _ => Err(de::Error::custom(
-                        "exactly one of `file`, `env`, `command` and `credential` is needed",
-                    )),
-                }
-            }
-        }
-        deserializer.deserialize_any(Place)
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct SecretTableText {
-    file: Option<String>,
-    env: Option<String>,
-    command: Option<Vec<String>>,
-    credential: Option<String>,
-}
-
-const SECRET_IN_CLEAR: &str = "a secret does not stand in the configuration, which is copied, \
-    backed up and shown to others: write it to a file that only saslgate can read and say \
-    { file = \"client-secret\" }, or use { env = … }, { command = […] } or { credential = … }";

@@ -1,147 +1,308 @@
-//! `[account.imap]`: the mail server of an account. The hard thing is whom to believe: chain and name,
-//! or a pinned certificate, or (called by its name) nobody; never two of them at once.
+//! `[account.imap]`, `[account.pop3]` and `[account.smtp]`: the mail servers of an account, judged by one
+//! code. The hard thing is how far the preset reaches: what it says of its own server is not true of
+//! another one that an account names, which perhaps takes a password.
+
+mod verification;
 
 use rustls::pki_types::ServerName;
+use toml::Spanned;
 
+use self::verification::verification;
 use super::{
-    Authentication, UpstreamConfig, UpstreamTlsMode, Verification,
-    resolve::At,
+    Authentication, Protocol, UpstreamConfig, UpstreamTlsMode,
+    account::unfit_name,
+    preset::ServerPreset,
+    resolve::{At, Context},
     show::{Row, Source, quoted},
-    text::{AccountText, ImapText, UpstreamTlsText, Written},
-    values::{Inherit, Values},
+    text::{AccountText, AuthText, ServerText, UpstreamTlsText, Written},
+    values::{Inherit, Layer, MAX_CONNECTION_LIMIT, Values},
 };
 
-/// Judges the IMAP server.
-pub(super) fn imap(values: &mut Values<'_, '_>, connection_limit: usize) -> Option<UpstreamConfig> {
-    let preset = values.preset.imap_host.map(str::to_owned);
-    let host = values.required("imap.host", |t| imap_text(t, |i| &i.host), preset, HOST_MISSING);
-    let host = host.and_then(|(host, at)| fit_host(values, host, &at));
-    let mode = mode(values);
-    let port = port(values, mode);
-    let verification = verification(values);
-    Some(UpstreamConfig {
-        host: host?,
-        port: port?,
-        mode,
-        verification: verification?,
-        authentication: Authentication::OAuth,
-        connection_limit,
-        presumed_extensions: Vec::new(),
-    })
+/// A server that an account has, perhaps with a mistake.
+pub(super) struct Server {
+    pub(super) protocol: Protocol,
+    pub(super) takes_tokens: bool,
+    judged: Option<UpstreamConfig>,
 }
 
-/// A key of `[….imap]`, which may be missing as a whole.
-fn imap_text<T>(text: &AccountText, field: impl Fn(&ImapText) -> &Written<T>) -> &Written<T> {
-    text.imap.as_ref().map_or(&None, field)
+/// Judges the servers of an account: one for each protocol for which its tables or the preset name a
+/// host. `mailbox` is the user where a password is taken and nobody says whose.
+pub(super) fn servers(
+    values: &mut Values<'_, '_>,
+    mailbox: &str,
+    connection_limit: &(u16, Source),
+) -> Vec<Server> {
+    let mut servers = Vec::new();
+    for protocol in Protocol::ALL {
+        let preset = values.preset.server(protocol);
+        let mut table = Table { values, protocol, preset };
+        servers.extend(server(&mut table, mailbox, connection_limit));
+    }
+    if servers.is_empty() {
+        let at = At::new(values.own.file, values.own.offset, "account");
+        values.cx.mistake::<()>(&at, NO_SERVER);
+    }
+    servers
 }
 
-fn fit_host(values: &mut Values<'_, '_>, host: String, at: &At<'_>) -> Option<String> {
+/// The servers as IMAP's, POP3's and SMTP's, if there was no mistake in them.
+pub(super) fn by_protocol(servers: Vec<Server>) -> Option<[Option<UpstreamConfig>; 3]> {
+    let [mut imap, mut pop3, mut smtp] = [None, None, None];
+    for server in servers {
+        let place = match server.protocol {
+            Protocol::Imap => &mut imap,
+            Protocol::Pop3 => &mut pop3,
+            Protocol::Smtp => &mut smtp,
+        };
+        *place = Some(server.judged?);
+    }
+    Some([imap, pop3, smtp])
+}
+
+/// A password in a table of servers is a mistake, whether the server counts or not.
+pub(super) fn refuse_passwords(layer: &Layer<'_>, login: &str, cx: &mut Context) {
+    for protocol in Protocol::ALL {
+        let table = table_of(layer.text, protocol).as_ref();
+        let Some(written) = table.and_then(|table| table.get_ref().password.as_ref()) else {
+            continue;
+        };
+        let name = protocol.name();
+        let key = format!("{}.{name}.password", layer.table);
+        let text = format!(
+            "a password does not stand in the configuration, which is copied, backed up and shown to \
+             others: take it out, say auth = \"password\", and give the password to `saslgate account \
+             upstream-password {login} --protocol {name}`, which seals it in the store"
+        );
+        cx.mistake::<()>(&At::new(layer.file, written.span().start, key), text);
+    }
+}
+
+/// The layers of one server.
+struct Table<'v, 'a, 'c> {
+    values: &'v mut Values<'a, 'c>,
+    protocol: Protocol,
+    /// Of the provider, as far as it is about this server.
+    preset: Option<&'static ServerPreset>,
+}
+
+impl<'a> Table<'_, 'a, '_> {
+    fn key(&self, word: &str) -> String {
+        format!("{}.{word}", self.protocol.name())
+    }
+
+    /// A key of the table, from the uppermost layer in which it was written.
+    fn written<T>(
+        &self,
+        word: &str,
+        field: impl Fn(&'a ServerText) -> &'a Written<T>,
+    ) -> Option<(&'a T, At<'a>)> {
+        let field = server_field(self.protocol, field);
+        let (value, at) = self.values.written(field, Inherit::WithProvider)?;
+        Some((value, At { key: at.key + &self.key(word), ..at }))
+    }
+
+    fn text(
+        &mut self,
+        word: &str,
+        field: impl Fn(&'a ServerText) -> &'a Written<String>,
+    ) -> Option<(String, At<'a>)> {
+        let (text, at) = self.written(word, field)?;
+        self.row(word, quoted(text), at.source());
+        Some((text.clone(), at))
+    }
+
+    fn row(&mut self, word: &str, value: String, source: Source) {
+        self.values.rows.push(Row::new(self.key(word), value, source));
+    }
+
+    fn mistake<T>(&mut self, at: &At<'_>, text: impl Into<String>) -> Option<T> {
+        self.values.cx.mistake(at, text)
+    }
+
+    fn preset_source(&self) -> Source {
+        Source::Preset(self.values.preset.name)
+    }
+}
+
+fn table_of(text: &AccountText, protocol: Protocol) -> &Written<ServerText> {
+    match protocol {
+        Protocol::Imap => &text.imap,
+        Protocol::Pop3 => &text.pop3,
+        Protocol::Smtp => &text.smtp,
+    }
+}
+
+/// A key of a table that may be missing as a whole.
+fn server_field<'a, T: 'a>(
+    protocol: Protocol,
+    field: impl Fn(&'a ServerText) -> &'a Written<T>,
+) -> impl Fn(&'a AccountText) -> &'a Written<T> {
+    move |text| table_of(text, protocol).as_ref().map_or(&None, |table| field(table.get_ref()))
+}
+
+/// `None`: the account has no server of this protocol.
+fn server(
+    table: &mut Table<'_, '_, '_>,
+    mailbox: &str,
+    connection_limit: &(u16, Source),
+) -> Option<Server> {
+    let written = table.text("host", |s| &s.host);
+    let own = table_of(table.values.own.text, table.protocol).as_ref().map(Spanned::span);
+    if written.is_none() && table.preset.is_none() && own.is_none() {
+        return None;
+    }
+    let host = host(table, written, own.map_or(0, |span| span.start));
+    let auth = auth(table);
+    if let (AuthText::Password, Some(host), Some(preset)) = (auth, &host, table.preset)
+        && !host.eq_ignore_ascii_case(preset.host)
+    {
+        table.preset = None;
+    }
+    let authentication = authentication(table, auth, mailbox);
+    let mode = mode(table);
+    let port = port(table, mode);
+    let connection_limit = limit(table, connection_limit);
+    let verification = verification(table);
+    let extensions = table.preset.map_or(&[][..], |preset| preset.extensions);
+    let judged = (|| {
+        Some(UpstreamConfig {
+            host: host?,
+            port: port?,
+            mode,
+            verification: verification?,
+            authentication: authentication?,
+            connection_limit: connection_limit?,
+            presumed_extensions: extensions.iter().map(|&keyword| keyword.to_owned()).collect(),
+        })
+    })();
+    let takes_tokens = auth == AuthText::OAuth;
+    Some(Server { protocol: table.protocol, takes_tokens, judged })
+}
+
+fn host(
+    table: &mut Table<'_, '_, '_>,
+    written: Option<(String, At<'_>)>,
+    own_table: usize,
+) -> Option<String> {
+    if let Some((host, at)) = written {
+        return fit_host(table, host, &at);
+    }
+    let Some(preset) = table.preset else {
+        let key = format!("account.{}", table.key("host"));
+        let at = At::new(table.values.own.file, own_table, key);
+        return table.mistake(&at, HOST_MISSING);
+    };
+    table.row("host", quoted(preset.host), table.preset_source());
+    Some(preset.host.to_owned())
+}
+
+fn fit_host(table: &mut Table<'_, '_, '_>, host: String, at: &At<'_>) -> Option<String> {
     if ServerName::try_from(host.as_str()).is_ok() {
         return Some(host);
     }
     let text =
         format!("`{host}` is not a host's name or address (the port is a key of its own: `port`)");
-    values.cx.mistake(at, text)
+    table.mistake(at, text)
 }
 
-fn mode(values: &mut Values<'_, '_>) -> UpstreamTlsMode {
-    let (text, source) = match values.written(|t| imap_text(t, |i| &i.tls), Inherit::WithProvider) {
-        Some((text, at)) => (*text, at.source()),
-        None => match values.preset.imap_tls {
-            Some(text) => (text, Source::Preset(values.preset.name)),
-            None => (UpstreamTlsText::Implicit, Source::Default),
-        },
+fn auth(table: &mut Table<'_, '_, '_>) -> AuthText {
+    let (auth, source) = match table.written("auth", |s| &s.auth) {
+        Some((auth, at)) => (*auth, at.source()),
+        None => (AuthText::OAuth, Source::Default),
+    };
+    let word = match auth {
+        AuthText::OAuth => "oauth",
+        AuthText::Password => "password",
+    };
+    table.row("auth", quoted(word), source);
+    auth
+}
+
+fn authentication(
+    table: &mut Table<'_, '_, '_>,
+    auth: AuthText,
+    mailbox: &str,
+) -> Option<Authentication> {
+    if auth == AuthText::OAuth {
+        return refuse_user(table).map(|()| Authentication::OAuth);
+    }
+    let Some((user, at)) = table.text("user", |s| &s.user) else {
+        table.row("user", quoted(mailbox), Source::Default);
+        return Some(Authentication::Password { user: mailbox.to_owned() });
+    };
+    match unfit_name(&user) {
+        Some(fault) => table.mistake(&at, fault),
+        None => Some(Authentication::Password { user }),
+    }
+}
+
+/// A user beside tokens has no effect; but one of `[defaults]` may belong to an `auth` there, which the
+/// account has overridden.
+fn refuse_user(table: &mut Table<'_, '_, '_>) -> Option<()> {
+    let own = table_of(table.values.own.text, table.protocol).as_ref().map(Spanned::get_ref);
+    let overridden = own.is_some_and(|own| own.auth.is_some() && own.user.is_none());
+    match table.written("user", |s| &s.user) {
+        Some((_, at)) if !overridden => table.mistake(&at, USER_WITHOUT_PASSWORD),
+        _ => Some(()),
+    }
+}
+
+fn mode(table: &mut Table<'_, '_, '_>) -> UpstreamTlsMode {
+    let (text, source) = match (table.written("tls", |s| &s.tls), table.preset) {
+        (Some((text, at)), _) => (*text, at.source()),
+        (None, Some(preset)) => (preset.tls, table.preset_source()),
+        (None, None) => (UpstreamTlsText::Implicit, Source::Default),
     };
     let (mode, word) = match text {
         UpstreamTlsText::Implicit => (UpstreamTlsMode::Implicit, "implicit"),
         UpstreamTlsText::StartTls => (UpstreamTlsMode::StartTls, "starttls"),
     };
-    values.rows.push(Row::new("imap.tls", quoted(word), source));
+    table.row("tls", quoted(word), source);
     mode
 }
 
-/// RFC 8314 section 3.2 for 993, RFC 3501 for 143. The preset's port goes with the preset's TLS mode.
-fn port(values: &mut Values<'_, '_>, mode: UpstreamTlsMode) -> Option<u16> {
-    let Some((&port, at)) = values.written(|t| imap_text(t, |i| &i.port), Inherit::WithProvider)
-    else {
-        let usual = match mode {
-            UpstreamTlsMode::Implicit => 993,
-            UpstreamTlsMode::StartTls => 143,
+/// RFC 8314 sections 3.2, 3.3 and 7.3 for implicit TLS; RFC 3501, RFC 1939 and RFC 6409 for the others.
+fn port(table: &mut Table<'_, '_, '_>, mode: UpstreamTlsMode) -> Option<u16> {
+    use UpstreamTlsMode::{Implicit, StartTls};
+    let Some((&port, at)) = table.written("port", |s| &s.port) else {
+        let usual = match (table.protocol, mode) {
+            (Protocol::Imap, Implicit) => 993,
+            (Protocol::Imap, StartTls) => 143,
+            (Protocol::Pop3, Implicit) => 995,
+            (Protocol::Pop3, StartTls) => 110,
+            (Protocol::Smtp, Implicit) => 465,
+            (Protocol::Smtp, StartTls) => 587,
         };
-        let source = match values.preset.imap_port {
-            Some(port) if port == u64::from(usual) => Source::Preset(values.preset.name),
-            _ => Source::Default,
-        };
-        values.rows.push(Row::new("imap.port", usual.to_string(), source));
+        let preset = table.preset.map(|preset| preset.tls == UpstreamTlsText::Implicit);
+        let source =
+            if preset == Some(mode == Implicit) { table.preset_source() } else { Source::Default };
+        table.row("port", usual.to_string(), source);
         return Some(usual);
     };
-    let at = At { key: at.key + "imap.port", ..at };
-    values.rows.push(Row::new("imap.port", port.to_string(), at.source()));
+    table.row("port", port.to_string(), at.source());
     match u16::try_from(port).ok().filter(|&port| port != 0) {
         Some(port) => Some(port),
-        None => values.cx.mistake(&at, "must lie between 1 and 65535"),
+        None => table.mistake(&at, "must lie between 1 and 65535"),
     }
 }
 
-fn verification(values: &mut Values<'_, '_>) -> Option<Verification> {
-    let ca_file = match values.written(|t| imap_text(t, |i| &i.ca_file), Inherit::WithProvider) {
-        Some(_) => values.ca_file(
-            "imap.ca_file",
-            |t| imap_text(t, |i| &i.ca_file),
-            Inherit::WithProvider,
-        )?,
-        None => values
-            .written(|t| &t.ca_file, Inherit::Always)
-            .map(|(path, at)| at.file.resolve_path(path)),
+/// The account's limit, but never more than the provider is known to allow, unless the server's own
+/// table says so.
+fn limit(table: &mut Table<'_, '_, '_>, account: &(u16, Source)) -> Option<usize> {
+    let default = match table.preset.and_then(|preset| preset.connection_limit) {
+        Some(limit) if limit < account.0 => (limit, table.preset_source()),
+        _ => account.clone(),
     };
-    let name = values.optional("imap.tls_name", |t| imap_text(t, |i| &i.tls_name));
-    let pin = values.optional("imap.pin_sha256", |t| imap_text(t, |i| &i.pin_sha256));
-    let skip = skip(values);
-    match (pin, skip, name) {
-        (Some((_, at)), Some(_), _) => values.cx.mistake(&at, PIN_AND_SKIP),
-        (Some(_), None, Some((_, at))) => values.cx.mistake(&at, PIN_AND_NAME),
-        (None, Some(at), Some(_)) => values.cx.mistake(&at, SKIP_AND_NAME),
-        (None, Some(_), None) => Some(Verification::DangerSkip),
-        (Some((text, at)), None, None) => match pin_octets(&text) {
-            Some(sha256) => Some(Verification::Pin { sha256 }),
-            None => values.cx.mistake(&at, PIN_FORM),
-        },
-        (None, None, Some((name, at))) => {
-            let name = Some(fit_host(values, name, &at)?);
-            Some(Verification::Roots { ca_file, name })
-        }
-        (None, None, None) => Some(Verification::Roots { ca_file, name: None }),
-    }
+    let key = table.key("connection_limit");
+    let field = server_field(table.protocol, |s| &s.connection_limit);
+    let inherit = Inherit::WithProvider;
+    let limit = table.values.small(&key, field, inherit, default, MAX_CONNECTION_LIMIT);
+    limit.map(|(limit, _)| limit.into())
 }
 
-/// Where verification is switched off, if it is.
-fn skip<'a>(values: &mut Values<'a, '_>) -> Option<At<'a>> {
-    const KEY: &str = "imap.danger_skip_certificate_verification";
-    let field = |t| imap_text(t, |i: &ImapText| &i.danger_skip_certificate_verification);
-    let (&skip, at) = values.written(field, Inherit::WithProvider)?;
-    let at = At { key: at.key + KEY, ..at };
-    values.rows.push(Row::new(KEY, skip.to_string(), at.source()));
-    skip.then_some(at)
-}
-
-/// 64 hexadecimal digits; colons between them, as `openssl x509 -fingerprint` prints them, do no harm.
-fn pin_octets(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter(|&c| c != ':')
-        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let (pairs, []) = digits.as_chunks::<2>() else { return None };
-    let octets: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-    octets.try_into().ok()
-}
-
-const HOST_MISSING: &str = "is missing: a custom provider needs its IMAP server, in [account.imap] or \
-    [defaults.imap]";
-const PIN_AND_SKIP: &str = "a pinned certificate is verified: take out \
-    danger_skip_certificate_verification (or set it to false here)";
-const PIN_AND_NAME: &str = "has no meaning beside pin_sha256, which looks at the certificate itself \
-    and at no name: take one of them out";
-const SKIP_AND_NAME: &str = "nothing is verified, so tls_name has no meaning: take one of them out";
-const PIN_FORM: &str = "is not a SHA-256 in hexadecimal: 64 digits, as `openssl x509 -fingerprint \
-    -sha256` prints them";
+const NO_SERVER: &str = "has no mail server: a custom provider needs one at least, by its host in \
+    [account.imap], [account.pop3] or [account.smtp] (or in the same tables of [defaults])";
+const HOST_MISSING: &str =
+    "is missing: a custom provider's server needs its host, here or in [defaults]";
+const USER_WITHOUT_PASSWORD: &str = "has no effect with auth = \"oauth\" (the default), where the mailbox \
+    is the user: say auth = \"password\", or take it out";

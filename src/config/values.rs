@@ -119,7 +119,7 @@ impl<'a, 'c> Values<'a, 'c> {
     /// A text that may be missing.
     pub(super) fn optional(
         &mut self,
-        key: &'static str,
+        key: &str,
         field: impl Fn(&'a AccountText) -> &'a Written<String>,
     ) -> Option<(String, At<'a>)> {
         self.text(key, field, Inherit::WithProvider)
@@ -127,7 +127,7 @@ impl<'a, 'c> Values<'a, 'c> {
 
     pub(super) fn text(
         &mut self,
-        key: &'static str,
+        key: &str,
         field: impl Fn(&'a AccountText) -> &'a Written<String>,
         inherit: Inherit,
     ) -> Option<(String, At<'a>)> {
@@ -140,7 +140,7 @@ impl<'a, 'c> Values<'a, 'c> {
     /// A text that must be there; `missing` says how to put it right.
     pub(super) fn required(
         &mut self,
-        key: &'static str,
+        key: &str,
         field: impl Fn(&'a AccountText) -> &'a Written<String>,
         preset: Option<String>,
         missing: &str,
@@ -157,7 +157,7 @@ impl<'a, 'c> Values<'a, 'c> {
     /// A file of certificates, relative to the file in which it was written.
     pub(super) fn ca_file(
         &mut self,
-        key: &'static str,
+        key: &str,
         field: impl Fn(&'a AccountText) -> &'a Written<String>,
         inherit: Inherit,
     ) -> Option<Option<PathBuf>> {
@@ -172,7 +172,7 @@ impl<'a, 'c> Values<'a, 'c> {
 
     pub(super) fn list(
         &mut self,
-        key: &'static str,
+        key: &str,
         field: impl Fn(&'a AccountText) -> &'a Written<Vec<String>>,
         preset: Vec<String>,
     ) -> (Vec<String>, At<'a>) {
@@ -187,21 +187,23 @@ impl<'a, 'c> Values<'a, 'c> {
         (values, at)
     }
 
+    /// A number from 1 to `most`, with its source.
     pub(super) fn small(
         &mut self,
-        key: &'static str,
+        key: &str,
         field: impl Fn(&'a AccountText) -> &'a Written<u64>,
-        default: u16,
+        inherit: Inherit,
+        default: (u16, Source),
         most: u16,
-    ) -> Option<u16> {
-        let Some((&number, at)) = self.written(field, Inherit::Always) else {
-            self.rows.push(Row::new(key, default.to_string(), Source::Default));
+    ) -> Option<(u16, Source)> {
+        let Some((&number, at)) = self.written(field, inherit) else {
+            self.rows.push(Row::new(key, default.0.to_string(), default.1.clone()));
             return Some(default);
         };
         let at = At { key: at.key + key, ..at };
         self.rows.push(Row::new(key, number.to_string(), at.source()));
         match u16::try_from(number).ok().filter(|number| (1..=most).contains(number)) {
-            Some(number) => Some(number),
+            Some(number) => Some((number, at.source())),
             None => self.cx.mistake(&at, format!("must lie between 1 and {most}")),
         }
     }
@@ -261,5 +263,8 @@ fn same_endpoint(own: &AccountText, defaults: &AccountText) -> bool {
     }
 }
 
-const PROVIDER_MISSING: &str = "is missing: write provider = \"microsoft365\", or \"custom\" with a \
-    token_url and a mail server of your own, here or in [defaults]";
+const PROVIDER_MISSING: &str = "is missing: write provider = \"microsoft365\", or \"custom\" with mail \
+    servers (and, for OAuth, a token_url) of your own, here or in [defaults]";
+
+/// For one account at one server.
+pub(super) const MAX_CONNECTION_LIMIT: u16 = 1000;

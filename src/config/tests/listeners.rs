@@ -22,6 +22,16 @@ fn mistakes_of_listeners() {
           `key`",
         ),
         (
+            "[[listen]]\nprotocol = \"pop3\"\naddress = \"localhost\"\n",
+            "saslgate.toml:8: listen.address: `localhost` is not an address and a port: write for \
+             example \"127.0.0.1:1110\" or \"[::1]:1110\" (a name such as localhost is not an address)",
+        ),
+        (
+            "[[listen]]\nprotocol = \"pop3\"\nobsolete_auth_line = false\n",
+            "saslgate.toml:8: listen.obsolete_auth_line: belongs to SMTP: take it out, or say protocol \
+             = \"smtp\"",
+        ),
+        (
             "[[listen]]\ntls = \"auto\"\ntls_wait = \"1m\"\n",
             "saslgate.toml:8: listen.tls_wait: must lie between 10ms (or no handshake is seen in \
              time) and 10s (or clients give up)",
@@ -29,6 +39,22 @@ fn mistakes_of_listeners() {
     ] {
         check_mistakes(&good_and(text), expected);
     }
+}
+
+#[test]
+fn each_protocol_has_a_port_of_its_own() {
+    let text = "[[listen]]\n[[listen]]\nprotocol = \"pop3\"\n[[listen]]\nprotocol = \"smtp\"\n";
+    let loaded = judge(&good_and(text)).unwrap();
+    let listeners: Vec<String> = loaded
+        .config
+        .listeners
+        .iter()
+        .map(|listener| format!("{} {}", listener.protocol, listener.address))
+        .collect();
+    assert_eq!(listeners, ["IMAP 127.0.0.1:1143", "POP3 127.0.0.1:1110", "SMTP 127.0.0.1:1587"]);
+    assert!(loaded.config.listeners.iter().all(|listener| !listener.obsolete_auth_line));
+    let shown: String = loaded.sections.iter().map(ToString::to_string).collect();
+    assert_eq!(shown.matches("obsolete_auth_line").count(), 1, "SMTP's alone: {shown}");
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Wire {
         if self.ended.is_some() {
             return false;
         }
-        let input = mem::take(self.queue(from));
+        let mut input = mem::take(self.queue(from));
         let (step, to) = match from {
             Side::Downstream => (self.relay.inspect_downstream(&input), Side::Upstream),
             Side::Upstream => (self.relay.inspect_upstream(&input), Side::Downstream),
@@ -106,7 +106,7 @@ impl Wire {
             Step::Hold | Step::End(_) => (0, None),
         };
         assert!(taken <= input.len(), "a step beyond the input");
-        let (front, rest) = input.split_at(taken);
+        let (front, _) = input.split_at(taken);
         let sent = sent.unwrap_or(front);
         if matches!(step, Step::Insert(_)) {
             self.answers.push(self.passed.len());
@@ -114,7 +114,8 @@ impl Wire {
         if !sent.is_empty() {
             self.passed.push((to, sent.to_vec()));
         }
-        *self.queue(from) = rest.to_vec();
+        input.drain(..taken);
+        *self.queue(from) = input;
         match step {
             Step::Hold => return false,
             Step::End(fault) => self.ended = Some(fault),

@@ -174,9 +174,9 @@ impl Model {
 
     pub(super) fn assert_same(&self, wire: &Wire) {
         let (to_client, to_server) = (wire.reached_client(OURS), wire.reached(Side::Upstream));
-        let text = |octets: &[u8]| octets.escape_ascii().to_string();
-        assert_eq!(text(&to_server), text(&self.to_server), "to the upstream");
-        assert_eq!(text(&to_client), text(&self.to_client), "to the client");
+        for (wire, model) in [(&to_server, &self.to_server), (&to_client, &self.to_client)] {
+            assert!(wire == model, "{}\nis not\n{}", wire.escape_ascii(), model.escape_ascii());
+        }
         assert_eq!(wire.relay.counts(), self.counts);
         assert_eq!(wire.ended.map(|fault| fault.side), self.ended.then_some(Side::Upstream));
     }

@@ -1,0 +1,106 @@
+//! `saslgate account list`. The hard thing is that what is wrong with one account hides no other.
+
+use std::{cell::Cell, fmt::Write as _, time::SystemTime};
+
+use super::open;
+use crate::{
+    cli::{Failure, terminal::say},
+    config::{AccountConfig, Authentication, Config, Grant, Protocol, UpstreamConfig},
+    store::{LocalPasswords, Store, StoreError},
+    token::GrantStatus,
+};
+
+pub(super) async fn list(config: &Config) -> Result<(), Failure> {
+    let faults = Cell::new(0);
+    let fault = |error: StoreError| {
+        faults.set(faults.get() + 1);
+        format!("error: {error}")
+    };
+    let store = open(config).await?;
+    for account in &config.accounts {
+        let mut text = format!("{}\n", account.login);
+        for protocol in Protocol::ALL {
+            if let Some(server) = account.upstream(protocol) {
+                let login = login_at(account, protocol, server, store.as_ref()).await;
+                let login = login.unwrap_or_else(fault);
+                let unused = if config.listens_for(protocol) { "" } else { " (no listener)" };
+                let _ = writeln!(text, "  {:<9}  {server}{unused}, {login}", protocol.name());
+            }
+        }
+        if account.mailbox != account.login {
+            let _ = writeln!(text, "  mailbox    {}", account.mailbox);
+        }
+        // What is wrong with one account hides no other.
+        let sign_in = sign_in(account, store.as_ref()).await.unwrap_or_else(fault);
+        let stored = store.local_passwords(&account.key()).await;
+        let passwords = stored.map_or_else(fault, |stored| names(account, stored.as_ref()));
+        let _ = write!(text, "  sign-in    {sign_in}\n  passwords  {passwords}");
+        say(text)?;
+    }
+    match faults.get() {
+        0 => Ok(()),
+        _ => {
+            Err(Failure::fault("the store could not say everything; see the lines with \"error\""))
+        }
+    }
+}
+
+/// How saslgate logs in at this server.
+async fn login_at(
+    account: &AccountConfig,
+    protocol: Protocol,
+    server: &UpstreamConfig,
+    store: &dyn Store,
+) -> Result<String, StoreError> {
+    let Authentication::Password { user } = &server.authentication else {
+        return Ok("OAuth".to_owned());
+    };
+    let stored = store.upstream_password(&account.key(), protocol.name()).await?;
+    Ok(match stored {
+        Some(_) => format!("password of {user}: in the store"),
+        None => format!(
+            "password of {user}: none yet: run `saslgate account upstream-password {} --protocol {}`",
+            account.login,
+            protocol.name()
+        ),
+    })
+}
+
+async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {
+    let status = GrantStatus::read(store, account).await?;
+    let mut text = match account.oauth.as_ref().map(|oauth| oauth.grant) {
+        None => return Ok("not needed: its servers take passwords".to_owned()),
+        Some(Grant::ClientCredentials) => "as the application (client_credentials)".to_owned(),
+        Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
+        Some(Grant::RefreshToken) => {
+            format!("none yet: run `saslgate account import-token {}`", account.login)
+        }
+    };
+    if let Some((_, expires)) = status.access_token {
+        let ends = if expires > SystemTime::now() { "ends" } else { "ended" };
+        let expires = humantime::format_rfc3339_seconds(expires);
+        let _ = write!(text, "; the last access token {ends} at {expires}");
+    }
+    if let Some(since) = status.refresh_started {
+        let since = humantime::format_rfc3339_seconds(since);
+        let _ = write!(text, "; a refresh that began at {since} has not ended");
+    }
+    Ok(text)
+}
+
+fn names(account: &AccountConfig, stored: Option<&LocalPasswords>) -> String {
+    let names: Vec<String> = stored
+        .iter()
+        .flat_map(|stored| &stored.passwords)
+        .map(|password| {
+            let created = humantime::format_rfc3339_seconds(password.created).to_string();
+            let day = created.split('T').next().unwrap_or_default();
+            format!("{} ({day})", password.name)
+        })
+        .collect();
+    if names.is_empty() {
+        format!("none yet: run `saslgate account password {}`", account.login)
+    } else {
+        names.join(", ")
+    }
+}

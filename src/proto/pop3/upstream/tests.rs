@@ -1,0 +1,461 @@
+//! Conversations with an upstream, each also cut at every octet. `S:` and `C:` are the wire, the
+//! driver's part stands in brackets, and what the machine tells its driver behind `=`.
+
+use proptest::prelude::*;
+
+use super::{fuzz_logic::fuzz_upstream, *};
+
+fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
+    UpstreamOptions {
+        starttls,
+        mechanism,
+        host: "pop.test".to_owned(),
+        port: 995,
+        client_name: String::new(),
+    }
+}
+
+/// Plays the `S:` lines and bracketed acts of `script`, in pieces of `cut` octets, and writes down
+/// everything.
+fn play(options: UpstreamOptions, script: &str, cut: usize) -> String {
+    let mut machine = Pop3Upstream::new(options);
+    let mut log = String::new();
+    for line in script.lines().map(str::trim_start) {
+        log += &if line.starts_with("C:") || line.starts_with('=') {
+            String::new()
+        } else {
+            format!("{line}\n")
+        };
+        if let Some(said) = line.strip_prefix("S:") {
+            let said = format!("{}\r\n", said.strip_prefix(' ').unwrap_or(said));
+            for piece in said.replace("\\r\\n", "\r\n").as_bytes().chunks(cut) {
+                machine.handle_input(piece);
+            }
+        } else if line == "[tls]" {
+            machine.handle_tls_established();
+        } else if let Some(user) = line.strip_prefix("[token for ") {
+            let token = UpstreamCredential::Bearer(Secret::new("token"));
+            machine.authenticate(user.trim_end_matches(']'), token);
+        } else if let Some(words) = line.strip_prefix("[password ") {
+            let (password, user) = words.trim_end_matches(']').split_once(" for ").unwrap();
+            let password = password.replace("\\r", "\r").replace("\\0", "\0");
+            machine.authenticate(user, UpstreamCredential::Password(Secret::new(password)));
+        }
+        while let Some(output) = machine.poll_output() {
+            log += &match output {
+                Output::Transmit(line) => {
+                    let line = std::str::from_utf8(&line).unwrap();
+                    format!("C: {}\n", line.strip_suffix("\r\n").unwrap())
+                }
+                Output::Event(event) => format!("= {event:?}\n"),
+            };
+        }
+    }
+    let residue = Box::new(machine).into_residue();
+    if !residue.is_empty() {
+        log += &format!("residue {:?}\n", String::from_utf8_lossy(&residue));
+    }
+    log
+}
+
+fn check_with(options: &UpstreamOptions, expected: &str) {
+    let expected: String =
+        expected.trim().lines().map(|line| line.trim_start().to_owned() + "\n").collect();
+    for cut in [usize::MAX, 1, 2, 3, 5] {
+        assert_eq!(play(options.clone(), &expected, cut), expected, "in pieces of {cut}");
+    }
+}
+
+fn check(expected: &str) {
+    check_with(&options(false, None), expected);
+}
+
+/// A server that is ready and has said this of itself.
+fn greeted(capabilities: &str) -> String {
+    let list = capabilities.split('|').fold(String::new(), |list, line| list + "S: " + line + "\n");
+    format!("S: +OK hi\nC: CAPA\nS: +OK\n{list}S: .\n= Ready\n")
+}
+
+const XOAUTH2: &str = "dXNlcj11AWF1dGg9QmVhcmVyIHRva2VuAQE=";
+
+/// A server that has the token.
+fn told() -> String {
+    let ready = greeted("SASL XOAUTH2");
+    format!("{ready}[token for u]\nC: AUTH XOAUTH2\nS: +\nC: {XOAUTH2}\n")
+}
+
+#[test]
+fn exchange_online() {
+    check(
+        r#"
+S: +OK The Microsoft Exchange POP3 service is ready. [RgBSADIAUAAy]
+C: CAPA
+S: +OK
+S: TOP
+S: UIDL
+S: SASL PLAIN XOAUTH2
+S: USER
+S: .
+= Ready
+[token for u@h]
+C: AUTH XOAUTH2
+S: +
+C: dXNlcj11QGgBYXV0aD1CZWFyZXIgdG9rZW4BAQ==
+S: +OK User successfully authenticated.
+= Authenticated(Welcome { capabilities: ["TOP", "UIDL", "SASL PLAIN XOAUTH2", "USER"] })
+"#,
+    );
+}
+
+#[test]
+fn a_list_is_what_stands_between_its_first_line_and_the_dot() {
+    check(
+        r#"
+S: +OK hi <1896.697170952@dbc.mtview.ca.us>
+C: CAPA
+S: +OK Capability list follows
+S: +OK
+S: -ERR [AUTH] no
+S: ..dotted
+S: 
+S: .
+= Ready
+[token for u]
+= Reject(NoMechanism { offered: "+OK, -ERR [AUTH] no, .dotted" })
+"#,
+    );
+    let lines = "S: X\n".repeat(CAPABILITIES);
+    check(&format!(
+        "S: +OK\nC: CAPA\nS: +OK\n{lines}S: X\n= Reject(Protocol {{ fault: \"too many \
+         capabilities\" }})"
+    ));
+}
+
+#[test]
+fn a_server_without_capa() {
+    check(&format!(
+        "S: +OK hi\nC: CAPA\nS: -ERR what?\n= Ready\n[token for u]\nC: AUTH XOAUTH2\nS: + \n\
+         C: {XOAUTH2}\nS: +OK\n= Authenticated(Welcome {{ capabilities: [] }})"
+    ));
+    check(
+        r#"
+S: +OK hi
+C: CAPA
+S: -ERR what?
+= Ready
+[token for u]
+C: AUTH XOAUTH2
+S: -ERR no such mechanism
+= Reject(NoMechanism { offered: "no such mechanism" })
+"#,
+    );
+    check(
+        r#"
+S: +OK hi
+C: CAPA
+S: -ERR [SYS/TEMP] not now
+= Reject(Busy { text: "[SYS/TEMP] not now" })
+"#,
+    );
+    check_with(
+        &options(false, Some(BearerMechanism::OAuthBearer)),
+        "S: +OK hi\nC: CAPA\nS: -ERR what?\n= Ready\n[token for u]\nC: AUTH OAUTHBEARER",
+    );
+}
+
+#[test]
+fn starttls() {
+    check_with(
+        &options(true, None),
+        r#"
+S: +OK hi
+C: CAPA
+S: +OK
+S: STLS
+S: SASL OAUTHBEARER
+S: .
+C: STLS
+S: +OK begin
+= StartTls
+[tls]
+C: CAPA
+S: +OK
+S: SASL XOAUTH2
+S: .
+= Ready
+[token for u]
+C: AUTH XOAUTH2
+"#,
+    );
+    // A server that does not know CAPA may know STLS.
+    check_with(
+        &options(true, None),
+        "S: +OK hi\nC: CAPA\nS: -ERR what?\nC: STLS\nS: +OK\n= StartTls\n[tls]\nC: CAPA",
+    );
+}
+
+#[test]
+fn starttls_refused() {
+    let check = |expected: &str| check_with(&options(true, None), expected);
+    check(
+        r#"
+S: +OK hi
+C: CAPA
+S: +OK
+S: TOP
+S: SASL XOAUTH2
+S: .
+= Reject(StartTls { text: "TOP, SASL XOAUTH2" })
+S: +OK begin
+"#,
+    );
+    for (answer, text) in [
+        ("-ERR not here", "not here"),
+        ("-ERR [SYS/TEMP] later", "[SYS/TEMP] later"),
+        ("+ go", "go"),
+        ("OK go", "OK go"),
+        ("220 go", "220 go"),
+        ("+OKAY", "+OKAY"),
+    ] {
+        check(&format!(
+            "S: +OK hi\nC: CAPA\nS: +OK\nS: STLS\nS: .\nC: STLS\nS: {answer}\n\
+             = Reject(StartTls {{ text: {text:?} }})"
+        ));
+    }
+}
+
+#[test]
+fn what_came_in_clear_behind_the_go_ahead_ends_it() {
+    for behind in ["\\r\\n+OK injected\n= StartTls", "\n= StartTls\nS: +OK injected"] {
+        check_with(
+            &options(true, None),
+            &format!(
+                "S: +OK hi\nC: CAPA\nS: +OK\nS: STLS\nS: .\nC: STLS\nS: +OK begin{behind}\n[tls]\n\
+                 = Reject(Protocol {{ fault: \"data in clear behind the go-ahead for STLS\" }})"
+            ),
+        );
+    }
+}
+
+#[test]
+fn greetings_that_end_it() {
+    for (greeting, rejection) in [
+        ("-ERR [SYS/TEMP] full", r#"Busy { text: "[SYS/TEMP] full" }"#),
+        ("-ERR", r#"Busy { text: "" }"#),
+        ("+ hello", r#"Protocol { fault: "it does not greet" }"#),
+        ("* OK IMAP4rev1", r#"Protocol { fault: "it does not greet" }"#),
+        ("220 smtp.test ESMTP", r#"Protocol { fault: "it does not greet" }"#),
+        ("", r#"Protocol { fault: "it does not greet" }"#),
+    ] {
+        check(&format!("S: {greeting}\n= Reject({rejection})\nS: +OK more"));
+    }
+}
+
+#[test]
+fn the_error_challenge_is_ours_to_answer() {
+    check(&format!(
+        r#"{}S: + eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIG1hYyJ9
+C: 
+S: -ERR [AUTH] Invalid credentials
+= Reject(Credential {{ text: "[AUTH] Invalid credentials (status 401)" }})"#,
+        told()
+    ));
+    check_with(
+        &options(false, Some(BearerMechanism::OAuthBearer)),
+        &(greeted("SASL XOAUTH2 OAUTHBEARER")
+            + r#"[token for a,b]
+C: AUTH OAUTHBEARER
+S: +
+C: bixhPWE9MkNiLAFob3N0PXBvcC50ZXN0AXBvcnQ9OTk1AWF1dGg9QmVhcmVyIHRva2VuAQE=
+S: + eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=
+C: AQ==
+S: -ERR refused
+= Reject(Credential { text: "refused (status invalid_token)" })"#),
+    );
+    check(&format!(
+        "{}S: + e30=\nC: \nS: + e30=\n= Reject(Protocol {{ fault: \"a response that nothing asked \
+         for\" }})",
+        told()
+    ));
+}
+
+/// RFC 2449 section 8.1, RFC 3206, and servers' own words.
+#[test]
+fn refusals() {
+    for (answer, kind) in [
+        ("Authentication failure: unknown user name or bad password.", "Credential"),
+        ("[AUTH] Authentication failed.", "Credential"),
+        ("[AUTH] Too many simultaneous connections", "Credential"),
+        ("[AUTH/EXPIRED] gone", "Credential"),
+        ("", "Credential"),
+        ("[XYZ] what", "Credential"),
+        ("[SYS/TEMP] Temporary system problem", "Busy"),
+        ("[sys/temp] Temporary system problem", "Busy"),
+        ("[IN-USE] locked", "Busy"),
+        ("[LOGIN-DELAY] wait", "Busy"),
+        ("Server Unavailable. 21", "Busy"),
+        ("[SYS/PERM] Your account is not enabled for POP access", "NotConnected"),
+        ("[SYS] broken", "NotConnected"),
+        ("User is authenticated but not connected.", "NotConnected"),
+    ] {
+        check(&format!("{}S: -ERR {answer}\n= Reject({kind} {{ text: {answer:?} }})", told()));
+    }
+}
+
+#[test]
+fn no_mechanism() {
+    for (list, offered) in [
+        ("SASL PLAIN|USER", "SASL PLAIN, USER"),
+        ("XOAUTH2|SASLX XOAUTH2", "XOAUTH2, SASLX XOAUTH2"),
+        ("SASL", "SASL"),
+    ] {
+        check(&format!(
+            "{}[token for u]\n= Reject(NoMechanism {{ offered: {offered:?} }})",
+            greeted(list)
+        ));
+    }
+    check_with(
+        &options(false, Some(BearerMechanism::XOAuth2)),
+        &(greeted("SASL OAUTHBEARER")
+            + "[token for u]\n= Reject(NoMechanism { offered: \"SASL OAUTHBEARER\" })"),
+    );
+    check(&(greeted("sasl plain oauthbearer") + "[token for u]\nC: AUTH OAUTHBEARER"));
+}
+
+#[test]
+fn no_secret_without_the_go_ahead() {
+    for (answer, rejection) in [
+        ("+OK in", r#"Protocol { fault: "a login without a credential" }"#),
+        ("-ERR [AUTH] not that", r#"Busy { text: "[AUTH] not that" }"#),
+        ("go on", r#"Protocol { fault: "a response outside the grammar" }"#),
+    ] {
+        let ready = greeted("SASL XOAUTH2 PLAIN");
+        check(&format!(
+            "{ready}[token for u]\nC: AUTH XOAUTH2\nS: {answer}\n= Reject({rejection})"
+        ));
+        check(&format!(
+            "{ready}[password pw for u]\nC: AUTH PLAIN\nS: {answer}\n= Reject({rejection})"
+        ));
+    }
+}
+
+#[test]
+fn a_password_goes_by_plain_where_it_is_listed() {
+    let ready = greeted("SASL LOGIN PLAIN|USER");
+    check(&format!(
+        "{ready}[password pass word for tim]\nC: AUTH PLAIN\nS: +\nC: AHRpbQBwYXNzIHdvcmQ=\n\
+         S: +OK\n= Authenticated(Welcome {{ capabilities: [\"SASL LOGIN PLAIN\", \"USER\"] }})"
+    ));
+    check(&format!(
+        "{ready}[password pw for tim]\nC: AUTH PLAIN\nS: + \nC: AHRpbQBwdw==\nS: + e30=\n\
+         = Reject(Protocol {{ fault: \"a response that nothing asked for\" }})"
+    ));
+    check(&format!(
+        "{ready}[password pw for tim]\nC: AUTH PLAIN\nS: + \nC: AHRpbQBwdw==\nS: -ERR [AUTH] no\n\
+         = Reject(Credential {{ text: \"[AUTH] no\" }})"
+    ));
+}
+
+#[test]
+fn a_password_goes_by_user_and_pass_elsewhere() {
+    for ready in [greeted("USER|SASL XOAUTH2"), "S: +OK\nC: CAPA\nS: -ERR\n= Ready\n".to_owned()] {
+        let asked = format!("{ready}[password  pass word  for tim]\nC: USER tim\n");
+        for (answer, rejection) in [
+            ("-ERR no such user", r#"Credential { text: "no such user" }"#),
+            ("-ERR [SYS/TEMP] later", r#"Busy { text: "[SYS/TEMP] later" }"#),
+            ("+ go", r#"Protocol { fault: "a response that nothing asked for" }"#),
+        ] {
+            check(&format!("{asked}S: {answer}\n= Reject({rejection})"));
+        }
+        let sent = format!("{asked}S: +OK\nC: PASS  pass word \n");
+        check(&format!("{sent}S: -ERR [IN-USE] x\n= Reject(Busy {{ text: \"[IN-USE] x\" }})"));
+        check(&format!(
+            "{sent}S: + x\n= Reject(Protocol {{ fault: \"a response that nothing asked for\" }})"
+        ));
+        assert!(
+            play(options(false, None), &format!("{sent}S: +OK"), 1).contains("= Authenticated")
+        );
+    }
+    let ready = greeted("SASL XOAUTH2");
+    check(&format!(
+        "{ready}[password pw for tim]\n= Reject(NoMechanism {{ offered: \"SASL XOAUTH2\" }})"
+    ));
+}
+
+#[test]
+fn what_could_leave_its_line_is_not_sent() {
+    let unsendable =
+        "= Reject(Protocol { fault: \"user name or credential hold what cannot be sent\" })";
+    for list in ["USER", "SASL PLAIN XOAUTH2"] {
+        let ready = greeted(list);
+        check(&format!("{ready}[password pw for t\u{1}m]\n{unsendable}"));
+        check(&format!("{ready}[password p\\0w for tim]\n{unsendable}"));
+    }
+    check(&format!("{}[password p\\rPASS x for tim]\n{unsendable}", greeted("USER")));
+    // Inside base64 a CR is an octet like any other.
+    let ready = greeted("SASL PLAIN");
+    check(&format!("{ready}[password p\\rw for tim]\nC: AUTH PLAIN\nS: +\nC: AHRpbQBwDXc="));
+    let ready = greeted("SASL XOAUTH2");
+    check(&format!("{ready}[token for u\u{1}auth=Bearer x]\n{unsendable}"));
+}
+
+#[test]
+fn bounds() {
+    check(&format!(
+        "S: +OK hi\nC: CAPA\nS: +OK\nS: .\n= Ready\nS: {}\n= Reject(Protocol {{ fault: \"too much \
+         data before the login\" }})",
+        "x".repeat(UNASKED)
+    ));
+    check(&format!(
+        "S: +OK {}\n= Reject(Protocol {{ fault: \"an endless line\" }})",
+        "x".repeat(16 * 1024)
+    ));
+}
+
+#[test]
+fn what_follows_the_last_answer_is_the_relay_s() {
+    let script = format!("{}S: +OK in\\r\\n+OK more\\r\\n+", told());
+    let log = play(options(false, None), &script, usize::MAX);
+    assert!(log.ends_with("residue \"+OK more\\r\\n+\\r\\n\"\n"), "{log}");
+    assert_eq!(play(options(false, None), &script, 1), log);
+}
+
+#[test]
+fn a_login_out_of_turn_is_refused() {
+    check("[token for u]\n= Reject(Protocol { fault: \"a login before the server was ready\" })");
+}
+
+#[test]
+fn the_invariants_hold_over_the_seeds() {
+    let login = "+OK hi\r\n+OK\r\nSASL PLAIN XOAUTH2 OAUTHBEARER\r\nUSER\r\n.\r\n+ \r\n+ e30=\r\n\
+                 +OK in\r\n+OK more\r\n";
+    let clear = "+OK hi\r\n+OK\r\nSTLS\r\n.\r\n+OK begin\r\n\u{16}";
+    let commands = "+OK\r\n-ERR\r\n+OK\r\n+OK\r\nrest";
+    let behind = clear.replace('\u{16}', "+OK\u{16}+OK\r\n.\r\n");
+    let secured = [clear, login.strip_prefix("+OK hi\r\n").unwrap()].concat();
+    for seed in
+        [login, &secured, &behind, commands, "-ERR\r\n-ERR\r\n", "\r\n", "+OK", "+OK\n", ".\r\n"]
+    {
+        for choice in 0..16 {
+            fuzz_upstream(&[&[choice], seed.as_bytes()].concat());
+        }
+    }
+}
+
+proptest! {
+    /// The invariants hold whatever a server says, in whatever order.
+    #[test]
+    fn any_input(
+        choice in 0u8..16,
+        pieces in prop::collection::vec(prop_oneof![
+            1 => prop::collection::vec(any::<u8>(), 0..12),
+            9 => prop::sample::select(vec![
+                "+OK hi\r\n", "+OK\r\n", "SASL PLAIN XOAUTH2\r\n", "sasl OAUTHBEARER\r\n", "USER\r\n",
+                "STLS\r\n", ".\r\n", ".\r\n", "+\r\n", "+ e30=\r\n", "-ERR [SYS/TEMP] x\r\n", "-ERR\r\n",
+                "\u{16}", "+OK\n",
+            ]).prop_map(|text| text.as_bytes().to_vec()),
+        ], 0..14),
+    ) {
+        fuzz_upstream(&[&[choice], pieces.concat().as_slice()].concat());
+    }
+}
