@@ -286,6 +286,10 @@ fn refusals() {
         ("530 5.7.57 x", r#"Credential { text: "530 5.7.57 x" }"#),
         ("550 5.7.30 x", r#"Credential { text: "550 5.7.30 x" }"#),
         ("501 5.5.124 x", r#"Credential { text: "501 5.5.124 x" }"#),
+        (
+            "535 5.7.3 User is authenticated but not connected.",
+            r#"NotConnected { text: "535 5.7.3 User is authenticated but not connected." }"#,
+        ),
         ("250 x", r#"Protocol { fault: "a reply that AUTH does not have" }"#),
         ("354 x", r#"Protocol { fault: "a reply that AUTH does not have" }"#),
     ] {
