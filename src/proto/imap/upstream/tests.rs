@@ -462,6 +462,7 @@ proptest! {
         pieces in prop::collection::vec(prop_oneof![
             1 => prop::collection::vec(any::<u8>(), 0..12),
             9 => prop::sample::select(vec![
+                "* OK [CAPABILITY AUTH=XOAUTH2 AUTH=OAUTHBEARER] hi\r\n+\r\n", "* OK [CAPABILITY X] hi\r\n",
                 "* OK hi\r\n", "* OK [CAPABILITY SASL-IR AUTH=XOAUTH2] hi\r\n", "* PREAUTH\r\n",
                 "* CAPABILITY AUTH=OAUTHBEARER AUTH=PLAIN STARTTLS\r\n", "* CAPABILITY X\r\n",
                 "* CAPABILITY LOGINDISABLED\r\n", "* X {4}\r\n", "G1 OK\r\n", "G2 OK\r\n", "G3 OK\r\n",

@@ -454,6 +454,7 @@ proptest! {
         pieces in prop::collection::vec(prop_oneof![
             1 => prop::collection::vec(any::<u8>(), 0..12),
             9 => prop::sample::select(vec![
+                "220 hi\r\n250-hi\r\n250-STARTTLS\r\n250 AUTH XOAUTH2 OAUTHBEARER PLAIN\r\n",
                 "220 hi\r\n", "220-hi\r\n", "250-hi\r\n", "250-STARTTLS\r\n", "250 AUTH XOAUTH2 PLAIN\r\n",
                 "250-auth OAUTHBEARER LOGIN\r\n", "250 DSN\r\n", "334\r\n", "334 e30=\r\n", "235 in\r\n",
                 "421 x\r\n", "454 x\r\n", "504 x\r\n", "535-x\r\n", "535 x\r\n", "\u{16}", "250 x\n",
