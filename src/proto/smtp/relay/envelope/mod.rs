@@ -33,8 +33,8 @@ impl Transactions {
                     count_recipient(open, recipient, success);
                 }
             }
-            // The transaction goes on (RFC 5321 section 4.1.1.4), but the client has learnt here that
-            // its message goes nowhere.
+            // The transaction is still open, but here the client has learnt that its message goes
+            // nowhere.
             Expected::Data if code >= 400 => {
                 if let Some(open) = self.open.clone() {
                     self.tell(open, code, words);
@@ -48,7 +48,7 @@ impl Transactions {
                 if let Some(open) = &mut self.open {
                     open.octets = open.octets.saturating_add(octets);
                 }
-                // RFC 3030 section 2: behind a chunk that was refused there is only RSET.
+                // RFC 3030 section 2: a chunk that is refused is the end of its message.
                 if let Some(open) = self.open.take_if(|_| last || !success) {
                     self.tell(open, code, words);
                 }
