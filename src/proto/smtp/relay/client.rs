@@ -17,10 +17,13 @@ use memchr::{memchr, memchr3};
 use super::{
     answer::Answer,
     data::{DataEnd, NOT_MESSAGE},
-    guard::{Chunk, Ruling, rule},
+    guard::{Ruling, rule},
     outstanding::{Expected, Outstanding},
 };
-use crate::proto::{RelayFault, Side, Step, smtp::extension::Extensions};
+use crate::proto::{
+    RelayFault, Side, Step,
+    smtp::{extension::Extensions, syntax::Chunk},
+};
 
 /// Follows what the client sends.
 #[derive(Debug)]

@@ -22,8 +22,6 @@ pub(super) struct Server {
     passing: Option<Passing>,
     /// What it said so far, if it settles a message.
     words: Vec<u8>,
-    /// The front of a line is there. If the upstream ends in it, it passes as it is.
-    has_partial_line: bool,
     /// The client has been told that the connection ends.
     said_goodbye: bool,
 }
@@ -37,18 +35,13 @@ struct Passing {
 
 impl Server {
     /// Whether a reply of ours may be put in here.
-    pub(super) fn is_between_replies(&self) -> bool {
+    fn is_between_replies(&self) -> bool {
         self.passing.is_none()
     }
 
     /// Whether the client can be told that the connection ends, and has not been.
     pub(super) fn may_say_goodbye(&self) -> bool {
         self.is_between_replies() && !self.said_goodbye
-    }
-
-    /// Whether nothing of a reply is there.
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.is_between_replies() && !self.has_partial_line
     }
 
     /// The client has been told.
@@ -80,7 +73,6 @@ impl Server {
             None if ehlo => self.ehlo_reply(input, client, transactions, filter),
             passing => self.line(input, passing, client, transactions),
         };
-        self.has_partial_line = step == Ok(Step::Hold);
         step.unwrap_or_else(Step::End)
     }
 

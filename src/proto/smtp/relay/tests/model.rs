@@ -14,8 +14,6 @@ pub(super) struct Habits {
     pub(super) refuses: bool,
     /// It answers before a message is over.
     pub(super) hasty: bool,
-    /// LF.LF ends a message, as in the smuggling reports of 2023.
-    pub(super) lf_dot_lf: bool,
 }
 
 #[derive(Debug, Default)]
