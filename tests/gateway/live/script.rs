@@ -141,6 +141,9 @@ fn logins(steps: &[Step]) -> Result<Vec<Login>, String> {
         let outcome = match after.first().map(|step| &step.act) {
             None => Outcome::Unwritten,
             Some(Act::Refuse(refusal)) => Outcome::Refused(refusal.clone()),
+            Some(Act::Dismiss(Refusal {
+                reason: RefusalReason::TooManyFailures, text, ..
+            })) => Outcome::Refused(Refusal::new(RefusalReason::WrongLogin, text.as_str())),
             Some(_) => {
                 let own = after.iter().take_while(|step| !is_login(step));
                 Outcome::Dialled(own.filter_map(token).collect())
