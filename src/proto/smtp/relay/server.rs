@@ -117,7 +117,7 @@ impl Server {
             return if endless { Err(fault("an endless line")) } else { Ok(Step::Hold) };
         };
         let (line, _) = input.split_at(lf);
-        let read = reply_line(line.strip_suffix(b"\r").unwrap_or(line));
+        let read = line.strip_suffix(b"\r").and_then(reply_line);
         let ReplyLine { code, last, text } = read.ok_or_else(|| fault(NO_REPLY))?;
         let passing = match passing {
             Some(passing) if passing.code != code => return Err(fault(NO_REPLY)),
