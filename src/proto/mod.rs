@@ -12,6 +12,7 @@
 
 pub mod imap;
 pub(crate) mod line;
+pub(crate) mod mechanism;
 pub mod pop3;
 pub mod smtp;
 pub mod text;
