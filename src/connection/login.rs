@@ -207,7 +207,7 @@ impl Attempt<'_> {
     ) -> Result<OpenUpstream, Refusal> {
         match self.authenticate_upstream(account, config, token).await {
             Err(OpenError::Rejected(Rejection::Credential { text }))
-                if refuse::is_about_the_token(&text) =>
+                if refuse::is_about_the_credential(&text) =>
             {
                 self.retry(account, config, token, text).await
             }
