@@ -71,7 +71,7 @@ impl Reply {
 }
 
 /// The enhanced status code that a line begins with, or nothing:
-/// `class "." subject "." detail`, with one digit, and one to three each (RFC 2034 section 3).
+/// `class "." subject "." detail`, with one digit, and one to three each (RFC 2034 section 4).
 fn enhanced_code(line: &[u8]) -> &[u8] {
     let word = line.split(|&octet| octet == b' ').next().unwrap_or_default();
     let mut numbers = word.split(|&octet| octet == b'.');

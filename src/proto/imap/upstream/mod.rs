@@ -12,7 +12,7 @@
 //!
 //! A login is in one line with SASL-IR (RFC 4959), and where LOGIN needs no literal.
 
-mod login;
+mod opening;
 mod verdict;
 
 #[cfg(any(test, fuzzing))]

@@ -1,6 +1,8 @@
 //! Conversations with an upstream, each also cut at every octet. `S:` and `C:` are the wire, the
 //! driver's part stands in brackets, and what the machine tells its driver behind `=`.
 
+use proptest::prelude::*;
+
 use super::{fuzz_logic::fuzz_upstream, *};
 
 fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
@@ -449,5 +451,25 @@ fn the_invariants_hold_over_the_seeds() {
         for choice in 0..16 {
             fuzz_upstream(&[&[choice], seed.as_bytes()].concat());
         }
+    }
+}
+
+proptest! {
+    /// The invariants hold whatever a server says, in whatever order.
+    #[test]
+    fn any_input(
+        choice in 0u8..16,
+        pieces in prop::collection::vec(prop_oneof![
+            1 => prop::collection::vec(any::<u8>(), 0..12),
+            9 => prop::sample::select(vec![
+                "* OK [CAPABILITY AUTH=XOAUTH2 AUTH=OAUTHBEARER] hi\r\n+\r\n", "* OK [CAPABILITY X] hi\r\n",
+                "* OK hi\r\n", "* OK [CAPABILITY SASL-IR AUTH=XOAUTH2] hi\r\n", "* PREAUTH\r\n",
+                "* CAPABILITY AUTH=OAUTHBEARER AUTH=PLAIN STARTTLS\r\n", "* CAPABILITY X\r\n",
+                "* CAPABILITY LOGINDISABLED\r\n", "* X {4}\r\n", "G1 OK\r\n", "G2 OK\r\n", "G3 OK\r\n",
+                "G1 NO [LIMIT]\r\n", "G2 NO\r\n", "G2 BAD\r\n", "+\r\n", "+ e30=\r\n", "* BYE\r\n",
+            ]).prop_map(|text| text.as_bytes().to_vec()),
+        ], 0..14),
+    ) {
+        fuzz_upstream(&[&[choice], pieces.concat().as_slice()].concat());
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Client {
     /// What the upstream can do.
     pub(super) extensions: Extensions,
     pub(super) outstanding: Outstanding,
-    /// Since the last kept command nothing beyond doubt has come.
+    /// Since a command was kept, or a line dropped, nothing beyond doubt has come.
     wary: bool,
     /// Command lines.
     pub(super) commands: u64,
@@ -211,6 +211,8 @@ impl Client {
             Some(lf) => {
                 self.commands += 1;
                 self.answer(answer);
+                // It may have been a login.
+                self.wary = true;
                 self.state = State::Command;
                 Step::Discard(lf + 1)
             }

@@ -11,8 +11,8 @@
 //!   RFC 5321 knows; the octets of a BDAT are counted.
 //! - An answer of the guard stands in the queue of replies, and enters the stream when its turn has come.
 //!
-//! Everything passes as it came, but for the answer to EHLO, which is [filtered](EhloFilter), and the
-//! commands that are answered here.
+//! Everything passes as it came, but for the answer to EHLO, which is filtered, and the commands
+//! that are answered here.
 
 mod answer;
 mod client;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::proto::{
     RelayFault, Side, Step,
-    smtp::reply::{ReplyLine, reply_line},
+    smtp::reply::{Reply, ReplyLine, reply_line},
 };
 
 /// Follows what the upstream sends.
@@ -21,7 +21,7 @@ pub(super) struct Server {
     /// A reply has passed in part.
     passing: Option<Passing>,
     /// What it said so far, if it settles a message.
-    words: Vec<u8>,
+    said: Vec<Vec<u8>>,
     /// The client has been told that the connection ends.
     said_goodbye: bool,
 }
@@ -137,9 +137,10 @@ impl Server {
     }
 
     fn keep(&mut self, text: &[u8]) {
-        let room = WORDS.saturating_sub(self.words.len());
-        self.words.extend_from_slice(text.get(..room).unwrap_or(text));
-        self.words.push(b' ');
+        let kept: usize = self.said.iter().map(|line| line.len() + 1).sum();
+        if kept < SAID {
+            self.said.push(text.get(..SAID - kept).unwrap_or(text).to_vec());
+        }
     }
 
     /// The whole reply has passed.
@@ -148,13 +149,13 @@ impl Server {
         self.passing = None;
         // RFC 5321 section 3.8: it closes the connection behind it.
         self.said_goodbye = code == 421;
-        let words = std::mem::take(&mut self.words);
+        let reply = Reply { code, lines: std::mem::take(&mut self.said) };
         let expected = if answers { client.outstanding.pop() } else { None };
         let Some(expected) = expected else { return };
         if expected.may_ask(code) {
             client.begin_data();
         }
-        transactions.settle(expected, code, &words);
+        transactions.settle(expected, &reply);
     }
 }
 
@@ -188,4 +189,4 @@ const LINE: usize = 8 * 1024;
 const EHLO: usize = 16 * 1024;
 
 /// Octets of a final reply that are kept for the log.
-const WORDS: usize = 1024;
+const SAID: usize = 1024;

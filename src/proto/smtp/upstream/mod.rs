@@ -13,6 +13,7 @@
 //! AUTH always goes in two lines: a token would break the 512 octets of a command line (RFC 4954
 //! section 4), and so a password is not sent either before the server has agreed to the mechanism.
 
+mod opening;
 mod verdict;
 
 #[cfg(any(test, fuzzing))]
@@ -24,14 +25,16 @@ use std::{collections::VecDeque, mem};
 
 use bytes::{Bytes, BytesMut};
 
-use self::verdict::{no_extensions, not_begun, not_greeted, protocol, refused};
+use self::{
+    opening::{Dialogue, Mechanism},
+    verdict::{no_extensions, not_begun, not_greeted, protocol, refused},
+};
 use super::reply::{Reply, ReplyReader};
 use crate::{
     proto::{
-        BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
-        UpstreamOptions, Welcome, mechanism::encoded, text::printable,
+        Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions,
+        Welcome,
     },
-    sasl::{login, plain},
     secret::Secret,
 };
 
@@ -70,33 +73,6 @@ enum State {
     Done,
     /// Nothing: the driver was told to close.
     Rejected,
-}
-
-/// What carries the credential.
-#[derive(Clone, Copy, Debug)]
-enum Mechanism {
-    Bearer(BearerMechanism),
-    Plain,
-    Login,
-}
-
-/// What we are going to say, in base64.
-#[derive(Debug)]
-struct Dialogue {
-    mechanism: Mechanism,
-    response: Secret,
-    /// The second response of LOGIN.
-    password: Option<Secret>,
-}
-
-impl Mechanism {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bearer(mechanism) => mechanism.name(),
-            Self::Plain => "PLAIN",
-            Self::Login => "LOGIN",
-        }
-    }
 }
 
 impl SmtpUpstream {
@@ -182,32 +158,6 @@ impl SmtpUpstream {
         Ok(State::StartTls)
     }
 
-    fn begin(&mut self, user: &str, credential: &UpstreamCredential) -> Result<State, Rejection> {
-        let no_mechanism = || Rejection::NoMechanism { offered: self.offered() };
-        let dialogue = match credential {
-            UpstreamCredential::Bearer(token) => {
-                let mechanism = self.options.choose(|name| self.offers(name));
-                self.carry(mechanism.ok_or_else(no_mechanism)?, user, token)
-            }
-            UpstreamCredential::Password(password) if self.offers("PLAIN") => {
-                plain_dialogue(user, password)
-            }
-            UpstreamCredential::Password(password) if self.offers("LOGIN") => {
-                login_dialogue(user, password)
-            }
-            UpstreamCredential::Password(_) => return Err(no_mechanism()),
-        };
-        let unsendable = "user name or credential hold what cannot be sent";
-        let dialogue = dialogue.ok_or_else(|| protocol(unsendable))?;
-        self.command(&[b"AUTH ", dialogue.mechanism.name().as_bytes()])?;
-        Ok(State::Challenge(dialogue))
-    }
-
-    fn carry(&self, mechanism: BearerMechanism, user: &str, token: &Secret) -> Option<Dialogue> {
-        let response = self.options.bearer_response(mechanism, user, token)?;
-        Some(Dialogue { mechanism: Mechanism::Bearer(mechanism), response, password: None })
-    }
-
     fn handle_challenge(
         &mut self,
         reply: &Reply,
@@ -250,20 +200,6 @@ impl SmtpUpstream {
     fn respond(&mut self, response: &Secret, next: State) -> Result<State, Rejection> {
         self.command(&[response.expose()])?;
         Ok(next)
-    }
-
-    /// Whether the server lists this mechanism.
-    fn offers(&self, mechanism: &str) -> bool {
-        self.keywords.iter().any(|line| {
-            // `AUTH=` is how it was written before RFC 2554, and some servers say it both ways.
-            let mut words = line.split([' ', '=']).filter(|word| !word.is_empty());
-            words.next().is_some_and(|word| word.eq_ignore_ascii_case("AUTH"))
-                && words.any(|word| word.eq_ignore_ascii_case(mechanism))
-        })
-    }
-
-    fn offered(&self) -> String {
-        printable(self.keywords.join(", ").as_bytes(), OFFERED)
     }
 
     /// One line that the server must answer; it may hold a secret, so it is made in one allocation that
@@ -368,17 +304,6 @@ impl Upstream for SmtpUpstream {
     }
 }
 
-fn plain_dialogue(user: &str, password: &Secret) -> Option<Dialogue> {
-    let response = encoded(&plain::initial_response(user, password)?);
-    Some(Dialogue { mechanism: Mechanism::Plain, response, password: None })
-}
-
-fn login_dialogue(user: &str, password: &Secret) -> Option<Dialogue> {
-    let [name, password] = login::responses(user, password)?;
-    let password = Some(encoded(&password));
-    Some(Dialogue { mechanism: Mechanism::Login, response: encoded(&name), password })
-}
-
 /// The lines of an EHLO reply behind the first:
 /// `ehlo-line = ehlo-keyword *( SP ehlo-param )` (RFC 5321 section 4.1.1.1). What is not visible ASCII
 /// is left out: it is no extension, and could end the line in which the client is to get it.
@@ -402,6 +327,3 @@ const CHALLENGE: u16 = 334;
 const CLOSING: u16 = 421;
 
 const UNASKED: &str = "a reply to a command that was not sent";
-
-/// Characters of the list of extensions that a rejection quotes.
-const OFFERED: usize = 1000;

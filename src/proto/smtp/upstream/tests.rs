@@ -1,7 +1,10 @@
 //! Conversations with an upstream, each also cut at every octet. `S:` and `C:` are the wire, the
 //! driver's part stands in brackets, and what the machine tells its driver behind `=`.
 
+use proptest::prelude::*;
+
 use super::{fuzz_logic::fuzz_upstream, *};
+use crate::proto::BearerMechanism;
 
 fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
     UpstreamOptions {
@@ -286,6 +289,10 @@ fn refusals() {
         ("530 5.7.57 x", r#"Credential { text: "530 5.7.57 x" }"#),
         ("550 5.7.30 x", r#"Credential { text: "550 5.7.30 x" }"#),
         ("501 5.5.124 x", r#"Credential { text: "501 5.5.124 x" }"#),
+        (
+            "535 5.7.3 User is authenticated but not connected.",
+            r#"NotConnected { text: "535 5.7.3 User is authenticated but not connected." }"#,
+        ),
         ("250 x", r#"Protocol { fault: "a reply that AUTH does not have" }"#),
         ("354 x", r#"Protocol { fault: "a reply that AUTH does not have" }"#),
     ] {
@@ -436,5 +443,24 @@ fn the_invariants_hold_over_the_seeds() {
         for choice in 0..16 {
             fuzz_upstream(&[&[choice], seed.as_bytes()].concat());
         }
+    }
+}
+
+proptest! {
+    /// The invariants hold whatever a server says, in whatever order.
+    #[test]
+    fn any_input(
+        choice in 0u8..16,
+        pieces in prop::collection::vec(prop_oneof![
+            1 => prop::collection::vec(any::<u8>(), 0..12),
+            9 => prop::sample::select(vec![
+                "220 hi\r\n250-hi\r\n250-STARTTLS\r\n250 AUTH XOAUTH2 OAUTHBEARER PLAIN\r\n",
+                "220 hi\r\n", "220-hi\r\n", "250-hi\r\n", "250-STARTTLS\r\n", "250 AUTH XOAUTH2 PLAIN\r\n",
+                "250-auth OAUTHBEARER LOGIN\r\n", "250 DSN\r\n", "334\r\n", "334 e30=\r\n", "235 in\r\n",
+                "421 x\r\n", "454 x\r\n", "504 x\r\n", "535-x\r\n", "535 x\r\n", "\u{16}", "250 x\n",
+            ]).prop_map(|text| text.as_bytes().to_vec()),
+        ], 0..14),
+    ) {
+        fuzz_upstream(&[&[choice], pieces.concat().as_slice()].concat());
     }
 }

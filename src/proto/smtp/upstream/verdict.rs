@@ -12,6 +12,9 @@ pub(super) fn refused(reply: &Reply, challenge: Option<&[u8]>) -> Rejection {
     let mut text = reply.words();
     match reply.code {
         400..=499 => Rejection::Busy { text },
+        500.. if text.to_ascii_lowercase().contains(NOT_CONNECTED) => {
+            Rejection::NotConnected { text }
+        }
         500.. => {
             if let Some(status) = challenge.and_then(error_status) {
                 text = format!("{text} (status {status})");
@@ -57,3 +60,6 @@ pub(super) fn not_greeted(reply: &Reply) -> Rejection {
 pub(super) fn protocol(fault: &'static str) -> Rejection {
     Rejection::Protocol { fault }
 }
+
+/// Exchange's words for a good token that does not open this mailbox.
+const NOT_CONNECTED: &str = "authenticated but not connected";
