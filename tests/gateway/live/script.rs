@@ -237,5 +237,5 @@ const SMTP_NO_ACCESS: &str = "\
     S: 334\\s
     C: {xoauth2 shared@example.org tOk3n-77d1}
     S: 535 5.7.3 User is authenticated but not connected.
-    [reject: not connected 5.7.3 User is authenticated but not connected.]
+    [reject: not connected 535 5.7.3 User is authenticated but not connected.]
 ";

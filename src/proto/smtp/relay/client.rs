@@ -17,10 +17,13 @@ use memchr::{memchr, memchr3};
 use super::{
     answer::Answer,
     data::{DataEnd, NOT_MESSAGE},
-    guard::{Chunk, Ruling, rule},
+    guard::{Ruling, rule},
     outstanding::{Expected, Outstanding},
 };
-use crate::proto::{RelayFault, Side, Step, smtp::extension::Extensions};
+use crate::proto::{
+    RelayFault, Side, Step,
+    smtp::{extension::Extensions, syntax::Chunk},
+};
 
 /// Follows what the client sends.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub(super) struct Client {
     /// What the upstream can do.
     pub(super) extensions: Extensions,
     pub(super) outstanding: Outstanding,
-    /// Since the last kept command nothing beyond doubt has come.
+    /// Since a command was kept, or a line dropped, nothing beyond doubt has come.
     wary: bool,
     /// Command lines.
     pub(super) commands: u64,
@@ -208,6 +211,8 @@ impl Client {
             Some(lf) => {
                 self.commands += 1;
                 self.answer(answer);
+                // It may have been a login.
+                self.wary = true;
                 self.state = State::Command;
                 Step::Discard(lf + 1)
             }

@@ -49,7 +49,7 @@ impl EhloFilter {
         let mut lines: Vec<(&[u8], ReplyLine<'_>)> = Vec::new();
         for line in input.split_inclusive(|&octet| octet == b'\n') {
             let Some(content) = line.strip_suffix(b"\n") else { break };
-            let Some(read) = reply_line(content.strip_suffix(b"\r").unwrap_or(content)) else {
+            let Some(read) = content.strip_suffix(b"\r").and_then(reply_line) else {
                 return EhloReply::Malformed;
             };
             if lines.first().is_some_and(|(_, first)| first.code != read.code) {
@@ -144,7 +144,8 @@ mod tests {
             ("250-a\r\n250-SIZE\r\n250 AUTH PLAIN\r\n", "250-a\r\n250 SIZE\r\n"),
             ("250-a\r\n250-auth=LOGIN\r\n250 X-EXPS=LOGIN\r\n", "250 a\r\n"),
             ("250-a\r\n250-\r\n250 AUTH\r\n", "250-a\r\n250 \r\n"),
-            ("250-a\r\n250-Size\t5\n250 XCLIENT NAME\n", "250-a\r\n250 Size\t5\n"),
+            ("250-a\r\n250-Size\t5\r\n250 XCLIENT NAME\r\n", "250-a\r\n250 Size\t5\r\n"),
+            ("250-a\n250 SIZE\r\n", "Malformed"),
             ("250-AUTH greets you\r\n250 OK\r\n", "250-AUTH greets you\r\n250 OK\r\n"),
             ("250-a\r\n250-AUTHORITY\r\n250\r\n", "250-a\r\n250-AUTHORITY\r\n250\r\n"),
             ("250 a\r\n250 b\r\n", "250 a\r\n"),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::proto::smtp::{
     extension::Extensions,
-    syntax::{Verb, verb},
+    syntax::{Chunk, Verb, chunk, verb},
 };
 
 /// What becomes of a command.
@@ -96,31 +96,6 @@ fn bdat(arguments: &[u8], extensions: &Extensions) -> Ruling {
     }
 }
 
-/// What BDAT announces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chunk {
-    /// How many octets follow the line.
-    pub(super) octets: u64,
-    /// Whether the message ends with them.
-    pub(super) last: bool,
-}
-
-/// `bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CR LF`, `end-marker = "LAST"` (RFC 3030 section
-/// 2). Servers count in signed numbers; beyond these nobody knows what they would count.
-fn chunk(arguments: &[u8]) -> Option<Chunk> {
-    let arguments = arguments.strip_prefix(b" ")?;
-    let end = arguments.iter().position(|&octet| octet == b' ').unwrap_or(arguments.len());
-    let (size, marker) = arguments.split_at_checked(end)?;
-    let last = match marker {
-        b"" => false,
-        [b' ', marker @ ..] if marker.eq_ignore_ascii_case(b"LAST") => true,
-        _ => return None,
-    };
-    let digits = size.iter().all(u8::is_ascii_digit).then_some(size)?;
-    let octets: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (octets <= i64::MAX as u64).then_some(Chunk { octets, last })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,28 +178,6 @@ mod tests {
             for wary in [false, true] {
                 assert_eq!(ruling(line, wary), format!("Pass({expected})"), "{line:?}");
             }
-        }
-    }
-
-    #[test]
-    fn chunks() {
-        for (arguments, expected) in [
-            (" 0", Some((0, false))),
-            (" 86 LAST", Some((86, true))),
-            (" 086 last", Some((86, true))),
-            (" 9223372036854775807", Some((i64::MAX as u64, false))),
-            (" 9223372036854775808", None),
-            (" 18446744073709551616", None),
-            (" +5", None),
-            (" 5 ", None),
-            (" 5 LAST ", None),
-            (" 5 FIRST", None),
-            ("  5", None),
-            (" LAST", None),
-            ("", None),
-        ] {
-            let expected = expected.map(|(octets, last)| Chunk { octets, last });
-            assert_eq!(chunk(arguments.as_bytes()), expected, "{arguments:?}");
         }
     }
 }

@@ -11,8 +11,8 @@
 //!   RFC 5321 knows; the octets of a BDAT are counted.
 //! - An answer of the guard stands in the queue of replies, and enters the stream when its turn has come.
 //!
-//! Everything passes as it came, but for the answer to EHLO, which is [filtered](EhloFilter), and the
-//! commands that are answered here.
+//! Everything passes as it came, but for the answer to EHLO, which is filtered, and the commands
+//! that are answered here.
 
 mod answer;
 mod client;
@@ -32,7 +32,8 @@ use bytes::Bytes;
 
 use self::{client::Client, ehlo::EhloFilter, envelope::Transactions, server::Server};
 use crate::proto::{
-    Counts, Delivery, Refusal, RefusalReason, Relay, Step, smtp::extension::Extensions, text::ascii,
+    Counts, Delivery, Refusal, RefusalReason, Relay, Step,
+    smtp::{extension::Extensions, refusal::goodbye},
 };
 
 /// The relay's eye on an SMTP session.
@@ -82,7 +83,7 @@ impl Relay for SmtpRelay {
     /// RFC 5321 section 3.8 has clients treat a lost connection as a 451; those who read a reply first
     /// are told in words, and those who wait for one are not left to their timeout.
     fn upstream_lost(&mut self) -> Option<Bytes> {
-        if !self.server.is_at_rest() || !self.client.is_owed() {
+        if !self.client.is_owed() {
             return None;
         }
         let words = match self.client.outstanding.has_message() {
@@ -104,14 +105,4 @@ impl Relay for SmtpRelay {
             recipients: self.transactions.recipients,
         }
     }
-}
-
-/// Until the table of refusals is there.
-fn goodbye(refusal: &Refusal) -> Vec<u8> {
-    let codes = if refusal.reason == RefusalReason::UpstreamUnavailable {
-        "421 4.4.2"
-    } else {
-        "421 4.3.2"
-    };
-    format!("{codes} {}\r\n", ascii(&refusal.text, 480)).into_bytes()
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::proto::{
     RelayFault, Side, Step,
-    smtp::reply::{ReplyLine, reply_line},
+    smtp::reply::{Reply, ReplyLine, reply_line},
 };
 
 /// Follows what the upstream sends.
@@ -21,9 +21,7 @@ pub(super) struct Server {
     /// A reply has passed in part.
     passing: Option<Passing>,
     /// What it said so far, if it settles a message.
-    words: Vec<u8>,
-    /// The front of a line is there. If the upstream ends in it, it passes as it is.
-    has_partial_line: bool,
+    said: Vec<Vec<u8>>,
     /// The client has been told that the connection ends.
     said_goodbye: bool,
 }
@@ -37,18 +35,13 @@ struct Passing {
 
 impl Server {
     /// Whether a reply of ours may be put in here.
-    pub(super) fn is_between_replies(&self) -> bool {
+    fn is_between_replies(&self) -> bool {
         self.passing.is_none()
     }
 
     /// Whether the client can be told that the connection ends, and has not been.
     pub(super) fn may_say_goodbye(&self) -> bool {
         self.is_between_replies() && !self.said_goodbye
-    }
-
-    /// Whether nothing of a reply is there.
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.is_between_replies() && !self.has_partial_line
     }
 
     /// The client has been told.
@@ -80,7 +73,6 @@ impl Server {
             None if ehlo => self.ehlo_reply(input, client, transactions, filter),
             passing => self.line(input, passing, client, transactions),
         };
-        self.has_partial_line = step == Ok(Step::Hold);
         step.unwrap_or_else(Step::End)
     }
 
@@ -125,7 +117,7 @@ impl Server {
             return if endless { Err(fault("an endless line")) } else { Ok(Step::Hold) };
         };
         let (line, _) = input.split_at(lf);
-        let read = reply_line(line.strip_suffix(b"\r").unwrap_or(line));
+        let read = line.strip_suffix(b"\r").and_then(reply_line);
         let ReplyLine { code, last, text } = read.ok_or_else(|| fault(NO_REPLY))?;
         let passing = match passing {
             Some(passing) if passing.code != code => return Err(fault(NO_REPLY)),
@@ -145,9 +137,10 @@ impl Server {
     }
 
     fn keep(&mut self, text: &[u8]) {
-        let room = WORDS.saturating_sub(self.words.len());
-        self.words.extend_from_slice(text.get(..room).unwrap_or(text));
-        self.words.push(b' ');
+        let kept: usize = self.said.iter().map(|line| line.len() + 1).sum();
+        if kept < SAID {
+            self.said.push(text.get(..SAID - kept).unwrap_or(text).to_vec());
+        }
     }
 
     /// The whole reply has passed.
@@ -156,13 +149,13 @@ impl Server {
         self.passing = None;
         // RFC 5321 section 3.8: it closes the connection behind it.
         self.said_goodbye = code == 421;
-        let words = std::mem::take(&mut self.words);
+        let reply = Reply { code, lines: std::mem::take(&mut self.said) };
         let expected = if answers { client.outstanding.pop() } else { None };
         let Some(expected) = expected else { return };
         if expected.may_ask(code) {
             client.begin_data();
         }
-        transactions.settle(expected, code, &words);
+        transactions.settle(expected, &reply);
     }
 }
 
@@ -196,4 +189,4 @@ const LINE: usize = 8 * 1024;
 const EHLO: usize = 16 * 1024;
 
 /// Octets of a final reply that are kept for the log.
-const WORDS: usize = 1024;
+const SAID: usize = 1024;

@@ -7,7 +7,7 @@ mod queue_id;
 pub(super) use self::parameters::{lacking, path_text};
 use self::queue_id::queue_id;
 use super::outstanding::Expected;
-use crate::proto::{Delivery, text::printable};
+use crate::proto::{Delivery, smtp::reply::Reply};
 
 /// The mail transaction that is open (RFC 5321 section 3.3), and what became of those before it.
 #[derive(Debug, Default)]
@@ -21,9 +21,9 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    /// A reply has passed; `words` are what it said, if it settles a message.
-    pub(super) fn settle(&mut self, expected: Expected, code: u16, words: &[u8]) {
-        let success = is_success(code);
+    /// A reply has passed; its lines are there if it settles a message.
+    pub(super) fn settle(&mut self, expected: Expected, reply: &Reply) {
+        let success = is_success(reply);
         match expected {
             Expected::Mail { sender } if success => {
                 self.open = Some(Delivery { sender, ..Delivery::default() });
@@ -33,24 +33,24 @@ impl Transactions {
                     count_recipient(open, recipient, success);
                 }
             }
-            // The transaction goes on (RFC 5321 section 4.1.1.4), but the client has learnt here that
-            // its message goes nowhere.
-            Expected::Data if code >= 400 => {
+            // The transaction is still open, but here the client has learnt that its message goes
+            // nowhere.
+            Expected::Data if reply.code >= 400 => {
                 if let Some(open) = self.open.clone() {
-                    self.tell(open, code, words);
+                    self.tell(open, reply);
                 }
             }
             Expected::Message { octets } => {
                 let open = self.open.take().unwrap_or_default();
-                self.tell(Delivery { octets, ..open }, code, words);
+                self.tell(Delivery { octets, ..open }, reply);
             }
             Expected::Chunk { octets, last } => {
                 if let Some(open) = &mut self.open {
                     open.octets = open.octets.saturating_add(octets);
                 }
-                // RFC 3030 section 2: behind a chunk that was refused there is only RSET.
+                // RFC 3030 section 2: a chunk that is refused is the end of its message.
                 if let Some(open) = self.open.take_if(|_| last || !success) {
-                    self.tell(open, code, words);
+                    self.tell(open, reply);
                 }
             }
             Expected::Ehlo | Expected::Reset if success => self.open = None,
@@ -70,14 +70,16 @@ impl Transactions {
         self.told.take()
     }
 
-    fn tell(&mut self, mut delivery: Delivery, code: u16, words: &[u8]) {
-        delivery.code = code;
-        if is_success(code) {
+    fn tell(&mut self, mut delivery: Delivery, reply: &Reply) {
+        delivery.code = reply.code;
+        if is_success(reply) {
             self.messages += 1;
             self.recipients += delivery.accepted;
-            delivery.queue_id = queue_id(words);
+            delivery.queue_id = queue_id(&reply.lines.join(&b' '));
         } else {
-            delivery.words = printable(words, WORDS);
+            let words = reply.words();
+            let behind_code = words.split_once(' ').map(|(_, words)| words);
+            delivery.words = behind_code.unwrap_or_default().to_owned();
         }
         self.told = Some(delivery);
     }
@@ -94,12 +96,9 @@ fn count_recipient(open: &mut Delivery, recipient: String, accepted: bool) {
     }
 }
 
-fn is_success(code: u16) -> bool {
-    (200..300).contains(&code)
+fn is_success(reply: &Reply) -> bool {
+    (200..300).contains(&reply.code)
 }
 
 /// Recipients that are named in a log line.
 const RECIPIENTS: usize = 10;
-
-/// Characters of a reply's words in a log line.
-const WORDS: usize = 400;

@@ -86,6 +86,14 @@ fn a_line_that_does_not_end_in_crlf_does_not_pass() {
     ] {
         check(&format!("C: {line}\n<- {LINE_END}\nC: NOOP\n-> NOOP"));
     }
+    // Its password is one wherever its line ends.
+    check(&format!(
+        "C: AUTH LOGIN\\nYWxpY2U=\\r\\nc2VjcmV0\n<- {LINE_END}\n<- {NO_COMMAND}\n<- {NO_COMMAND}"
+    ));
+    let long = "x".repeat(4096);
+    check(&format!(
+        "C: AUTH LOGIN {long}\n<- 500 5.5.2 The line is too long\nC: c2VjcmV0\n<- {NO_COMMAND}"
+    ));
     // Each line of a device that knows only LF is answered, and in its turn.
     let counts = check(&format!(
         r#"

@@ -73,8 +73,8 @@ C: .
 -> .
 S: 554-5.2.252 SendAsDenied;
 <- 554-5.2.252 SendAsDenied;
-S: 554 not you
-<- 554 not you
+S: 554 5.2.252 not you
+<- 554 5.2.252 not you
 log: 554 from <a@b> to <c@d>, accepted 1, refused 0, octets 3, words 5.2.252 SendAsDenied; not you
 "#
     ));

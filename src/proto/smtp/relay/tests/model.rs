@@ -14,8 +14,6 @@ pub(super) struct Habits {
     pub(super) refuses: bool,
     /// It answers before a message is over.
     pub(super) hasty: bool,
-    /// LF.LF ends a message, as in the smuggling reports of 2023.
-    pub(super) lf_dot_lf: bool,
 }
 
 #[derive(Debug, Default)]
@@ -66,9 +64,7 @@ impl Model {
 
     fn in_message(&mut self) -> &'static str {
         let Some(message) = &self.message else { return "" };
-        let over =
-            message.ends_with(b"\r\n.\r\n") || self.habits.lf_dot_lf && message.ends_with(b"\n.\n");
-        if over {
+        if message.ends_with(b"\r\n.\r\n") {
             self.messages.extend(self.message.take());
             return if std::mem::take(&mut self.answered) { "" } else { "250 queued as X\r\n" };
         }

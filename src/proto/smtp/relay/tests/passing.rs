@@ -182,6 +182,7 @@ fn an_upstream_that_cannot_be_followed_is_left() {
         ("S: 250 hello", "it answers what nobody asked"),
         ("C: NOOP\n-> NOOP\nS: hello", "what it says is no reply"),
         ("C: NOOP\n-> NOOP\nS:", "what it says is no reply"),
+        ("C: NOOP\n-> NOOP\nS: 250 ok\\n\\", "what it says is no reply"),
         ("C: NOOP\n-> NOOP\nS: 250-a\n<- 250-a\nS: 251 b", "what it says is no reply"),
         ("C: NOOP\n-> NOOP\nS: 334 x", "it asks for more where nothing can follow"),
         ("C: DATA\n-> DATA\nS: 334 x", "it asks for more where nothing can follow"),

@@ -103,7 +103,6 @@ fn habits() -> impl Strategy<Value = Habits> {
         generous,
         refuses,
         hasty,
-        ..Habits::default()
     })
 }
 
