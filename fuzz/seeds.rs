@@ -10,9 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use saslgate::proto::{BearerMechanism, LocalTls, LoginBounds};
+use saslgate::proto::{BearerMechanism, LocalTls, LoginBounds, smtp::extension::Extensions};
 use transcript::{
-    format::{Leg, Protocol, Transcript},
+    format::{Act, Credential, Leg, Protocol, Step, Transcript},
     sent::{Segment, segments},
 };
 
@@ -59,11 +59,14 @@ fn seeds(transcript: &Transcript) -> Vec<(String, usize, Vec<u8>)> {
     ];
     let dials = segments.iter().map(|segment| segment.dial).max().unwrap_or_default();
     for dial in 1..=dials {
-        let upstream = |segment: &Segment| {
-            segment.leg == Leg::Upstream && segment.dial == dial && !segment.relay
-        };
-        let choice = vec![upstream_choice(transcript)];
-        seeds.push((target("upstream"), dial, [choice, joined(&upstream)].concat()));
+        let mut seed = vec![upstream_choice(transcript)];
+        for (place, segment) in segments.iter().enumerate() {
+            if segment.leg == Leg::Upstream && segment.dial == dial && !segment.relay {
+                seed.extend(&segment.octets);
+                seed.extend(handshake_after(transcript, place));
+            }
+        }
+        seeds.push((target("upstream"), dial, seed));
     }
     let session = segments.iter().filter(|segment| segment.relay);
     seeds.push((target("relay"), 0, session.flat_map(pieces).collect()));
@@ -88,7 +91,21 @@ fn downstream_choice(transcript: &Transcript) -> u8 {
     };
     let bounded = u8::from(transcript.setup.bounds != LoginBounds::default());
     let opened = transcript.steps.iter().any(|step| step.written.starts_with("[ok: "));
-    tls | bounded << 2 | u8::from(opened) << 3
+    let promises = transcript.setup.promise != Extensions::UNKNOWN;
+    let obsolete = transcript.setup.obsolete_auth_line;
+    tls | bounded << 2 | u8::from(opened) << 3 | u8::from(promises) << 4 | u8::from(obsolete) << 5
+}
+
+/// What tells `fuzz_upstream` that a TLS handshake comes behind this segment.
+fn handshake_after(transcript: &Transcript, place: usize) -> Option<u8> {
+    let mut steps = transcript.steps.iter();
+    let sent = |step: &&Step| matches!(step.act, Act::Send(_));
+    steps.by_ref().filter(sent).nth(place)?;
+    let mut effects = steps.take_while(|step| !sent(step));
+    let starttls = |step: &Step| step.leg == Leg::Upstream && step.written == "[starttls]";
+    // The target for IMAP ends where the handshake begins.
+    let marked = transcript.setup.protocol != Protocol::Imap && effects.any(starttls);
+    marked.then_some(0x16)
 }
 
 /// The options octet of `fuzz_upstream`.
@@ -98,7 +115,10 @@ fn upstream_choice(transcript: &Transcript) -> u8 {
         Some(BearerMechanism::XOAuth2) => 1,
         Some(BearerMechanism::OAuthBearer) => 2,
     };
-    u8::from(transcript.setup.starttls) | mechanism << 1
+    let password =
+        |step: &Step| matches!(step.act, Act::Dial { credential: Credential::Password(_), .. });
+    let password = transcript.steps.iter().any(password);
+    u8::from(transcript.setup.starttls) | mechanism << 1 | u8::from(password) << 3
 }
 
 /// A segment as `fuzz_relay` reads it: an octet with the side and the length, then the piece.

@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// A folder with a configuration, and the program in front of it.
@@ -79,6 +79,14 @@ const CONFIG: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n[defaults]\nprovide
     tenant = \"example.com\"\nclient_id = \"id\"\n[[account]]\nlogin = \"me@example.com\"\n\
     [[account]]\nlogin = \"you@example.com\"\n";
 
+/// Tokens for reading, passwords for sending; one account does nothing but send.
+const MIXED: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\nprotocol = \"smtp\"\n\
+    address = \"127.0.0.1:0\"\n[defaults]\nprovider = \"microsoft365\"\ntenant = \"example.com\"\n\
+    client_id = \"id\"\n[[account]]\nlogin = \"me@example.com\"\nmailbox = \"box@example.com\"\n\
+    [account.smtp]\nhost = \"mail.example.org\"\nauth = \"password\"\n[[account]]\n\
+    login = \"scanner\"\nprovider = \"custom\"\n[account.smtp]\nhost = \"relay.example.org\"\n\
+    tls = \"starttls\"\nauth = \"password\"\nuser = \"device7\"\n";
+
 #[test]
 fn help_on_every_level_shows_an_example() {
     let program = Program::new("");
@@ -94,6 +102,8 @@ fn help_on_every_level_shows_an_example() {
         "account password",
         "account remove-password",
         "account import-token",
+        "account upstream-password",
+        "account remove-upstream-password",
         "cert",
         "cert new",
     ] {
@@ -169,6 +179,84 @@ fn an_imported_token_is_listed_and_never_shown() {
     program.run_with(&words, "two words \u{1}\n").check(2, "", "this is not a refresh token");
 }
 
+#[test]
+fn a_password_for_a_server_is_kept_listed_removed_and_never_shown() {
+    let program = Program::new(MIXED);
+    let secret = "the relay's own password";
+    let list = |expected: &str| {
+        program.run(&["account", "list"]).check(0, expected, "").check_hides(secret);
+    };
+    list("imap       outlook.office365.com:993, OAuth\n");
+    list("pop3       outlook.office365.com:995 (no listener), OAuth\n");
+    list(
+        "smtp       mail.example.org:465, password of box@example.com: none yet: run `saslgate account \
+         upstream-password me@example.com --protocol smtp`\n",
+    );
+    list("scanner\n  smtp       relay.example.org:587, password of device7: none yet");
+    list("sign-in    not needed: its servers take passwords\n");
+
+    let words = ["account", "upstream-password", "ME@example.com", "--protocol", "smtp"];
+    let said = "The password of box@example.com at mail.example.org:465, for the SMTP of me@example.com, \
+                is in the store.";
+    program.run_with(&words, &format!("{secret}\r\n")).check(0, said, "").check_hides(secret);
+    list("mail.example.org:465, password of box@example.com: in the store\n");
+    list("relay.example.org:587, password of device7: none yet");
+    program.run(&["config", "show"]).check(0, "smtp.user", "").check_hides(secret);
+    for name in ["store.sqlite", "store.sqlite-wal"] {
+        let Ok(content) = fs::read(program.path("state").join(name)) else { continue };
+        assert!(!content.windows(secret.len()).any(|it| it == secret.as_bytes()), "{name}");
+    }
+
+    let remove = ["account", "remove-upstream-password", "me@example.com", "--protocol", "smtp"];
+    program.run(&remove).check(0, "The SMTP password of me@example.com is removed.", "");
+    program.run(&remove).check(2, "", "me@example.com has no stored SMTP password; `saslgate");
+    list("mail.example.org:465, password of box@example.com: none yet");
+}
+
+#[test]
+fn a_password_that_nobody_would_use_is_refused() {
+    let program = Program::new(MIXED);
+    let secret = "not for tokens";
+    let refused = |login: &str, protocol: &str, input: &str, expected: &str| {
+        let words = ["account", "upstream-password", login, "--protocol", protocol];
+        program.run_with(&words, input).check(2, "", expected).check_hides(secret);
+    };
+    refused(
+        "me@example.com",
+        "imap",
+        secret,
+        "the IMAP server outlook.office365.com:993 of me@example.com takes tokens, no password: if it",
+    );
+    refused(
+        "me@example.com",
+        "imap",
+        secret,
+        "set auth = \"password\" in the account's table [account.i",
+    );
+    refused("scanner", "pop3", secret, "scanner has no POP3 server: write its host, with auth = ");
+    refused("nobody", "smtp", secret, "there is no account nobody in the configuration");
+    refused("scanner", "nntp", secret, "[possible values: imap, pop3, smtp]");
+    refused("scanner", "smtp", "", "the password is empty: nothing was changed");
+    refused("scanner", "smtp", &format!("{secret}\0\n"), "contains a line end or NUL");
+    refused("scanner", "smtp", &format!("{secret}\n\n"), "more than one line");
+    refused("scanner", "smtp", &"x".repeat(4097), "longer than 4096 octets");
+    program.run(&["account", "list"]).check(0, "password of device7: none yet", "");
+}
+
+#[test]
+fn a_start_tells_of_missing_passwords_for_servers() {
+    let program = Program::new(MIXED);
+    let words = ["account", "upstream-password", "me@example.com", "--protocol", "smtp"];
+    program.run_with(&words, "secret").check(0, "", "");
+    let (mut child, said) = start(&program);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let expected = "there is no password for the SMTP server relay.example.org:587 yet; set it with: \
+                    saslgate account upstream-password scanner --protocol smtp";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!(said.matches("there is no password").count(), 1, "{said}");
+}
+
 #[tokio::test]
 async fn a_list_goes_on_past_an_account_that_does_not_open() {
     use sqlx::{ConnectOptions as _, Connection as _};
@@ -209,6 +297,19 @@ fn a_certificate_is_not_replaced_unasked() {
     program.run(&["config", "check"]).check(2, "", "saslgate-key.pem: does not fit");
 }
 
+/// Starts the daemon; what it said until it listened.
+fn start(program: &Program) -> (Child, String) {
+    let mut child = program.command(&["run"]).spawn().unwrap();
+    let (mut said, mut octet) = (String::new(), [0]);
+    // Octet by octet, so that what it says later stays for the caller.
+    while !(said.contains("listening for") && said.ends_with('\n')) {
+        let read = child.stderr.as_mut().unwrap().read(&mut octet).unwrap();
+        assert_ne!(read, 0, "it ended before it listened: {said}");
+        said.push(char::from(octet[0]));
+    }
+    (child, said)
+}
+
 /// The end of a terminal, like a service manager's stop, is an orderly one.
 #[cfg(unix)]
 #[test]
@@ -218,13 +319,8 @@ fn a_stop_signal_ends_it_in_order() {
             continue;
         }
         let program = Program::new(CONFIG);
-        let mut child = program.command(&["run"]).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("listening for") {
-            line.clear();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended before it listened");
-        }
+        let (mut child, _) = start(&program);
+        let mut lines = child.stderr.take().unwrap();
         let id = child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
         let mut rest = String::new();

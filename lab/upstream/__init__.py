@@ -30,11 +30,13 @@ class Session:
     def __init__(self):
         self.mechanism = None
         self.user = None
+        # Whether the login had an initial response.
         self.initial_response = None
         # What it logged in with, refused or not: a token or a password.
         self.token = None
         self.password = None
         self.believed = False
+        self.pipelined = False
         # Everything after the login.
         self.received = bytearray()
         self.sent = bytearray()
@@ -138,31 +140,47 @@ class Conversation:
         self.upstream, self.session = upstream, session
         self.recording = False
         self._socket = connection
-        self._reader = connection.makefile("rb")
+        self._buffer = bytearray()
 
     def start_tls(self):
-        self._reader.close()
+        if self._buffer:
+            raise AssertionError(f"came before the TLS handshake: {bytes(self._buffer)}")
         self._socket = self.upstream.context.wrap_socket(self._socket, server_side=True)
-        self._reader = self._socket.makefile("rb")
 
     def close(self):
-        self._reader.close()
         self._socket.close()
 
     def line(self):
-        """One line with its end; nothing at the end of the connection."""
-        return self._take(self._reader.readline())
+        """One line with its end; what there is at the end of the connection."""
+        looked_at = 0
+        while (end := self._buffer.find(b"\n", looked_at)) < 0:
+            looked_at = len(self._buffer)
+            if not self._fill():
+                return self._take(looked_at)
+        return self._take(end + 1)
 
     def octets(self, length):
-        return self._take(self._reader.read(length))
+        """That many octets, or fewer at the end."""
+        while len(self._buffer) < length and self._fill():
+            pass
+        return self._take(length)
 
-    def _take(self, octets):
+    def _fill(self):
+        came = self._socket.recv(65536)
+        self._buffer += came
+        return bool(came)
+
+    def _take(self, length):
+        octets = bytes(self._buffer[:length])
+        del self._buffer[:length]
         if self.recording:
             self.session.received += octets
         return octets
 
     def send(self, octets):
         octets = octets.encode() if isinstance(octets, str) else octets
+        # Something more came before its time: before the answer.
+        self.session.pipelined = self.session.pipelined or bool(self._buffer)
         if self.recording:
             self.session.sent += octets
         self._socket.sendall(octets)

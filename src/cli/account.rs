@@ -1,11 +1,12 @@
-//! `saslgate account`: local passwords and sign-ins. The hard thing is that the daemon may be running
+//! `saslgate account`: local passwords, sign-ins, passwords for mail servers. The hard thing is that the daemon may be running
 //! on the same store: every change is one durable write, which the daemon sees at the next login.
 
 mod list;
+mod upstream_password;
 
 use std::{io::IsTerminal, sync::Arc};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     Failure, Global,
@@ -13,12 +14,12 @@ use super::{
 };
 use crate::{
     account::password::{self, Passwords, SetPasswordError},
-    config::{AccountConfig, Config, Grant, Secrets},
+    config::{AccountConfig, Config, Grant, Protocol, Secrets},
     store::{Store, StoreError, account_key, sqlite::SqliteStore},
     token,
 };
 
-/// List accounts, set their local passwords, bring in a sign-in.
+/// List accounts, set their passwords, bring in a sign-in.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  saslgate account password me@example.com")]
 pub struct AccountArgs {
@@ -28,7 +29,7 @@ pub struct AccountArgs {
 
 #[derive(Debug, Subcommand)]
 enum AccountCommand {
-    /// List the accounts: server, sign-in, local passwords
+    /// List the accounts: servers, sign-in, local passwords
     #[command(after_help = "Example:\n  saslgate account list")]
     List,
     /// Set a password that a mail program logs in with
@@ -72,6 +73,52 @@ enum AccountCommand {
         /// The account's login, as in the configuration
         login: String,
     },
+    /// Keep the password for a mail server that takes one
+    ///
+    /// For servers with auth = "password" in the configuration: saslgate logs in there with this
+    /// password, and mail programs never see it. It is asked for on the terminal, or read as one line
+    /// from standard input, and sealed in the store; an earlier one is replaced. A running saslgate
+    /// uses it from the next login on.
+    #[command(after_help = UPSTREAM_PASSWORD_EXAMPLES)]
+    UpstreamPassword {
+        /// The account's login, as in the configuration
+        login: String,
+        /// Which of the account's servers it is for
+        #[arg(long, value_enum)]
+        protocol: ProtocolName,
+    },
+    /// Forget the password for a mail server
+    ///
+    /// Mail programs can no longer log in to this server through saslgate; what is open stays open.
+    /// The password itself stays valid at the server: change it there if others may know it.
+    #[command(
+        after_help = "Example:\n  saslgate account remove-upstream-password me@example.com --protocol smtp"
+    )]
+    RemoveUpstreamPassword {
+        /// The account's login, as in the configuration
+        login: String,
+        /// Which of the account's servers it was for
+        #[arg(long, value_enum)]
+        protocol: ProtocolName,
+    },
+}
+
+/// A protocol as it is written on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProtocolName {
+    Imap,
+    Pop3,
+    Smtp,
+}
+
+impl From<ProtocolName> for Protocol {
+    fn from(name: ProtocolName) -> Self {
+        match name {
+            ProtocolName::Imap => Self::Imap,
+            ProtocolName::Pop3 => Self::Pop3,
+            ProtocolName::Smtp => Self::Smtp,
+        }
+    }
 }
 
 /// Runs `saslgate account`.
@@ -122,6 +169,12 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
             say(format_args!("The password \"{name}\" of {} is removed.", account.login))
         }
         AccountCommand::ImportToken { login } => import_token(&config, login, &runtime),
+        AccountCommand::UpstreamPassword { login, protocol } => {
+            upstream_password::set(&config, login, (*protocol).into(), &runtime)
+        }
+        AccountCommand::RemoveUpstreamPassword { login, protocol } => {
+            upstream_password::remove(&config, login, (*protocol).into(), &runtime)
+        }
     }
 }
 
@@ -192,6 +245,11 @@ Examples:
   saslgate account password me@example.com
   saslgate account password me@example.com --name printer --generate
   pass show mail/me | saslgate account password me@example.com";
+
+const UPSTREAM_PASSWORD_EXAMPLES: &str = "\
+Examples:
+  saslgate account upstream-password me@example.com --protocol smtp
+  pass show mail/relay | saslgate account upstream-password me@example.com --protocol smtp";
 
 const DEFAULT_NAME: &str = "default";
 const SHOWN: usize = 10;

@@ -59,7 +59,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check the configuration, or show what is in force
     Config(config::ConfigArgs),
-    /// List accounts, set their local passwords, bring in a sign-in
+    /// List accounts, set their passwords, bring in a sign-in
     Account(account::AccountArgs),
     /// Make a TLS certificate for mail programs on this machine
     Cert(cert::CertArgs),

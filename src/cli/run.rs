@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::{Failure, Global};
 use crate::{
-    config::{Config, Verification},
+    config::{Authentication, Config, Protocol, Verification},
     gateway::Gateway,
     listener, platform,
     store::{Store, sqlite::SqliteStore},
@@ -30,6 +30,7 @@ pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
     warn_of_danger(&config);
     block_on(async {
         let store = SqliteStore::open(&config.state_folder).await?;
+        warn_of_missing_passwords(&config, &store).await;
         serve(config, Arc::new(store), None, |_| {}).await
     })?
 }
@@ -97,14 +98,44 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
 /// What weakens everybody's safety is said at every start, not only when it was written.
 fn warn_of_danger(config: &Config) {
     for account in &config.accounts {
-        if let Some(imap) = &account.imap
-            && imap.verification == Verification::DangerSkip
-        {
-            warn!(
-                account = %account.login,
-                "DANGER: the certificate of {imap} is not verified: whoever is in between reads the \
-                 mail and the token; pin_sha256 is the safe way"
-            );
+        for protocol in Protocol::ALL {
+            if let Some(server) = account.upstream(protocol)
+                && server.verification == Verification::DangerSkip
+            {
+                let secret = match server.authentication {
+                    Authentication::OAuth => "token",
+                    Authentication::Password { .. } => "password",
+                };
+                warn!(
+                    account = %account.login,
+                    "DANGER: the certificate of {server} is not verified: whoever is in between reads \
+                     the mail and the {secret}; pin_sha256 is the safe way"
+                );
+            }
+        }
+    }
+}
+
+/// Said at the start, and not only to the first mail program whose login fails for it.
+async fn warn_of_missing_passwords(config: &Config, store: &dyn Store) {
+    for account in &config.accounts {
+        for protocol in Protocol::ALL {
+            let Some(server) = account.upstream(protocol) else { continue };
+            let takes_password = matches!(server.authentication, Authentication::Password { .. });
+            if !takes_password || !config.listens_for(protocol) {
+                continue;
+            }
+            match store.upstream_password(&account.key(), protocol.name()).await {
+                Ok(Some(_)) => {}
+                Ok(None) => warn!(
+                    account = %account.login,
+                    "there is no password for the {protocol} server {server} yet; set it with: saslgate \
+                     account upstream-password {} --protocol {}",
+                    account.login,
+                    protocol.name()
+                ),
+                Err(error) => warn!(account = %account.login, "{error}"),
+            }
         }
     }
 }

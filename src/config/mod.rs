@@ -51,6 +51,13 @@ pub struct Config {
     pub signin_refusal: SigninRefusal,
 }
 
+impl Config {
+    /// Whether clients can connect for this protocol at all.
+    pub fn listens_for(&self, protocol: Protocol) -> bool {
+        self.listeners.iter().any(|listener| listener.protocol == protocol)
+    }
+}
+
 /// How a client hears that a person must sign in again (a setting for administrators whose clients
 /// do not show temporary errors).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -420,6 +420,24 @@ fn the_example_is_true() {
 }
 
 #[test]
+fn the_example_shows_every_key() {
+    let text = include_str!("../../saslgate.example.toml");
+    for table in ["[[listen]]", "[defaults]", "[defaults.smtp]", "[limits]", "[deadlines]"] {
+        let error = judge(&format!("{table}\nno_such_key = 1\n")).map(|_| ()).unwrap_err();
+        let error = error.to_string();
+        let (_, known) = error.split_once("known here: ").unwrap();
+        for key in known.split(", ") {
+            let shown = text.lines().any(|line| {
+                let line = line.trim_start_matches(['#', '=', ' ']);
+                line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+            });
+            let is_table = text.contains(&format!("[account.{key}]"));
+            assert!(shown || is_table, "{table}: {key} is not in the example");
+        }
+    }
+}
+
+#[test]
 fn a_secret_of_digits_is_not_repeated() {
     let error = judge(&good_and("client_secret = 1234567\n")).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("a secret does not stand in the configuration"), "{error}");

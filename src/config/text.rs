@@ -225,7 +225,8 @@ pub(super) struct DeadlinesText {
     pub(super) upstream_answer: Written<DurationText>,
     /// One exchange with the token endpoint. Default: 20 s.
     pub(super) token: Written<DurationText>,
-    /// How long a login waits for one of its account's connections, where all are in use. Default: 30 s.
+    /// How long an SMTP login waits for one of its account's connections, where all are in use.
+    /// Default: 30 s.
     pub(super) connection_turn: Written<DurationText>,
     /// How long a wrong login waits for its answer. Default: 2 s.
     pub(super) failed_login_delay: Written<DurationText>,

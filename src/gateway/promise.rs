@@ -23,6 +23,8 @@ pub(super) struct Promises {
 
 #[derive(Debug)]
 struct Known {
+    /// What some account hides; it cannot be known whose client asks.
+    hidden: Vec<String>,
     upstreams: HashMap<Upstream, Extensions>,
     promise: Extensions,
 }
@@ -30,8 +32,10 @@ struct Known {
 impl Promises {
     /// The promise of these accounts' presets.
     pub(super) fn new<'a>(accounts: impl Iterator<Item = &'a AccountConfig>) -> Self {
-        let mut upstreams = HashMap::new();
-        for config in accounts.filter_map(|account| account.smtp.as_ref()) {
+        let (mut upstreams, mut hidden) = (HashMap::new(), Vec::new());
+        for account in accounts {
+            let Some(config) = &account.smtp else { continue };
+            hidden.extend(account.hide_capabilities.iter().cloned());
             // PIPELINING is the gateway's own: see `Extensions`.
             let presumed = Extensions {
                 pipelining: true,
@@ -43,8 +47,10 @@ impl Promises {
                 .and_modify(|known: &mut Extensions| *known = known.intersection(presumed))
                 .or_insert(presumed);
         }
-        let promise = promise(&upstreams);
-        Self { known: Mutex::new(Known { upstreams, promise }) }
+        hidden.sort_unstable();
+        hidden.dedup();
+        let promise = promise(&upstreams, &hidden);
+        Self { known: Mutex::new(Known { hidden, upstreams, promise }) }
     }
 
     pub(super) fn promise(&self) -> Extensions {
@@ -60,7 +66,7 @@ impl Promises {
         };
         if *before != said {
             *before = said;
-            known.promise = promise(&known.upstreams);
+            known.promise = promise(&known.upstreams, &known.hidden);
         }
     }
 
@@ -69,9 +75,14 @@ impl Promises {
     }
 }
 
-fn promise(upstreams: &HashMap<Upstream, Extensions>) -> Extensions {
+fn promise(upstreams: &HashMap<Upstream, Extensions>, hidden: &[String]) -> Extensions {
     let all = upstreams.values().copied().reduce(Extensions::intersection);
-    all.unwrap_or(Extensions::UNKNOWN)
+    let mut keywords = all.unwrap_or(Extensions::UNKNOWN).keywords();
+    keywords.retain(|keyword| {
+        let name = keyword.split(' ').next().unwrap_or_default();
+        !hidden.iter().any(|one| one.eq_ignore_ascii_case(name))
+    });
+    Extensions::from_keywords(&keywords)
 }
 
 #[cfg(test)]
@@ -113,6 +124,15 @@ mod tests {
         assert_eq!(promised(), "SIZE 100, PIPELINING, CHUNKING");
         promises.learn(&upstream("else.test", &[]), Extensions::UNKNOWN);
         assert_eq!(promised(), "SIZE 100, PIPELINING, CHUNKING");
+    }
+
+    #[test]
+    fn what_an_account_hides_is_not_promised() {
+        let mut account = std::sync::Arc::unwrap_or_clone(account("a@example.org"));
+        account.smtp = Some(upstream("one.test", &["SIZE 100", "CHUNKING", "BINARYMIME"]));
+        account.hide_capabilities = vec!["chunking".into(), "SIZE".into()];
+        let promises = Promises::new([account].iter());
+        assert_eq!(promises.promise().keywords(), ["PIPELINING"]);
     }
 
     #[test]

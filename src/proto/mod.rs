@@ -12,6 +12,7 @@
 
 pub mod imap;
 pub(crate) mod line;
+pub(crate) mod mechanism;
 pub mod pop3;
 pub mod smtp;
 pub mod text;
@@ -220,7 +221,7 @@ pub enum Rejection {
     },
     /// It offers none of the mechanisms that carry what we have.
     NoMechanism {
-        /// The capabilities it listed.
+        /// The capabilities it listed, with its words where it denies one of them.
         offered: String,
     },
     /// It refused the token or the password.

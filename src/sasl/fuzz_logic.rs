@@ -4,12 +4,12 @@
 use super::{
     base64, bearer,
     exchange::{Exchange, Mechanism, Progress, begin},
-    oauthbearer, xoauth2,
+    login, oauthbearer, plain, xoauth2,
 };
 use crate::secret::Secret;
 
 /// Gives `data` to both sides of every mechanism: as base64, as a client's lines, and as the user name
-/// and token (apart at the first NUL) of what we send upstream.
+/// and token or password (apart at the first NUL) of what we send upstream.
 ///
 /// # Panics
 /// If base64 has two spellings, if a password is not what was sent, or if a user name or a token can
@@ -25,7 +25,9 @@ pub fn fuzz_sasl(data: &[u8]) {
     exchange(data);
     let mut parts = data.splitn(2, |&octet| octet == 0);
     let user = String::from_utf8_lossy(parts.next().unwrap_or_default());
-    initial_responses(&user, &Secret::new(parts.next().unwrap_or_default()));
+    let secret = Secret::new(parts.next().unwrap_or_default());
+    initial_responses(&user, &secret);
+    passwords(&user, &secret);
 }
 
 /// A client's side: what we take as a password is what it sent.
@@ -46,6 +48,18 @@ fn exchange(data: &[u8]) {
         let sent = base64::decode(line).unwrap_or_default();
         let login = if plain { [&login, b"\0".as_slice()].concat() } else { Vec::new() };
         assert!(sent.ends_with(&[&login, password.expose()].concat()), "not the password");
+    }
+}
+
+/// Our side with a password: the server's side reads what we send.
+fn passwords(user: &str, password: &Secret) {
+    if let Some(message) = plain::initial_response(user, password) {
+        let read = plain::decode(message.expose());
+        let read = read.as_ref().map(|read| (read.authcid.as_slice(), read.password.expose()));
+        assert_eq!(read, Ok((user.as_bytes(), password.expose())));
+    }
+    if let Some([name, secret]) = login::responses(user, password) {
+        assert_eq!((name.expose(), secret.expose()), (user.as_bytes(), password.expose()));
     }
 }
 

@@ -2,7 +2,8 @@
 //! three mail protocols wrap them in, is here too, since the core stands on nom and bytes alone.
 //!
 //! What a mail client may use towards us: [`plain`] and [`login`], driven by [`exchange`]. What we use
-//! towards the provider: [`xoauth2`] and [`oauthbearer`], which share [`bearer`].
+//! towards the provider: [`xoauth2`] and [`oauthbearer`], which share [`bearer`], and the same two where
+//! it takes a password.
 
 pub mod base64;
 pub mod bearer;

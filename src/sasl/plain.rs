@@ -54,12 +54,14 @@ pub fn initial_response(user: &str, password: &Secret) -> Option<Secret> {
 }
 
 /// Whether `password` can be sent: not empty, and without the NUL that would end it.
-fn password_is_sendable(password: &Secret) -> bool {
+pub fn password_is_sendable(password: &Secret) -> bool {
     !password.is_empty() && !password.expose().contains(&0)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(message: &[u8], expected: Result<(&str, &str), PlainError>) {
@@ -95,6 +97,17 @@ mod tests {
         assert_eq!(response.expose(), b"\0tim\0tanstaaftanstaaf");
         for (user, password) in [("", "x"), ("a\0b", "x"), ("a", ""), ("a", "x\0y")] {
             assert!(initial_response(user, &Secret::new(password)).is_none(), "{user:?}");
+        }
+    }
+
+    proptest! {
+        /// Our own server side reads what we send.
+        #[test]
+        fn round_trip(user in "\\PC{1,30}", password in prop::collection::vec(1..=255u8, 1..30)) {
+            let response = initial_response(&user, &Secret::new(password.as_slice())).unwrap();
+            let read = decode(response.expose()).unwrap();
+            prop_assert_eq!(read.authcid, user.as_bytes());
+            prop_assert_eq!(read.password.expose(), password);
         }
     }
 }

@@ -171,6 +171,7 @@ pub fn config(upstream: &upstream::Upstream, token_url: &str) -> Config {
         deadlines: Deadlines {
             failed_login_delay: Duration::from_millis(1),
             linger: Duration::from_secs(10),
+            connection_turn: Duration::from_millis(100),
             ..Deadlines::default()
         },
         state_folder: PathBuf::new(),

@@ -5,7 +5,7 @@ use std::{cell::Cell, fmt::Write as _, time::SystemTime};
 use super::open;
 use crate::{
     cli::{Failure, terminal::say},
-    config::{AccountConfig, Config, Grant},
+    config::{AccountConfig, Authentication, Config, Grant, Protocol, UpstreamConfig},
     store::{LocalPasswords, Store, StoreError},
     token::GrantStatus,
 };
@@ -18,8 +18,15 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
     };
     let store = open(config).await?;
     for account in &config.accounts {
-        let server = account.imap.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        let mut text = format!("{}\n  server     {server}\n", account.login);
+        let mut text = format!("{}\n", account.login);
+        for protocol in Protocol::ALL {
+            if let Some(server) = account.upstream(protocol) {
+                let login = login_at(account, protocol, server, store.as_ref()).await;
+                let login = login.unwrap_or_else(fault);
+                let unused = if config.listens_for(protocol) { "" } else { " (no listener)" };
+                let _ = writeln!(text, "  {:<9}  {server}{unused}, {login}", protocol.name());
+            }
+        }
         if account.mailbox != account.login {
             let _ = writeln!(text, "  mailbox    {}", account.mailbox);
         }
@@ -36,6 +43,27 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
             Err(Failure::fault("the store could not say everything; see the lines with \"error\""))
         }
     }
+}
+
+/// How saslgate logs in at this server.
+async fn login_at(
+    account: &AccountConfig,
+    protocol: Protocol,
+    server: &UpstreamConfig,
+    store: &dyn Store,
+) -> Result<String, StoreError> {
+    let Authentication::Password { user } = &server.authentication else {
+        return Ok("OAuth".to_owned());
+    };
+    let stored = store.upstream_password(&account.key(), protocol.name()).await?;
+    Ok(match stored {
+        Some(_) => format!("password of {user}: in the store"),
+        None => format!(
+            "password of {user}: none yet: run `saslgate account upstream-password {} --protocol {}`",
+            account.login,
+            protocol.name()
+        ),
+    })
 }
 
 async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {

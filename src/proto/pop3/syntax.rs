@@ -75,7 +75,7 @@ pub fn no_arguments(rest: &[u8]) -> bool {
 
 /// What stands behind AUTH: the mechanism and the initial response, still encoded.
 ///
-/// `"AUTH" SP auth-type [SP (base64 / "=")]` (RFC 5034 section 6).
+/// `"AUTH" SP auth-type [SP (base64 / "=")]` (RFC 5034, formal syntax).
 pub fn auth(rest: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     // Whether it is good base64 is decided when it is decoded: the answer differs.
     let word = || preceded(char(' '), take_while1(|octet: u8| octet.is_ascii_graphic()));

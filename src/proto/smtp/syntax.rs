@@ -46,7 +46,7 @@ pub fn verb(line: &[u8]) -> Option<(Verb, &[u8])> {
     VERBS.iter().find_map(named)
 }
 
-const VERBS: [(&str, Verb); 22] = [
+const VERBS: [(&str, Verb); 23] = [
     ("EHLO", Verb::Ehlo),
     ("HELO", Verb::Helo),
     ("AUTH", Verb::Auth),
@@ -72,6 +72,8 @@ const VERBS: [(&str, Verb); 22] = [
     // Exchange's own, with payloads that no other reader can delimit.
     ("XEXCH50", Verb::Forbidden),
     ("X-LINK2STATE", Verb::Forbidden),
+    // The same, and TLS begins behind it.
+    ("X-ANONYMOUSTLS", Verb::Forbidden),
     ("X-EXPS", Verb::Forbidden),
 ];
 

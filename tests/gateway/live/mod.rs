@@ -27,8 +27,13 @@ use secrets::Secrets;
 use stage::Played;
 
 /// What cannot be played, and why.
-const SKIPPED: &[(&str, &str)] =
-    &[("imap/refusal_text_stays_text.txt", "no peer can put a line's end into a refusal's text")];
+const SKIPPED: &[(&str, &str)] = &[
+    ("imap/refusal_text_stays_text.txt", "no peer can put a line's end into a refusal's text"),
+    ("pop3/refusal_text_stays_text.txt", "as in IMAP"),
+    ("pop3/plain_long_response.txt", "no local password is as long"),
+    ("smtp/auth_response_longest.txt", "no local password is as long"),
+    ("smtp/refusal_text_stays_text.txt", "as in IMAP"),
+];
 
 /// Conversations at a time: each costs some Argon2.
 const AT_ONCE: usize = 8;

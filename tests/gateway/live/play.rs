@@ -240,6 +240,7 @@ impl<'a> Play<'a> {
         self.hears(match rejected {
             not if not.starts_with("not connected") => RefusalReason::NotAuthorized,
             credential if credential.starts_with("credential") => RefusalReason::UpstreamRefused,
+            nothing if nothing.starts_with("no mechanism") => RefusalReason::Configuration,
             _ => RefusalReason::UpstreamUnavailable,
         })
         .await
@@ -247,7 +248,7 @@ impl<'a> Play<'a> {
 
     /// The client hears a refusal for this reason, by the table of ARCHITECTURE.md.
     async fn hears(&mut self, reason: RefusalReason) -> Result<(), String> {
-        use RefusalReason::{NotAuthorized, UpstreamRefused, WrongLogin};
+        use RefusalReason::{Configuration, NotAuthorized, UpstreamRefused, WrongLogin};
         let line = self.client.line().await?;
         let code = match (self.protocol(), reason) {
             (Protocol::Imap, WrongLogin) => " NO [AUTHENTICATIONFAILED] ",
@@ -255,7 +256,7 @@ impl<'a> Play<'a> {
             (Protocol::Imap, UpstreamRefused) => " NO [CONTACTADMIN] ",
             (Protocol::Imap, _) => " NO [UNAVAILABLE] ",
             (Protocol::Pop3, WrongLogin) => "-ERR [AUTH] ",
-            (Protocol::Pop3, NotAuthorized | UpstreamRefused) => "-ERR [SYS/PERM] ",
+            (Protocol::Pop3, NotAuthorized | UpstreamRefused | Configuration) => "-ERR [SYS/PERM] ",
             (Protocol::Pop3, _) => "-ERR [SYS/TEMP] ",
             (Protocol::Smtp, WrongLogin) => "535 5.7.8 ",
             (Protocol::Smtp, _) => "454 4.7.0 ",

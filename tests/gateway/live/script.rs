@@ -141,6 +141,9 @@ fn logins(steps: &[Step]) -> Result<Vec<Login>, String> {
         let outcome = match after.first().map(|step| &step.act) {
             None => Outcome::Unwritten,
             Some(Act::Refuse(refusal)) => Outcome::Refused(refusal.clone()),
+            Some(Act::Dismiss(Refusal {
+                reason: RefusalReason::TooManyFailures, text, ..
+            })) => Outcome::Refused(Refusal::new(RefusalReason::WrongLogin, text.as_str())),
             Some(_) => {
                 let own = after.iter().take_while(|step| !is_login(step));
                 Outcome::Dialled(own.filter_map(token).collect())
@@ -234,5 +237,5 @@ const SMTP_NO_ACCESS: &str = "\
     S: 334\\s
     C: {xoauth2 shared@example.org tOk3n-77d1}
     S: 535 5.7.3 User is authenticated but not connected.
-    [reject: not connected 5.7.3 User is authenticated but not connected.]
+    [reject: not connected 535 5.7.3 User is authenticated but not connected.]
 ";

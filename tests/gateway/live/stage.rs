@@ -106,8 +106,10 @@ fn settings(script: &Script, upstream: &Upstream, token_url: &str) -> Config {
 fn accounts(script: &Script, upstream: &Upstream, token_url: &str) -> Vec<Arc<AccountConfig>> {
     let setup = &script.transcript.setup;
     let mut accounts: Vec<Arc<AccountConfig>> = Vec::new();
-    for login in &script.logins {
-        let name = String::from_utf8(login.user.clone()).unwrap();
+    // What is promised before a login comes from the accounts.
+    let somebody = script.logins.is_empty().then(|| b"alice".to_vec());
+    for user in script.logins.iter().map(|login| &login.user).chain(&somebody) {
+        let name = String::from_utf8(user.clone()).unwrap();
         let known = accounts.iter().any(|account| account.login == name);
         if known || name.is_empty() || name == "nobody" {
             continue;

@@ -7,9 +7,12 @@
 //!    │             │  ▲                                │
 //!    │             │  └────────────────────────────────┘
 //!    └─────────────┴──► Ready ──► Challenge ──► Verdict ──► Welcome ──► Done
-//!                         └──── with SASL-IR ───►┘
+//!                         └──── in one line ────►┘
 //! ```
+//!
+//! A login is in one line with SASL-IR (RFC 4959), and where LOGIN needs no literal.
 
+mod opening;
 mod verdict;
 
 #[cfg(any(test, fuzzing))]
@@ -17,11 +20,11 @@ pub mod fuzz_logic;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, mem};
+use std::{collections::VecDeque, mem, vec};
 
 use bytes::{Bytes, BytesMut};
 
-use self::verdict::{name, no_access, protocol, refused, sent_away};
+use self::verdict::{no_access, protocol, refused, sent_away};
 use super::response::{
     Answer, Condition, Response, ResponseReader, WORDS, capability_data, response,
 };
@@ -30,11 +33,10 @@ use crate::{
         BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
         UpstreamOptions, Welcome, text::printable,
     },
-    sasl::{base64, oauthbearer, xoauth2},
     secret::Secret,
 };
 
-/// The client side of an IMAP login with a bearer token.
+/// The client side of an IMAP login with a bearer token or a password.
 #[derive(Debug)]
 pub struct ImapUpstream {
     options: UpstreamOptions,
@@ -62,10 +64,11 @@ enum State {
     Handshake { injected: bool },
     /// The driver's word to log in.
     Ready,
-    /// The server's `+` after the name of the mechanism.
-    Challenge { tag: String, mechanism: BearerMechanism, response: Secret },
-    /// The end of AUTHENTICATE. `challenge` is the error challenge, once there was one.
-    Verdict { tag: String, mechanism: BearerMechanism, challenge: Option<Vec<u8>> },
+    /// The server's `+` for the next of the lines that are left, of which there is at least one.
+    Challenge { tag: String, mechanism: Option<BearerMechanism>, lines: vec::IntoIter<Secret> },
+    /// The end of the login. `challenge` is the error challenge, once there was one: only the mechanisms
+    /// that carry a token have it.
+    Verdict { tag: String, mechanism: Option<BearerMechanism>, challenge: Option<Vec<u8>> },
     /// The answer to CAPABILITY after the login.
     Welcome { tag: String },
     /// Nothing: logged in, the rest belongs to the relay.
@@ -123,18 +126,12 @@ impl ImapUpstream {
 
     fn handle_continuation(&mut self, state: State, challenge: &[u8]) -> Result<State, Rejection> {
         match state {
-            State::Challenge { tag, mechanism, response } => {
-                self.transmit(&[response.expose()]);
-                Ok(State::Verdict { tag, mechanism, challenge: None })
-            }
+            State::Challenge { tag, mechanism, lines } => Ok(self.next_line(tag, mechanism, lines)),
             // The server's error, which it wants acknowledged before it says NO.
-            State::Verdict { tag, mechanism, challenge: None } => {
-                let answer = match mechanism {
-                    BearerMechanism::XOAuth2 => xoauth2::ERROR_ANSWER,
-                    BearerMechanism::OAuthBearer => oauthbearer::ERROR_ANSWER,
-                };
-                self.transmit(&[&base64::encode(answer)]);
-                Ok(State::Verdict { tag, mechanism, challenge: Some(challenge.to_vec()) })
+            State::Verdict { tag, mechanism: Some(mechanism), challenge: None } => {
+                self.transmit(&[&mechanism.error_answer()]);
+                let challenge = Some(challenge.to_vec());
+                Ok(State::Verdict { tag, mechanism: Some(mechanism), challenge })
             }
             State::StartTls { .. } => {
                 Err(Rejection::StartTls { text: printable(challenge, WORDS) })
@@ -231,8 +228,10 @@ impl ImapUpstream {
                 Ok(State::Handshake { injected: !self.reader.is_empty() })
             }
             (State::StartTls { .. }, _) => Err(Rejection::StartTls { text: answer.words() }),
-            (State::Challenge { .. }, Condition::Ok) => Err(protocol("a login without a token")),
-            // The token has not been sent, so this cannot be about the token.
+            (State::Challenge { .. }, Condition::Ok) => {
+                Err(protocol("a login without a credential"))
+            }
+            // The credential has not been sent, so this cannot be about it.
             (State::Challenge { .. }, _) => Err(Rejection::Busy { text: answer.words() }),
             (State::Verdict { .. }, Condition::Ok) => {
                 self.capabilities = None;
@@ -260,24 +259,24 @@ impl ImapUpstream {
         Ok(State::Done)
     }
 
-    /// The mechanism to use, and its initial response in base64.
-    fn choose(&self, user: &str, token: &Secret) -> Result<(BearerMechanism, Secret), Rejection> {
-        use BearerMechanism::{OAuthBearer, XOAuth2};
-        let usable = |mechanism| self.offers(&format!("AUTH={}", name(mechanism)));
-        let wanted =
-            self.options.mechanism.map_or_else(|| vec![XOAuth2, OAuthBearer], |one| vec![one]);
-        let Some(mechanism) = wanted.into_iter().find(|&mechanism| usable(mechanism)) else {
-            return Err(Rejection::NoMechanism { offered: self.offered() });
-        };
-        let response = match mechanism {
-            XOAuth2 => xoauth2::initial_response(user, token),
-            OAuthBearer => {
-                oauthbearer::initial_response(user, &self.options.host, self.options.port, token)
-            }
-        };
-        let unsendable = "user name or token hold what cannot be sent";
-        let response = response.ok_or_else(|| protocol(unsendable))?;
-        Ok((mechanism, Secret::new(base64::encode(response.expose()))))
+    /// Sends one more line of a login; the last one is followed by the verdict.
+    fn next_line(
+        &mut self,
+        tag: String,
+        mechanism: Option<BearerMechanism>,
+        mut lines: vec::IntoIter<Secret>,
+    ) -> State {
+        if let Some(line) = lines.next() {
+            self.transmit(&[line.expose()]);
+        }
+        if lines.len() > 0 {
+            return State::Challenge { tag, mechanism, lines };
+        }
+        State::Verdict { tag, mechanism, challenge: None }
+    }
+
+    fn no_mechanism(&self) -> Rejection {
+        Rejection::NoMechanism { offered: self.offered() }
     }
 
     fn offers(&self, capability: &str) -> bool {
@@ -301,7 +300,7 @@ impl ImapUpstream {
         tag
     }
 
-    /// One line; it may hold a token, so it is made in one allocation that no growth copies.
+    /// One line; it may hold a secret, so it is made in one allocation that no growth copies.
     fn transmit(&mut self, parts: &[&[u8]]) {
         let octets: usize = parts.iter().map(|part| part.len()).sum();
         let mut line = Vec::with_capacity(octets + 2);
@@ -370,22 +369,10 @@ impl Upstream for ImapUpstream {
             | State::Welcome { .. }
             | State::Done => return self.reject(protocol("a login before the server was ready")),
         }
-        let UpstreamCredential::Bearer(token) = credential else {
-            return self.reject(protocol("a password, which this does not send yet"));
-        };
-        let (mechanism, response) = match self.choose(user, &token) {
-            Ok(chosen) => chosen,
+        match self.begin(user, &credential) {
+            Ok(state) => self.state = state,
             Err(rejection) => return self.reject(rejection),
-        };
-        let tag = self.next_tag();
-        let command = [tag.as_bytes(), b" AUTHENTICATE ", name(mechanism).as_bytes()];
-        self.state = if self.offers("SASL-IR") {
-            self.transmit(&[command.as_slice(), &[b" ", response.expose()]].concat());
-            State::Verdict { tag, mechanism, challenge: None }
-        } else {
-            self.transmit(&command);
-            State::Challenge { tag, mechanism, response }
-        };
+        }
         self.read_responses();
     }
 

@@ -1,6 +1,8 @@
 //! Conversations with an upstream, each also cut at every octet. `S:` and `C:` are the wire, the
 //! driver's part stands in brackets, and what the machine tells its driver behind `=`.
 
+use proptest::prelude::*;
+
 use super::{fuzz_logic::fuzz_upstream, *};
 
 fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
@@ -32,6 +34,11 @@ fn play(options: UpstreamOptions, script: &str, cut: usize) -> String {
             log += &format!("{line}\n");
             let token = UpstreamCredential::Bearer(Secret::new("token"));
             machine.authenticate(user.trim_end_matches(']'), token);
+        } else if let Some(login) = line.strip_prefix("[password ") {
+            log += &format!("{line}\n");
+            let (user, password) = login.trim_end_matches(']').split_once(' ').unwrap();
+            let password = UpstreamCredential::Password(Secret::new(password.as_bytes()));
+            machine.authenticate(user, password);
         }
         while let Some(output) = machine.poll_output() {
             log += &match output {
@@ -238,7 +245,7 @@ fn refusals() {
         ("G1 NO [UNAVAILABLE] later", r#"Busy { text: "[UNAVAILABLE] later" }"#),
         ("G1 NO [limit] later", r#"Busy { text: "[limit] later" }"#),
         ("* BYE Connection closed. 14", r#"Busy { text: "Connection closed. 14" }"#),
-        ("G1 BAD what?", r#"Protocol { fault: "it does not understand AUTHENTICATE" }"#),
+        ("G1 BAD what?", r#"Protocol { fault: "it does not understand the login" }"#),
         (
             "G1 BAD User is authenticated but not connected.",
             r#"NotConnected { text: "User is authenticated but not connected." }"#,
@@ -292,14 +299,14 @@ S: * OK [CAPABILITY AUTH=OAUTHBEARER] hi
 fn a_name_with_controls_is_not_sent() {
     check(
         "S: * OK [CAPABILITY AUTH=XOAUTH2] hi\n= Ready\n[login u\u{1}auth=Bearer x]\n\
-         = Reject(Protocol { fault: \"user name or token hold what cannot be sent\" })",
+         = Reject(Protocol { fault: \"user name or credential hold what cannot be sent\" })",
     );
 }
 
 #[test]
 fn no_token_without_the_go_ahead() {
     for (answer, rejection) in [
-        ("G1 OK in", r#"Protocol { fault: "a login without a token" }"#),
+        ("G1 OK in", r#"Protocol { fault: "a login without a credential" }"#),
         ("G1 NO not that", r#"Busy { text: "not that" }"#),
     ] {
         check(&format!(
@@ -307,6 +314,76 @@ fn no_token_without_the_go_ahead() {
              C: G1 AUTHENTICATE XOAUTH2\nS: {answer}\n= Reject({rejection})"
         ));
     }
+}
+
+#[test]
+fn a_password_goes_by_plain() {
+    for (capabilities, exchange) in [
+        ("LOGINDISABLED AUTH=PLAIN SASL-IR", "C: G1 AUTHENTICATE PLAIN AHUAcCB3"),
+        ("AUTH=plain AUTH=XOAUTH2", "C: G1 AUTHENTICATE PLAIN\nS: +\nC: AHUAcCB3"),
+    ] {
+        check(&format!(
+            r#"S: * OK [CAPABILITY IMAP4rev1 {capabilities}] hi
+= Ready
+[password u p w]
+{exchange}
+S: G1 OK in
+C: G2 CAPABILITY
+S: * CAPABILITY IMAP4rev1
+S: G2 OK done
+= Authenticated(Welcome {{ capabilities: ["IMAP4rev1"] }})"#
+        ));
+    }
+}
+
+const LOGIN_ONLY: &str = "S: * OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR] hi\n= Ready\n";
+
+#[test]
+fn a_password_goes_by_login_where_there_is_no_plain() {
+    for exchange in [
+        "[password u p\"w]\nC: G1 LOGIN \"u\" \"p\\\"w\"",
+        "[password u gr\u{fc}n]\nC: G1 LOGIN \"u\" {5}\nS: + go\nC: gr\u{fc}n",
+        "[password j\u{fc} p]\nC: G1 LOGIN {3}\nS: + go\nC: j\u{fc} \"p\"",
+        "[password j\u{fc} \u{fc}]\nC: G1 LOGIN {3}\nS: +\nC: j\u{fc} {2}\nS: + go\nC: \u{fc}",
+    ] {
+        check(&format!("{LOGIN_ONLY}{exchange}\nS: G1 OK in\nC: G2 CAPABILITY"));
+    }
+}
+
+#[test]
+fn no_password_where_login_is_disabled() {
+    check(
+        "S: * OK [CAPABILITY LOGINDISABLED AUTH=XOAUTH2 AUTH=LOGIN] hi\n= Ready\n[password u p]\n\
+         = Reject(NoMechanism { offered: \"LOGINDISABLED AUTH=XOAUTH2 AUTH=LOGIN\" })",
+    );
+}
+
+#[test]
+fn refusals_of_a_password() {
+    for (answers, rejection) in [
+        ("S: G1 NO LOGIN failed.", r#"Credential { text: "LOGIN failed." }"#),
+        ("S: G1 NO [UNAVAILABLE] later", r#"Busy { text: "[UNAVAILABLE] later" }"#),
+        ("S: G1 BAD what?", r#"Protocol { fault: "it does not understand the login" }"#),
+        (
+            "S: G1 OK in\nC: G2 CAPABILITY\nS: G2 BAD User is authenticated but not connected.",
+            r#"NotConnected { text: "User is authenticated but not connected." }"#,
+        ),
+        // There is no error challenge with a password.
+        ("S: + e30=", r#"Protocol { fault: "a continuation request that nothing asked for" }"#),
+    ] {
+        check(&format!(
+            "{LOGIN_ONLY}[password u p]\nC: G1 LOGIN \"u\" \"p\"\n{answers}\n= Reject({rejection})"
+        ));
+    }
+    // The password is not sent where its literal is refused.
+    check(&format!(
+        "{LOGIN_ONLY}[password u \u{fc}]\nC: G1 LOGIN \"u\" {{2}}\nS: G1 NO no literals\n\
+         = Reject(Busy {{ text: \"no literals\" }})"
+    ));
+    check(&format!(
+        "{LOGIN_ONLY}[password u a\0b]\n= Reject(Protocol {{ fault: \"user name or credential hold \
+         what cannot be sent\" }})"
+    ));
 }
 
 #[test]
@@ -358,9 +435,41 @@ fn the_invariants_hold_over_the_seeds() {
                  + e30=\r\nG1 OK in\r\n* CAPABILITY IMAP4rev1\r\nG2 OK done\r\n* 3 EXISTS\r\n";
     let slow =
         "* OK hi\r\n* CAPABILITY AUTH=XOAUTH2\r\nG1 OK\r\n+\r\n* X {3}\r\nabc\r\n+ x\r\nG2 NO";
-    for seed in [login, slow, "* PREAUTH\r\n", "* BYE\r\n* BYE\r\n", "\r\n", "* OK [CAPABILITY"] {
-        for choice in 0..8 {
+    let plain = "* OK [CAPABILITY AUTH=PLAIN] hi\r\n+\r\n+\r\nG1 OK\r\n";
+    let literals =
+        "* OK [CAPABILITY X] hi\r\n+\r\nG1 OK\r\n* CAPABILITY X\r\nG2 OK\r\n* 3 EXISTS\r\n";
+    for seed in [
+        login,
+        slow,
+        "* PREAUTH\r\n",
+        "* BYE\r\n* BYE\r\n",
+        "\r\n",
+        "* OK [CAPABILITY",
+        plain,
+        literals,
+    ] {
+        for choice in 0..16 {
             fuzz_upstream(&[&[choice], seed.as_bytes()].concat());
         }
+    }
+}
+
+proptest! {
+    /// The invariants hold whatever a server says, in whatever order.
+    #[test]
+    fn any_input(
+        choice in 0u8..16,
+        pieces in prop::collection::vec(prop_oneof![
+            1 => prop::collection::vec(any::<u8>(), 0..12),
+            9 => prop::sample::select(vec![
+                "* OK [CAPABILITY AUTH=XOAUTH2 AUTH=OAUTHBEARER] hi\r\n+\r\n", "* OK [CAPABILITY X] hi\r\n",
+                "* OK hi\r\n", "* OK [CAPABILITY SASL-IR AUTH=XOAUTH2] hi\r\n", "* PREAUTH\r\n",
+                "* CAPABILITY AUTH=OAUTHBEARER AUTH=PLAIN STARTTLS\r\n", "* CAPABILITY X\r\n",
+                "* CAPABILITY LOGINDISABLED\r\n", "* X {4}\r\n", "G1 OK\r\n", "G2 OK\r\n", "G3 OK\r\n",
+                "G1 NO [LIMIT]\r\n", "G2 NO\r\n", "G2 BAD\r\n", "+\r\n", "+ e30=\r\n", "* BYE\r\n",
+            ]).prop_map(|text| text.as_bytes().to_vec()),
+        ], 0..14),
+    ) {
+        fuzz_upstream(&[&[choice], pieces.concat().as_slice()].concat());
     }
 }

@@ -3,13 +3,13 @@
 
 use crate::{
     proto::{
-        BearerMechanism, Rejection,
+        Rejection,
         imap::response::{Answer, Condition},
     },
     sasl::bearer::error_status,
 };
 
-/// Why AUTHENTICATE failed, with the error challenge that came before.
+/// Why the login failed, with the error challenge that came before.
 pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection {
     let mut text = answer.words();
     if text.to_ascii_lowercase().contains(NOT_CONNECTED) {
@@ -20,7 +20,7 @@ pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection
     }
     // Whoever has sent a challenge has understood.
     if answer.condition == Condition::Bad && challenge.is_none() {
-        return protocol("it does not understand AUTHENTICATE");
+        return protocol("it does not understand the login");
     }
     if let Some(status) = challenge.and_then(error_status) {
         text = format!("{text} (status {status})");
@@ -31,14 +31,6 @@ pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection
 /// A fault of the upstream's, in our words.
 pub(super) fn protocol(fault: &'static str) -> Rejection {
     Rejection::Protocol { fault }
-}
-
-/// The mechanism's registered name.
-pub(super) fn name(mechanism: BearerMechanism) -> &'static str {
-    match mechanism {
-        BearerMechanism::XOAuth2 => "XOAUTH2",
-        BearerMechanism::OAuthBearer => "OAUTHBEARER",
-    }
 }
 
 /// Why the first command after a login that was accepted failed.

@@ -2,7 +2,7 @@
 //! has megabytes and one end, so octets are skipped by a search, and only its last four are kept in
 //! mind between two reads.
 
-use nom::FindSubstring;
+use memchr::memmem::find;
 
 /// How much of [`END`] stands at the end of what has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,10 @@ impl Body {
         let (before, _) = END.split_at(seen);
         let near = input.get(..END.len() - 1).unwrap_or(input);
         let seam = [before, near].concat();
-        if let Some(at) = seam.as_slice().find_substring(END) {
+        if let Some(at) = seam.windows(END.len()).position(|five| five == END) {
             return Some(at + END.len() - seen);
         }
-        if let Some(at) = input.find_substring(END) {
+        if let Some(at) = find(input, END) {
             return Some(at + END.len());
         }
         let last = match input.len() < END.len() {

@@ -10,6 +10,7 @@
 //!                        └─────USER──► Name ────PASS───►┘
 //! ```
 
+mod opening;
 mod verdict;
 
 #[cfg(any(test, fuzzing))]
@@ -21,14 +22,14 @@ use std::{collections::VecDeque, mem};
 
 use bytes::{Bytes, BytesMut};
 
-use self::verdict::{is_passing, name, protocol, refused};
+use self::verdict::{is_passing, protocol, refused};
 use super::reply::{Answer, LineReader, Status, WORDS};
 use crate::{
     proto::{
         BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
         UpstreamOptions, Welcome, text::printable,
     },
-    sasl::{base64, bearer::user_is_sendable, oauthbearer, plain, xoauth2},
+    sasl::{base64, oauthbearer, xoauth2},
     secret::Secret,
 };
 
@@ -235,75 +236,6 @@ impl Pop3Upstream {
         Ok(State::StartTls)
     }
 
-    /// Always in two lines: Exchange refuses the token in the first, and a token breaks the bound of 255
-    /// octets for an AUTH line (RFC 5034 section 4).
-    fn begin_bearer(&mut self, user: &str, token: &Secret) -> Result<State, Rejection> {
-        use BearerMechanism::{OAuthBearer, XOAuth2};
-        let wanted =
-            self.options.mechanism.map_or_else(|| vec![XOAuth2, OAuthBearer], |one| vec![one]);
-        let usable = |&mechanism: &_| self.offers(name(mechanism)).unwrap_or(true);
-        let Some(mechanism) = wanted.into_iter().find(usable) else {
-            return Err(Rejection::NoMechanism { offered: self.offered() });
-        };
-        let response = match mechanism {
-            XOAuth2 => xoauth2::initial_response(user, token),
-            OAuthBearer => {
-                oauthbearer::initial_response(user, &self.options.host, self.options.port, token)
-            }
-        };
-        self.begin_auth(name(mechanism), Some(mechanism), response)
-    }
-
-    /// PLAIN where it is listed, else the protocol's own commands.
-    fn begin_password(&mut self, user: &str, password: Secret) -> Result<State, Rejection> {
-        if !user_is_sendable(user) {
-            return Err(protocol(UNSENDABLE));
-        }
-        if self.offers("PLAIN") == Some(true) {
-            return self.begin_auth("PLAIN", None, plain::initial_response(user, &password));
-        }
-        if self.capabilities.is_some() && !self.lists("USER") {
-            return Err(Rejection::NoMechanism { offered: self.offered() });
-        }
-        if password.expose().iter().any(|octet| b"\r\n\0".contains(octet)) {
-            return Err(protocol(UNSENDABLE));
-        }
-        self.transmit(&[b"USER ", user.as_bytes()]);
-        Ok(State::Name { password })
-    }
-
-    fn begin_auth(
-        &mut self,
-        name: &str,
-        mechanism: Option<BearerMechanism>,
-        response: Option<Secret>,
-    ) -> Result<State, Rejection> {
-        let response = response.ok_or_else(|| protocol(UNSENDABLE))?;
-        self.transmit(&[b"AUTH ", name.as_bytes()]);
-        let response = Secret::new(base64::encode(response.expose()));
-        Ok(State::Challenge { mechanism, response })
-    }
-
-    /// Whether a line of the list has this name.
-    fn lists(&self, name: &str) -> bool {
-        self.capabilities.iter().flatten().any(|line| has_name(line, name))
-    }
-
-    /// Whether the SASL line names this mechanism (RFC 2449 section 6.3); `None`: nobody knows.
-    fn offers(&self, mechanism: &str) -> Option<bool> {
-        let lines = self.capabilities.as_ref()?;
-        let mut listed = lines.iter().filter(|line| has_name(line, "SASL"));
-        let named = |line: &String| {
-            line.split_ascii_whitespace().skip(1).any(|one| one.eq_ignore_ascii_case(mechanism))
-        };
-        Some(listed.any(named))
-    }
-
-    fn offered(&self) -> String {
-        let list = self.capabilities.as_deref().unwrap_or_default().join(", ");
-        printable(list.as_bytes(), OFFERED)
-    }
-
     /// One line; it may hold a secret, so it is made in one allocation that no growth copies.
     fn transmit(&mut self, parts: &[&[u8]]) {
         let octets: usize = parts.iter().map(|part| part.len()).sum();
@@ -407,13 +339,8 @@ fn outside(state: &State, line: &[u8]) -> Rejection {
     }
 }
 
-fn has_name(line: &str, name: &str) -> bool {
-    line.split_ascii_whitespace().next().is_some_and(|first| first.eq_ignore_ascii_case(name))
-}
-
 const NO_GREETING: &str = "it does not greet";
 const UNASKED_FOR: &str = "a response that nothing asked for";
-const UNSENDABLE: &str = "user name or credential hold what cannot be sent";
 
 /// Octets that may come before the driver says to log in.
 const UNASKED: usize = 16 * 1024;
@@ -423,6 +350,3 @@ const CAPABILITIES: usize = 100;
 
 /// Characters of one of them (RFC 2449 section 3: a response's line has 512 octets).
 const CAPABILITY: usize = 510;
-
-/// Characters of the list of capabilities that a rejection quotes.
-const OFFERED: usize = 1000;

@@ -1,6 +1,8 @@
 //! Conversations with an upstream, each also cut at every octet. `S:` and `C:` are the wire, the
 //! driver's part stands in brackets, and what the machine tells its driver behind `=`.
 
+use proptest::prelude::*;
+
 use super::{fuzz_logic::fuzz_upstream, *};
 
 fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
@@ -437,5 +439,23 @@ fn the_invariants_hold_over_the_seeds() {
         for choice in 0..16 {
             fuzz_upstream(&[&[choice], seed.as_bytes()].concat());
         }
+    }
+}
+
+proptest! {
+    /// The invariants hold whatever a server says, in whatever order.
+    #[test]
+    fn any_input(
+        choice in 0u8..16,
+        pieces in prop::collection::vec(prop_oneof![
+            1 => prop::collection::vec(any::<u8>(), 0..12),
+            9 => prop::sample::select(vec![
+                "+OK hi\r\n", "+OK\r\n", "SASL PLAIN XOAUTH2\r\n", "sasl OAUTHBEARER\r\n", "USER\r\n",
+                "STLS\r\n", ".\r\n", ".\r\n", "+\r\n", "+ e30=\r\n", "-ERR [SYS/TEMP] x\r\n", "-ERR\r\n",
+                "\u{16}", "+OK\n",
+            ]).prop_map(|text| text.as_bytes().to_vec()),
+        ], 0..14),
+    ) {
+        fuzz_upstream(&[&[choice], pieces.concat().as_slice()].concat());
     }
 }

@@ -186,6 +186,24 @@ S: \r\n\
     );
 }
 
+/// Our own answer, which comes first, frees nothing.
+#[test]
+fn a_bare_lf_behind_a_kept_command_waits_for_its_own_reply() {
+    check(
+        r#"
+C: RETR 1\r\nSTLS\r\nNOOP\nSTAT
+-> RETR 1
+-> NOOP\n\
+S: -ERR
+<- -ERR
+<- -ERR refused: it must come before the login (RFC 2595 section 4)
+S: +OK
+<- +OK
+-> STAT
+"#,
+    );
+}
+
 #[test]
 fn a_bare_lf_that_no_one_answers_opens_nothing() {
     let counts = check("C: NOOP\\nPASS secret\n-> NOOP\\n\\\nC: QUIT\nC: RETR 1");

@@ -1,0 +1,7 @@
+//! A client before its login.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use saslgate::proto::smtp::downstream::fuzz_logic::fuzz_downstream;
+
+fuzz_target!(|data: &[u8]| fuzz_downstream(data));

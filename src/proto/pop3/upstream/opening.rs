@@ -1,0 +1,96 @@
+//! How a login begins, by what the server offers and what we have. The hard thing is a server that does
+//! not say what it offers: it is asked for what most servers know.
+
+use super::{
+    Pop3Upstream, State,
+    verdict::{name, protocol},
+};
+use crate::{
+    proto::{BearerMechanism, Rejection, text::printable},
+    sasl::{base64, bearer::user_is_sendable, oauthbearer, plain, xoauth2},
+    secret::Secret,
+};
+
+impl Pop3Upstream {
+    /// Always in two lines: Exchange refuses the token in the first, and a token breaks the bound of 255
+    /// octets for an AUTH line (RFC 5034 section 4).
+    pub(super) fn begin_bearer(&mut self, user: &str, token: &Secret) -> Result<State, Rejection> {
+        use BearerMechanism::{OAuthBearer, XOAuth2};
+        let wanted =
+            self.options.mechanism.map_or_else(|| vec![XOAuth2, OAuthBearer], |one| vec![one]);
+        let usable = |&mechanism: &_| self.offers(name(mechanism)).unwrap_or(true);
+        let Some(mechanism) = wanted.into_iter().find(usable) else {
+            return Err(Rejection::NoMechanism { offered: self.offered() });
+        };
+        let response = match mechanism {
+            XOAuth2 => xoauth2::initial_response(user, token),
+            OAuthBearer => {
+                oauthbearer::initial_response(user, &self.options.host, self.options.port, token)
+            }
+        };
+        self.begin_auth(name(mechanism), Some(mechanism), response)
+    }
+
+    /// PLAIN where it is listed, else the protocol's own commands.
+    pub(super) fn begin_password(
+        &mut self,
+        user: &str,
+        password: Secret,
+    ) -> Result<State, Rejection> {
+        if !user_is_sendable(user) {
+            return Err(protocol(UNSENDABLE));
+        }
+        if self.offers("PLAIN") == Some(true) {
+            return self.begin_auth("PLAIN", None, plain::initial_response(user, &password));
+        }
+        if self.capabilities.is_some() && !self.lists("USER") {
+            return Err(Rejection::NoMechanism { offered: self.offered() });
+        }
+        if password.expose().iter().any(|octet| b"\r\n\0".contains(octet)) {
+            return Err(protocol(UNSENDABLE));
+        }
+        self.transmit(&[b"USER ", user.as_bytes()]);
+        Ok(State::Name { password })
+    }
+
+    fn begin_auth(
+        &mut self,
+        name: &str,
+        mechanism: Option<BearerMechanism>,
+        response: Option<Secret>,
+    ) -> Result<State, Rejection> {
+        let response = response.ok_or_else(|| protocol(UNSENDABLE))?;
+        self.transmit(&[b"AUTH ", name.as_bytes()]);
+        let response = Secret::new(base64::encode(response.expose()));
+        Ok(State::Challenge { mechanism, response })
+    }
+
+    /// Whether a line of the list has this name.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        self.capabilities.iter().flatten().any(|line| has_name(line, name))
+    }
+
+    /// Whether the SASL line names this mechanism (RFC 2449 section 6.3); `None`: nobody knows.
+    fn offers(&self, mechanism: &str) -> Option<bool> {
+        let lines = self.capabilities.as_ref()?;
+        let mut listed = lines.iter().filter(|line| has_name(line, "SASL"));
+        let named = |line: &String| {
+            line.split_ascii_whitespace().skip(1).any(|one| one.eq_ignore_ascii_case(mechanism))
+        };
+        Some(listed.any(named))
+    }
+
+    pub(super) fn offered(&self) -> String {
+        let list = self.capabilities.as_deref().unwrap_or_default().join(", ");
+        printable(list.as_bytes(), OFFERED)
+    }
+}
+
+fn has_name(line: &str, name: &str) -> bool {
+    line.split_ascii_whitespace().next().is_some_and(|first| first.eq_ignore_ascii_case(name))
+}
+
+const UNSENDABLE: &str = "user name or credential hold what cannot be sent";
+
+/// Characters of the list of capabilities that a rejection quotes.
+const OFFERED: usize = 1000;

@@ -1,0 +1,65 @@
+//! What a server's refusal means. The hard thing is that SMTP answers by numbers which say only "later"
+//! or "never": what a "never" is about, the token, the mailbox or a policy, stands in its words, and
+//! those must reach whoever reads them.
+
+use crate::{
+    proto::{Rejection, smtp::reply::Reply},
+    sasl::bearer::error_status,
+};
+
+/// Why AUTH failed after the first response, with the error challenge that came before.
+pub(super) fn refused(reply: &Reply, challenge: Option<&[u8]>) -> Rejection {
+    let mut text = reply.words();
+    match reply.code {
+        400..=499 => Rejection::Busy { text },
+        500.. if text.to_ascii_lowercase().contains(NOT_CONNECTED) => {
+            Rejection::NotConnected { text }
+        }
+        500.. => {
+            if let Some(status) = challenge.and_then(error_status) {
+                text = format!("{text} (status {status})");
+            }
+            Rejection::Credential { text }
+        }
+        _ => protocol("a reply that AUTH does not have"),
+    }
+}
+
+/// Why the server does not begin with a mechanism that it has listed.
+pub(super) fn not_begun(reply: &Reply, offered: &str, mechanism: &str) -> Rejection {
+    match reply.code {
+        // RFC 4954 section 4 has 504 for it; Exchange says so too where a setting forbids AUTH.
+        500 | 502 | 504 => Rejection::NoMechanism {
+            offered: format!("{offered}; and says to AUTH {mechanism}: {}", reply.words()),
+        },
+        _ => refused(reply, None),
+    }
+}
+
+/// Why EHLO failed. Without it there are no extensions, so no AUTH (RFC 5321 section 4.1.1.1).
+pub(super) fn no_extensions(reply: &Reply) -> Rejection {
+    let text = reply.words();
+    match reply.code {
+        500 | 502 | 504 => {
+            Rejection::NoMechanism { offered: format!("nothing, not even EHLO: {text}") }
+        }
+        400.. => Rejection::Busy { text },
+        _ => protocol("a reply that EHLO does not have"),
+    }
+}
+
+/// Why the server does not want us at all.
+pub(super) fn not_greeted(reply: &Reply) -> Rejection {
+    match reply.code {
+        400.. => Rejection::Busy { text: reply.words() },
+        _ => protocol("it does not greet"),
+    }
+}
+
+/// A fault of the upstream's, in our words.
+pub(super) fn protocol(fault: &'static str) -> Rejection {
+    Rejection::Protocol { fault }
+}
+
+/// Exchange's words for a good token that does not open this mailbox.
+const NOT_CONNECTED: &str = "authenticated but not connected";
