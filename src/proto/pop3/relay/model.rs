@@ -23,9 +23,10 @@ pub(super) struct Model {
     waits: bool,
     /// In a line that is too long.
     skips: bool,
-    /// QUIT was sent, and answered.
-    quit: [bool; 2],
-    unasked: bool,
+    /// The client has sent QUIT.
+    quit: bool,
+    /// The upstream has answered QUIT, or has gone unasked.
+    gone: bool,
     ended: bool,
     counts: Counts,
 }
@@ -50,7 +51,7 @@ impl Model {
 
     /// A whole line of the client's; `false` if there is none, or it must wait.
     fn take_command(&mut self) -> bool {
-        if self.quit[0] {
+        if self.quit {
             self.from_client.clear();
         }
         let busy = self.due.len() >= 1024 || !self.due.is_empty() && (self.waits || self.paced);
@@ -77,7 +78,7 @@ impl Model {
             (self.skips, self.waits) = (false, false);
             return true;
         }
-        self.quit[0] |= words == "QUIT";
+        self.quit |= words == "QUIT";
         self.waits = !line.ends_with(b"\r\n");
         self.due.push_back(words);
         self.to_server.extend(line);
@@ -93,6 +94,10 @@ impl Model {
                 self.to_client.extend_from_slice(OURS);
                 self.due.pop_front();
                 true
+            }
+            (None, _) if self.gone => {
+                self.ended = !self.from_server.is_empty();
+                self.ended
             }
             (Some(_), due) if due.is_none_or(|due| first(due) != "CAPA") => {
                 self.from_server.pop_front().map(|octet| self.take_octet(octet)).is_some()
@@ -141,15 +146,13 @@ impl Model {
         let status = without_end(line).split(|&octet| octet == b' ').next().unwrap_or_default();
         let status = String::from_utf8_lossy(status).to_ascii_uppercase();
         self.ended = match (status.as_str(), due) {
-            ("+OK" | "-ERR", Some(_)) => false,
-            ("-ERR", None) => self.unasked || self.quit[1],
+            ("+OK" | "-ERR", Some(_)) | ("-ERR", None) => false,
             _ => true,
         };
         if self.ended {
             return;
         }
-        self.unasked |= due.is_none();
-        self.quit[1] |= due == Some("QUIT");
+        self.gone |= due.is_none_or(|due| due == "QUIT");
         self.to_client.extend_from_slice(line);
         let due = due.unwrap_or_default();
         let many = matches!(first(due), "CAPA" | "RETR" | "TOP")
