@@ -59,7 +59,7 @@ impl Model {
             return false;
         }
         let end = self.from_client.iter().position(|&octet| octet == b'\n').map(|lf| lf + 1);
-        self.skips |= end.unwrap_or(self.from_client.len() + 1) > 1024;
+        self.skips |= end.unwrap_or(self.from_client.len() + 1) > 255;
         let Some(end) = end else {
             if self.skips {
                 self.from_client.clear();
@@ -172,7 +172,9 @@ impl Model {
             let letters = line.iter().take_while(|octet| octet.is_ascii_alphanumeric()).count();
             assert!(line.is_empty() || passes(line.split_at(letters).0), "an unknown command");
         }
-        assert!(self.to_server.is_empty() || self.to_server.ends_with(b"\n"));
+        for line in self.to_server.split_inclusive(|&octet| octet == b'\n') {
+            assert!(line.ends_with(b"\n") && line.len() <= 255, "no line, or two to some");
+        }
     }
 
     pub(super) fn assert_same(&self, wire: &Wire) {

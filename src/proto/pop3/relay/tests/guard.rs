@@ -70,16 +70,17 @@ fn lines_that_servers_may_divide() {
     ));
 }
 
+/// RFC 2449 section 4: a server need not read more than 255 octets as one line.
 #[test]
 fn lines_that_are_too_long() {
     let mut wire = Wire::new(relay());
     let line = |octets: usize| ["RETR ", &"1".repeat(octets - 7), "\r\n"].concat();
-    wire.send(Side::Downstream, line(1024).as_bytes());
-    assert_eq!(wire.reached(Side::Upstream).len(), 1024);
+    wire.send(Side::Downstream, line(255).as_bytes());
+    assert_eq!(wire.reached(Side::Upstream).len(), 255);
     wire.send(Side::Upstream, b"-ERR\r\n");
-    wire.send(Side::Downstream, line(1025).as_bytes());
+    wire.send(Side::Downstream, line(256).as_bytes());
     wire.send(Side::Downstream, [&line(1_000_000), "NOOP\r\n"].concat().as_bytes());
-    assert_eq!(wire.reached(Side::Upstream).len(), 1024 + 6);
+    assert_eq!(wire.reached(Side::Upstream).len(), 255 + 6);
     assert_eq!(
         wire.reached(Side::Downstream),
         ["-ERR\r\n", TOO_LONG, TOO_LONG].concat().as_bytes()
