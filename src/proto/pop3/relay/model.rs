@@ -70,7 +70,7 @@ impl Model {
         let content = without_end(&line);
         let words = words(content);
         let word = content.split(|&octet| octet == b' ').next().unwrap_or_default();
-        let good = !content.contains(&b'\r') && !content.contains(&b'\0') && passes(word);
+        let good = content.iter().all(|octet| (32..127).contains(octet)) && passes(word);
         self.counts.commands += 1;
         if self.skips || !good {
             self.counts.guarded += 1;
@@ -166,9 +166,12 @@ impl Model {
 
     /// Whatever servers make of what they see, they see no login where one may begin.
     pub(super) fn assert_only_commands(&self) {
-        for line in self.to_server.split(|octet| matches!(octet, b'\n' | b'\0')) {
+        for line in self.to_server.split(|&octet| octet == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            assert!(!line.contains(&b'\r'), "a bare CR");
+            assert!(
+                !line.iter().any(u8::is_ascii_control),
+                "an end of a line, or a blank, to some"
+            );
             let letters = line.iter().take_while(|octet| octet.is_ascii_alphanumeric()).count();
             assert!(line.is_empty() || passes(line.split_at(letters).0), "an unknown command");
         }
