@@ -49,7 +49,7 @@ impl Pop3Upstream {
         if password.expose().iter().any(|octet| b"\r\n\0".contains(octet)) {
             return Err(protocol(UNSENDABLE));
         }
-        self.transmit(&[b"USER ", user.as_bytes()]);
+        self.command(&[b"USER ", user.as_bytes()])?;
         Ok(State::Name { password })
     }
 
@@ -60,7 +60,7 @@ impl Pop3Upstream {
         response: Option<Secret>,
     ) -> Result<State, Rejection> {
         let response = response.ok_or_else(|| protocol(UNSENDABLE))?;
-        self.transmit(&[b"AUTH ", name.as_bytes()]);
+        self.command(&[b"AUTH ", name.as_bytes()])?;
         let response = Secret::new(base64::encode(response.expose()));
         Ok(State::Challenge { mechanism, response })
     }
