@@ -126,6 +126,7 @@ impl Pop3Upstream {
         line: &[u8],
     ) -> Result<State, Rejection> {
         if line == b"." {
+            lines.retain(|line| !line.is_empty());
             self.capabilities = Some(lines);
             return self.informed();
         }
@@ -134,10 +135,7 @@ impl Pop3Upstream {
         }
         // RFC 1939 section 3: a dot in front hides one that belongs there.
         let line = line.strip_prefix(b".").unwrap_or(line);
-        let capability = printable(line, CAPABILITY);
-        if !capability.is_empty() {
-            lines.push(capability);
-        }
+        lines.push(printable(line, CAPABILITY));
         Ok(State::Capability { lines: Some(lines) })
     }
 

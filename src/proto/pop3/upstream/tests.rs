@@ -124,11 +124,13 @@ S: .
 = Reject(NoMechanism { offered: "+OK, -ERR [AUTH] no, .dotted" })
 "#,
     );
-    let lines = "S: X\n".repeat(CAPABILITIES);
-    check(&format!(
-        "S: +OK\nC: CAPA\nS: +OK\n{lines}S: X\n= Reject(Protocol {{ fault: \"too many \
-         capabilities\" }})"
-    ));
+    for line in ["X", "", "\u{1}"] {
+        let lines = format!("S: {line}\n").repeat(CAPABILITIES);
+        check(&format!(
+            "S: +OK\nC: CAPA\nS: +OK\n{lines}S: {line}\n= Reject(Protocol {{ fault: \"too many \
+             capabilities\" }})"
+        ));
+    }
 }
 
 #[test]
