@@ -29,7 +29,6 @@ use crate::{
         BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
         UpstreamOptions, Welcome, text::printable,
     },
-    sasl::{base64, oauthbearer, xoauth2},
     secret::Secret,
 };
 
@@ -197,11 +196,7 @@ impl Pop3Upstream {
             // The server's error, which it wants acknowledged before it says -ERR. That holds no secret,
             // and a server may not wait for it.
             State::Verdict { mechanism: Some(mechanism), challenge: None } => {
-                let answer = match mechanism {
-                    BearerMechanism::XOAuth2 => xoauth2::ERROR_ANSWER,
-                    BearerMechanism::OAuthBearer => oauthbearer::ERROR_ANSWER,
-                };
-                self.transmit(&[&base64::encode(answer)]);
+                self.transmit(&[&mechanism.error_answer()]);
                 let challenge = Some(challenge.to_vec());
                 Ok(State::Verdict { mechanism: Some(mechanism), challenge })
             }
