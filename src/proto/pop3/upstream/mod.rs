@@ -32,8 +32,8 @@ use crate::{
     secret::Secret,
 };
 
-/// The client side of a POP3 login with a bearer token or a password.
-#[derive(Debug)]
+/// The client side of a POP3 login with a bearer token or a password. No `Debug`: a line that waits to
+/// be polled may hold one of them.
 pub struct Pop3Upstream {
     options: UpstreamOptions,
     state: State,
