@@ -145,10 +145,8 @@ impl Model {
     fn take_line(&mut self, line: &[u8], due: Option<&str>) {
         let status = without_end(line).split(|&octet| octet == b' ').next().unwrap_or_default();
         let status = String::from_utf8_lossy(status).to_ascii_uppercase();
-        self.ended = match (status.as_str(), due) {
-            ("+OK" | "-ERR", Some(_)) | ("-ERR", None) => false,
-            _ => true,
-        };
+        let expected = matches!((status.as_str(), due), ("+OK" | "-ERR", Some(_)) | ("-ERR", None));
+        self.ended = !expected;
         if self.ended {
             return;
         }
