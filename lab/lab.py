@@ -15,6 +15,8 @@ CLIENTS = [
     provider_client("reader", "client_credentials", "petra@lab.test", jwt=True),
     provider_client("reader-opaque", "client_credentials", "paul@lab.test"),
     provider_client("eraser", "client_credentials", "erika@lab.test", jwt=True),
+    provider_client("mixed", "client_credentials", "mia@lab.test", jwt=True),
+    provider_client("forwarder", "client_credentials", "frida@lab.test", jwt=True),
     provider_client("person", "refresh_token", "carol@lab.test", lifetime=20),
     *(provider_client(name, "client_credentials", "dora@lab.test") for name in ROBOTS),
     *(provider_client(name, "refresh_token", "emil@lab.test", lifetime=1) for name in PERSONS),

@@ -184,7 +184,7 @@ class Devices(AgainstARecorder):
                 client.envelope()
                 self.assertTrue(client.data(b"scanned\r\n").startswith("250"))
         # The upstream has seen no HELO: EHLO gave the gateway what it needs.
-        self.assertEqual([kept.octets for kept in self.upstream.messages], [b"scanned\r\n"] * 3)
+        self.assertEqual([kept.octets for kept in self.upstream.messages], [b"scanned\r\n"] * 2)
 
     def test_auth_plain_in_two_steps(self):
         client = self.client()
@@ -197,17 +197,17 @@ class Devices(AgainstARecorder):
         self.assertRegex(reply, r"\A(235 2\.7\.0|503 5\.5\.1) ")
 
     def test_garbage_before_ehlo_and_bare_line_feeds(self):
-        client = self.client()
-        client.send(b"\x00\xff\xfe\x1b\r\n\x80EHLO printer\n")
-        replies = client.reply()
-        if replies.startswith("500"):
-            replies = client.reply()
-        self.assertIn("AUTH PLAIN LOGIN", replies)
-        client.send(b"AUTH PLAIN " + self.plain().encode() + b"\n")
-        self.assertTrue(client.reply().startswith("235"))
+        for garbage in (b"\x00\xff\xfe\x1b", b"\x00\xff\xfe\x1b\n", b"%-12345X@PJL\n"):
+            with self.subTest(garbage), RawSmtp(self.gateway.port("smtp")) as client:
+                reply = client.command(garbage + b"EHLO printer\n")
+                if garbage.endswith(b"\n"):
+                    self.assertTrue(reply.startswith("500 5.5.2 "), reply)
+                    reply = client.reply()
+                self.assertIn("AUTH PLAIN LOGIN", reply)
+                self.assertTrue(client.command(b"AUTH PLAIN " + self.plain().encode() + b"\n").startswith("235"))
 
     def test_the_obsolete_line(self):
-        self.assertIn("250-AUTH=LOGIN PLAIN\r\n", self.client().command("EHLO express"))
+        self.assertIn("AUTH=LOGIN PLAIN\r\n", self.client().command("EHLO express"))
 
     def test_a_browser_and_a_tls_client_are_sent_away(self):
         for octets in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
@@ -233,14 +233,9 @@ class InClear(AgainstARecorder):
         client.send(b"STARTTLS\r\nAUTH PLAIN " + self.plain().encode() + b"\r\nMAIL FROM:<a@lab.test>\r\n")
         self.assertTrue(client.reply().startswith("220"))
         context = ssl.create_default_context(cafile=lab.world().ca)
-        try:
-            tls = context.wrap_socket(client.socket, server_hostname="localhost")
-        except (ssl.SSLError, ConnectionError):
-            return  # it ended the connection, which is as safe
-        with tls:
-            tls.sendall(b"EHLO lab.test\r\nQUIT\r\n")
+        with context.wrap_socket(client.socket, server_hostname="localhost") as tls:
             said = b""
             while came := tls.recv(4096):
                 said += came
-        self.assertRegex(said, rb"\A(250-[^\r]*\r\n)+250 [^\r]*\r\n221 [^\r]*\r\n\Z")
+        self.assertRegex(said, rb"\A421 4\.7\.0 [^\r]*\r\n\Z")
         self.assertEqual(self.upstream.sessions, [])

@@ -29,8 +29,8 @@ class Curl(Client):
         ])
 
     def fetch_all(self, login="PLAIN"):
-        numbers = [line.split()[0].decode() for line in self.curl("", login).splitlines()]
-        return b"".join(self.curl(number, login) for number in numbers)
+        count = len(self.curl("", login).splitlines())
+        return self.curl(f"[1-{count}]", login)
 
 
 class Poplib(Client):
@@ -60,18 +60,15 @@ class Fetchmail(Client):
     LOGINS = {"USER": None}
     TLS = {"none": "sslproto ''", "starttls": "sslproto 'TLS1.2+'", "implicit": "ssl"}
 
-    def rc(self, delivery):
-        """`delivery` is where mail goes: lines of fetchmail's own."""
-        return self.file(
+    def poll(self, delivery, login=""):
+        """`delivery` is where mail goes, `login` is for the server there: words of fetchmail's own."""
+        rc = self.file(
             "fetchmailrc",
-            f"poll localhost service {self.port} protocol pop3 auth password\n"
+            f"poll localhost service {self.port} protocol pop3 auth password {login}\n"
             f"  username '{self.user}' password '{self.password}' {self.TLS[self.mode]}\n"
             f"  sslcertck sslcertfile '{self.ca}' keep fetchall {delivery}\n",
         )
-
-    def poll(self, delivery):
-        rc = self.rc(delivery)
-        return self.run(["fetchmail", "--nosyslog", "-f", rc, "--pidfile", os.path.join(self.folder, "pid")])
+        self.run(["fetchmail", "--nosyslog", "-f", rc, "--pidfile", os.path.join(self.folder, "pid")])
 
     def fetch_all(self, login="USER"):
         box = self.file("fetched")
@@ -82,8 +79,7 @@ class Fetchmail(Client):
     def forward(self, port, user, password, recipient):
         """Hands every mail on by SMTP, as fetchmail does of its own accord."""
         self.poll(
-            f"smtphost 'localhost/{port}' smtpname '{recipient}' esmtpname '{user}' esmtppassword '{password}'\n"
-            "  smtpaddress lab.test"
+            f"smtphost 'localhost/{port}' smtpname '{recipient}'", f"esmtpname '{user}' esmtppassword '{password}'"
         )
 
 
