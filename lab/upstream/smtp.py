@@ -152,6 +152,7 @@ class SmtpConversation(Conversation):
         # Lines are as they were sent, bare CR and LF in them; only a dot between two CRLFs ends the message.
         lines, fresh, length = [], True, 0
         while True:
+            self.upstream.reading.wait()
             line = self.line()
             if fresh and line == b".\r\n":
                 break
@@ -215,10 +216,17 @@ class RecordingSmtp(RecordingUpstream):
         self.challenge = True
         # Says nothing of STARTTLS, nor of AUTH.
         self.hides_starttls = False
+        # Reads no message while this is not set.
+        self.reading = threading.Event()
+        self.reading.set()
         # Breaks off so many octets into a message.
         self.cut_after = None
         self.messages = []
         self.queue_ids = itertools.count()
+
+    def __exit__(self, *arguments):
+        self.reading.set()
+        super().__exit__(*arguments)
 
     def with_id(self, message_id):
         """All accepted messages with that Message-ID."""
