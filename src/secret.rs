@@ -55,7 +55,7 @@ impl fmt::Debug for Secret {
 
 /// Overwrites `bytes` with zeros in a way that the optimizer keeps.
 ///
-/// The gateway uses the `zeroize` crate. The bare core may depend on nom and bytes alone and
+/// The gateway uses the `zeroize` crate. The bare core may depend on nom, bytes and memchr alone and
 /// holds no live secrets (tests, fuzzing, benchmarks), so there a best effort is enough.
 pub(crate) fn wipe(bytes: &mut [u8]) {
     #[cfg(feature = "gateway")]

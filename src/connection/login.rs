@@ -135,7 +135,11 @@ impl Attempt<'_> {
         let began = Instant::now();
         let (opened, credential_took) = match &config.authentication {
             Authentication::OAuth => {
-                let token = self.gateway.tokens.access_token(account).await;
+                let tokens = &self.gateway.tokens;
+                let token = match protocol {
+                    Protocol::Imap | Protocol::Pop3 => tokens.access_token(account).await,
+                    Protocol::Smtp => tokens.brief_access_token(account).await,
+                };
                 let token = token.map_err(|error| refuse::token(&error))?;
                 let took = began.elapsed();
                 debug!(connection = self.client.number, account = %account.login, "a token is at hand");
@@ -207,7 +211,7 @@ impl Attempt<'_> {
     ) -> Result<OpenUpstream, Refusal> {
         match self.authenticate_upstream(account, config, token).await {
             Err(OpenError::Rejected(Rejection::Credential { text }))
-                if refuse::is_about_the_token(&text) =>
+                if refuse::is_about_the_credential(&text) =>
             {
                 self.retry(account, config, token, text).await
             }

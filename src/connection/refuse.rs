@@ -92,7 +92,7 @@ pub(super) fn upstream(
 ) -> Refusal {
     let mailbox = &account.mailbox;
     let (reason, text) = match error {
-        OpenError::Rejected(Rejection::Credential { text }) if !is_about_the_token(text) => (
+        OpenError::Rejected(Rejection::Credential { text }) if !is_about_the_credential(text) => (
             RefusalReason::Policy,
             format!(
                 "{config} does not allow {protocol} for {mailbox} ({error}): the administrator must \
@@ -144,10 +144,14 @@ pub(super) fn upstream(
     Refusal::new(reason, text)
 }
 
-/// Whether a refusal can be the token's fault. Exchange's 5.7.139 says that the mailbox or the tenant
-/// has the protocol switched off: no other token changes that.
-pub(super) fn is_about_the_token(text: &str) -> bool {
-    !text.contains("5.7.139")
+/// Whether a refusal can be the credential's fault. Exchange's 5.7.139 says that the mailbox or the
+/// tenant has the protocol switched off, 5.7.30 that it takes no passwords, RFC 4954 section 6 has 534
+/// and 538 for a mechanism that is too weak: another token or password changes none of these. But
+/// Exchange has 5.7.139 for a wrong password too.
+pub(super) fn is_about_the_credential(text: &str) -> bool {
+    let policy = ["5.7.139", "5.7.30"].iter().any(|code| text.contains(code))
+        || ["534", "538"].iter().any(|code| text.starts_with(code));
+    !policy || text.contains("credentials were incorrect")
 }
 
 /// The rows that a person must do something about, and whose text is worth an alert.
@@ -175,5 +179,28 @@ pub(super) fn as_configured(refusal: Refusal, choice: SigninRefusal) -> Refusal 
             Refusal { reason: RefusalReason::WrongLogin, ..refusal }
         }
         SigninRefusal::Credentials | SigninRefusal::Temporary => refusal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_about_the_credential;
+
+    #[test]
+    fn what_another_credential_can_change() {
+        for (text, expected) in [
+            ("AUTHENTICATE failed.", true),
+            ("535 5.7.3 Authentication unsuccessful [PR0P264CA0001]", true),
+            (
+                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled",
+                false,
+            ),
+            ("535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.", true),
+            ("550 5.7.30 Basic authentication is not supported for Client Submission.", false),
+            ("534 5.7.9 Application-specific password required", false),
+            ("535 534 is no code here", true),
+        ] {
+            assert_eq!(is_about_the_credential(text), expected, "{text}");
+        }
     }
 }

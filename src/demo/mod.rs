@@ -6,16 +6,23 @@
 //! servers share; [`view`] shows what passes through a gateway in front of it.
 
 mod folder;
-pub mod imap;
+mod imap;
+mod lines;
 pub mod mailbox;
-pub mod samples;
+mod pop3;
+mod samples;
+mod sasl;
+mod server;
+mod smtp;
+#[cfg(test)]
+mod tests;
 pub mod token;
 pub mod view;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use aws_lc_rs::{digest, rand};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, crypto::aws_lc_rs::default_provider, pki_types::PrivateKeyDer},
@@ -23,9 +30,12 @@ use tokio_rustls::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
-use crate::secret::Secret;
+use crate::{config::Protocol, secret::Secret};
 use mailbox::{Mailbox, MailboxLimits};
+use server::Server;
 use token::Tokens;
+
+pub use smtp::EXTENSIONS as SMTP_EXTENSIONS;
 
 /// A running provider. It stops when it is dropped; [`Provider::stop`] also waits for its tasks.
 pub struct Provider {
@@ -35,8 +45,13 @@ pub struct Provider {
     pub client_id: String,
     /// Its secret.
     pub client_secret: Secret,
-    /// The IMAP server, TLS from the first byte; its certificate is for `localhost`, 127.0.0.1.
+    /// The IMAP server, TLS from the first byte as with the others; the certificate is for
+    /// `localhost`, 127.0.0.1.
     pub imap: SocketAddr,
+    /// The POP3 server.
+    pub pop3: SocketAddr,
+    /// The SMTP submission server.
+    pub smtp: SocketAddr,
     /// The SHA-256 of the servers' certificate in DER form.
     pub certificate_sha256: [u8; 32],
     /// The servers' certificate: it signed itself, so it is also what a client has to trust.
@@ -67,21 +82,24 @@ impl Provider {
             let _ = axum::serve(token_listener, app).with_graceful_shutdown(stop).await;
         });
 
-        let imap_listener = TcpListener::bind(LOOPBACK).await?;
-        let imap = imap_listener.local_addr()?;
-        let server = imap::Server {
+        let server = Arc::new(Server {
             user: user.to_owned(),
             tokens: Arc::clone(&tokens),
             mailbox: Arc::clone(&mailbox),
             acceptor: certificate.acceptor,
-        };
-        tasks.spawn(imap::serve(imap_listener, Arc::new(server), tasks.clone()));
+            maildrop: Arc::new(Semaphore::new(1)),
+        });
+        let imap = listen(&server, Protocol::Imap, &tasks).await?;
+        let pop3 = listen(&server, Protocol::Pop3, &tasks).await?;
+        let smtp = listen(&server, Protocol::Smtp, &tasks).await?;
 
         Ok(Self {
             token_url,
             client_id: tokens.client_id.clone(),
             client_secret: tokens.client_secret.clone(),
             imap,
+            pop3,
+            smtp,
             certificate_sha256: certificate.sha256,
             certificate_pem: certificate.pem,
             mailbox,
@@ -106,6 +124,14 @@ impl Drop for Provider {
     fn drop(&mut self) {
         self.tasks.stop.cancel();
     }
+}
+
+/// Starts a mail server and says where.
+async fn listen(server: &Arc<Server>, protocol: Protocol, tasks: &Tasks) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(LOOPBACK).await?;
+    let address = listener.local_addr()?;
+    tasks.spawn(server::serve(listener, Arc::clone(server), protocol, tasks.clone()));
+    Ok(address)
 }
 
 /// Everything that runs for a provider, and the way to stop it.

@@ -18,6 +18,8 @@ use crate::{
 pub(super) enum Need<'a> {
     /// At least this share of its lifetime must be left, in percent.
     Fresh(u8),
+    /// The same, or as long as a mail transaction may take.
+    Brief(u8),
     /// Not yet ended.
     Valid,
     /// Not yet ended, and not this one.
@@ -34,6 +36,7 @@ impl Need<'_> {
                 let lifetime = token.expires.duration_since(token.obtained).unwrap_or_default();
                 left * 100 >= lifetime * u32::from(percent.min(100)) && left > Duration::ZERO
             }
+            Self::Brief(percent) => left >= TRANSACTION || Need::Fresh(percent).is_met(token, now),
             Self::Valid => left >= LAST_MOMENT,
             Self::Other(refused) => {
                 left >= LAST_MOMENT && token.secret.expose() != refused.expose()
@@ -111,6 +114,9 @@ impl Fingerprint {
 /// Below this a token is not worth a login's way to the upstream.
 const LAST_MOMENT: Duration = Duration::from_secs(5);
 
+/// Ten minutes is what RFC 5321 section 4.5.3.2.6 gives a server to accept a message.
+const TRANSACTION: Duration = Duration::from_secs(600);
+
 /// What time servers correct without anybody noticing.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
@@ -140,6 +146,17 @@ mod tests {
         assert!(!fresh(0, 3600), "an ended token is never fresh");
         assert!(fresh(100, 0));
         assert!(!fresh(255, 1));
+    }
+
+    #[test]
+    fn a_transaction_needs_minutes_and_not_a_share() {
+        let brief = |now| Need::Brief(50).is_met(&token(), at(now));
+        assert!(brief(3000));
+        assert!(!brief(3001));
+        // Of a token that never lasts as long, the share will do.
+        let short = AccessToken { expires: at(60), ..token() };
+        assert!(Need::Brief(50).is_met(&short, at(30)));
+        assert!(!Need::Brief(50).is_met(&short, at(31)));
     }
 
     #[test]

@@ -118,9 +118,25 @@ impl Tokens {
     ///
     /// If no new token can be had, the old one is handed out as long as it lasts.
     pub async fn access_token(&self, account: &AccountConfig) -> Result<AccessToken, TokenError> {
-        let oauth = oauth(account)?;
-        let slot = self.slot(account, oauth);
-        let need = Need::Fresh(oauth.fresh_percent);
+        let need = Need::Fresh(oauth(account)?.fresh_percent);
+        self.token_that(need, account).await
+    }
+
+    /// The same for one mail transaction: a token that lasts some minutes is good enough, so that
+    /// jobs which send now and then cost no refresh each half lifetime.
+    pub async fn brief_access_token(
+        &self,
+        account: &AccountConfig,
+    ) -> Result<AccessToken, TokenError> {
+        self.token_that(Need::Brief(oauth(account)?.fresh_percent), account).await
+    }
+
+    async fn token_that(
+        &self,
+        need: Need<'_>,
+        account: &AccountConfig,
+    ) -> Result<AccessToken, TokenError> {
+        let slot = self.slot(account, oauth(account)?);
         let generation = match self.shared.store.generation().await {
             Ok(generation) => Some(generation),
             Err(error) => {

@@ -16,21 +16,18 @@ use imap_codec::{
         },
     },
 };
-use tokio::{net::TcpStream, sync::watch};
-use tokio_rustls::server::TlsStream;
+use tokio::sync::watch;
 
-use super::{
-    Server,
-    auth::{self, Bearer},
-    command::Reply,
-    selected::Selected,
-    wire::Wire,
+use super::{command::Reply, selected::Selected, wire::Wire};
+use crate::demo::{
+    sasl::{self, Mechanism, Verdict},
+    server::{Connection, Server},
 };
 
 /// A session and what it knows of its client.
 pub(super) struct Session<'a> {
     pub(super) server: &'a Server,
-    pub(super) wire: Wire<TlsStream<TcpStream>>,
+    pub(super) wire: Wire<Connection>,
     pub(super) selected: Option<Selected>,
     authenticated: bool,
     faults: usize,
@@ -44,7 +41,7 @@ enum State {
     /// The response of a client that sent none with its command.
     Sasl {
         tag: Tag<'static>,
-        mechanism: AuthMechanism<'static>,
+        mechanism: Mechanism,
     },
     /// Whatever the client says to the error challenge.
     SaslRefused {
@@ -57,7 +54,7 @@ enum State {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(server: &'a Server, stream: TlsStream<TcpStream>) -> Self {
+    pub(super) fn new(server: &'a Server, stream: Connection) -> Self {
         Self {
             server,
             wire: Wire::new(stream),
@@ -110,7 +107,7 @@ impl<'a> Session<'a> {
                         return self.wire.conclude(tag, StatusKind::Bad, None, "Cancelled").await;
                     }
                 };
-                self.authenticate(tag, &mechanism, response.declassify()).await
+                self.authenticate(tag, mechanism, response.declassify()).await
             }
             State::SaslRefused { tag } => {
                 let code = Code::Other(CodeOther::unvalidated(b"AUTHENTICATIONFAILED".as_slice()));
@@ -169,17 +166,17 @@ impl<'a> Session<'a> {
                 self.execute(body).await?
             }
             CommandBody::Authenticate { mechanism, initial_response } => {
-                if !auth::is_offered(&mechanism) {
+                let Some(mechanism) = Mechanism::named(mechanism.as_ref()) else {
                     let reply = Reply::no("Only XOAUTH2 and OAUTHBEARER open this server");
                     return self.conclude_fault(tag, reply).await;
-                }
+                };
                 let Some(response) = initial_response else {
                     let request = CommandContinuationRequest::base64(b"".as_slice());
                     self.wire.send(&Response::CommandContinuationRequest(request)).await?;
                     self.state = State::Sasl { tag, mechanism };
                     return Ok(());
                 };
-                return self.authenticate(tag, &mechanism, response.declassify()).await;
+                return self.authenticate(tag, mechanism, response.declassify()).await;
             }
             CommandBody::Login { .. } => {
                 let reply = Reply::no("No password opens this server: it takes access tokens only");
@@ -193,19 +190,21 @@ impl<'a> Session<'a> {
     async fn authenticate(
         &mut self,
         tag: Tag<'static>,
-        mechanism: &AuthMechanism<'_>,
+        mechanism: Mechanism,
         response: &[u8],
     ) -> io::Result<()> {
-        let Some(bearer) = Bearer::read(mechanism, response) else {
-            let reply = Reply::bad("This does not have the mechanism's form");
-            return self.conclude_fault(tag, reply).await;
-        };
-        let user_fits = bearer.user.eq_ignore_ascii_case(self.server.user.as_bytes());
-        if !user_fits || !self.server.tokens.accepts(bearer.token) {
-            let request = CommandContinuationRequest::base64(auth::CHALLENGE);
-            self.wire.send(&Response::CommandContinuationRequest(request)).await?;
-            self.state = State::SaslRefused { tag };
-            return Ok(());
+        match self.server.judge(mechanism, response) {
+            Verdict::Accept => {}
+            Verdict::Misread => {
+                let reply = Reply::bad("This does not have the mechanism's form");
+                return self.conclude_fault(tag, reply).await;
+            }
+            Verdict::Refuse => {
+                let request = CommandContinuationRequest::base64(sasl::CHALLENGE);
+                self.wire.send(&Response::CommandContinuationRequest(request)).await?;
+                self.state = State::SaslRefused { tag };
+                return Ok(());
+            }
         }
         self.authenticated = true;
         self.wire.open();
@@ -232,7 +231,8 @@ impl<'a> Session<'a> {
             all.push("SPECIAL-USE".try_into().map_err(io::Error::other)?);
         } else {
             all.push(Capability::LoginDisabled);
-            all.extend(auth::OFFERED.map(Capability::Auth));
+            let mechanisms = [AuthMechanism::XOAuth2, AuthMechanism::OAuthBearer];
+            all.extend(mechanisms.map(Capability::Auth));
         }
         Vec1::try_from(all).map_err(io::Error::other)
     }

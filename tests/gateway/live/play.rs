@@ -94,7 +94,9 @@ impl<'a> Play<'a> {
             Act::Dial { .. } => self.dialled().await?,
             Act::UpstreamGone => {
                 // Everything that it said has arrived, since the client has seen it.
-                self.server.take().ok_or("nothing is dialled")?.close().await;
+                if let Some(mut server) = self.server.take() {
+                    server.close().await;
+                }
             }
             Act::Refuse(refusal) => {
                 self.rejected = None;

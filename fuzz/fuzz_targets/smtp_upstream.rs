@@ -1,0 +1,7 @@
+//! An upstream until it has let us in.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use saslgate::proto::smtp::upstream::fuzz_logic::fuzz_upstream;
+
+fuzz_target!(|data: &[u8]| fuzz_upstream(data));
