@@ -89,8 +89,8 @@ fn resp_text(words: &[u8]) -> (Option<&[u8]>, &[u8]) {
     parsed.map_or((None, words), |(_, parts)| parts)
 }
 
-/// Cuts what a server sends into lines.
-#[derive(Debug, Default)]
+/// Cuts what a server sends into lines. No `Debug`: a server may repeat what it was sent.
+#[derive(Default)]
 pub struct LineReader {
     buffer: BytesMut,
     /// How much of the buffer is known to hold no line end.

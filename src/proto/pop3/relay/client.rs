@@ -122,6 +122,6 @@ fn line_end(input: &[u8]) -> Option<usize> {
     input.iter().position(|&octet| octet == b'\n').map(|lf| lf + 1)
 }
 
-/// Octets of a command with its end. RFC 2449 section 4 has 255; more does no harm, as long as it is
-/// less than what a server may take for two lines.
-const LINE: usize = 1024;
+/// Octets of a command with its end: as many as a server must read as one line (RFC 2449 section 4).
+/// One with a buffer of that size takes the rest for the next command.
+const LINE: usize = 255;

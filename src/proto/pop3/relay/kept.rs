@@ -15,7 +15,7 @@ pub(super) enum Kept {
     Stls,
     /// No command whose reply we know.
     Unknown,
-    /// It holds what servers may take for a line's end.
+    /// It holds what servers may take for a line's end, or for a blank.
     Malformed,
     /// It is longer than any command.
     TooLong,
@@ -30,7 +30,9 @@ impl Kept {
             Self::Auth => "-ERR refused: you are logged in already (RFC 5034 section 4)\r\n",
             Self::Stls => "-ERR refused: it must come before the login (RFC 2595 section 4)\r\n",
             Self::Unknown => "-ERR unknown command\r\n",
-            Self::Malformed => "-ERR refused: a CR or NUL inside a command\r\n",
+            Self::Malformed => {
+                "-ERR refused: a command is printable ASCII (RFC 1939 section 3)\r\n"
+            }
             Self::TooLong => "-ERR refused: the line is too long (RFC 2449 section 4)\r\n",
         }
     }
@@ -38,7 +40,8 @@ impl Kept {
 
 /// Sorts a line without its line end: the command and what follows it, or why it is kept.
 pub(super) fn sort(line: &[u8]) -> Result<(Verb, &[u8]), Kept> {
-    if line.iter().any(|octet| matches!(octet, b'\r' | b'\0')) {
+    // RFC 6856 section 2 lets UTF-8 in, but only into the commands of a login.
+    if !line.iter().all(|octet| (b' '..=b'~').contains(octet)) {
         return Err(Kept::Malformed);
     }
     let (verb, rest) = verb(line).ok_or(Kept::Unknown)?;
@@ -78,13 +81,15 @@ mod tests {
             ("XTND XMIT", Err(Kept::Unknown)),
             ("RPOP alice", Err(Kept::Unknown)),
             (" PASS secret", Err(Kept::Unknown)),
-            ("PASS\tsecret", Err(Kept::Unknown)),
+            ("PASS\tsecret", Err(Kept::Malformed)),
             ("AGEAYg==", Err(Kept::Unknown)),
             ("*", Err(Kept::Unknown)),
             ("", Err(Kept::Unknown)),
             ("NOOP\r", Err(Kept::Malformed)),
             ("NOOP\rPASS secret", Err(Kept::Malformed)),
             ("NOOP\0", Err(Kept::Malformed)),
+            ("LIST \u{b}", Err(Kept::Malformed)),
+            ("LANG \u{85}", Err(Kept::Malformed)),
             ("NOOP", Ok(Verb::Noop)),
             ("noop PASS", Ok(Verb::Noop)),
         ] {

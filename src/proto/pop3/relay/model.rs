@@ -23,9 +23,10 @@ pub(super) struct Model {
     waits: bool,
     /// In a line that is too long.
     skips: bool,
-    /// QUIT was sent, and answered.
-    quit: [bool; 2],
-    unasked: bool,
+    /// The client has sent QUIT.
+    quit: bool,
+    /// The upstream has answered QUIT, or has gone unasked.
+    gone: bool,
     ended: bool,
     counts: Counts,
 }
@@ -50,7 +51,7 @@ impl Model {
 
     /// A whole line of the client's; `false` if there is none, or it must wait.
     fn take_command(&mut self) -> bool {
-        if self.quit[0] {
+        if self.quit {
             self.from_client.clear();
         }
         let busy = self.due.len() >= 1024 || !self.due.is_empty() && (self.waits || self.paced);
@@ -58,7 +59,7 @@ impl Model {
             return false;
         }
         let end = self.from_client.iter().position(|&octet| octet == b'\n').map(|lf| lf + 1);
-        self.skips |= end.unwrap_or(self.from_client.len() + 1) > 1024;
+        self.skips |= end.unwrap_or(self.from_client.len() + 1) > 255;
         let Some(end) = end else {
             if self.skips {
                 self.from_client.clear();
@@ -69,7 +70,7 @@ impl Model {
         let content = without_end(&line);
         let words = words(content);
         let word = content.split(|&octet| octet == b' ').next().unwrap_or_default();
-        let good = !content.contains(&b'\r') && !content.contains(&b'\0') && passes(word);
+        let good = content.iter().all(|octet| (32..127).contains(octet)) && passes(word);
         self.counts.commands += 1;
         if self.skips || !good {
             self.counts.guarded += 1;
@@ -77,7 +78,7 @@ impl Model {
             (self.skips, self.waits) = (false, false);
             return true;
         }
-        self.quit[0] |= words == "QUIT";
+        self.quit |= words == "QUIT";
         self.waits = !line.ends_with(b"\r\n");
         self.due.push_back(words);
         self.to_server.extend(line);
@@ -93,6 +94,10 @@ impl Model {
                 self.to_client.extend_from_slice(OURS);
                 self.due.pop_front();
                 true
+            }
+            (None, _) if self.gone => {
+                self.ended = !self.from_server.is_empty();
+                self.ended
             }
             (Some(_), due) if due.is_none_or(|due| first(due) != "CAPA") => {
                 self.from_server.pop_front().map(|octet| self.take_octet(octet)).is_some()
@@ -141,15 +146,13 @@ impl Model {
         let status = without_end(line).split(|&octet| octet == b' ').next().unwrap_or_default();
         let status = String::from_utf8_lossy(status).to_ascii_uppercase();
         self.ended = match (status.as_str(), due) {
-            ("+OK" | "-ERR", Some(_)) => false,
-            ("-ERR", None) => self.unasked || self.quit[1],
+            ("+OK" | "-ERR", Some(_)) | ("-ERR", None) => false,
             _ => true,
         };
         if self.ended {
             return;
         }
-        self.unasked |= due.is_none();
-        self.quit[1] |= due == Some("QUIT");
+        self.gone |= due.is_none_or(|due| due == "QUIT");
         self.to_client.extend_from_slice(line);
         let due = due.unwrap_or_default();
         let many = matches!(first(due), "CAPA" | "RETR" | "TOP")
@@ -163,13 +166,18 @@ impl Model {
 
     /// Whatever servers make of what they see, they see no login where one may begin.
     pub(super) fn assert_only_commands(&self) {
-        for line in self.to_server.split(|octet| matches!(octet, b'\n' | b'\0')) {
+        for line in self.to_server.split(|&octet| octet == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            assert!(!line.contains(&b'\r'), "a bare CR");
+            assert!(
+                !line.iter().any(u8::is_ascii_control),
+                "an end of a line, or a blank, to some"
+            );
             let letters = line.iter().take_while(|octet| octet.is_ascii_alphanumeric()).count();
             assert!(line.is_empty() || passes(line.split_at(letters).0), "an unknown command");
         }
-        assert!(self.to_server.is_empty() || self.to_server.ends_with(b"\n"));
+        for line in self.to_server.split_inclusive(|&octet| octet == b'\n') {
+            assert!(line.ends_with(b"\n") && line.len() <= 255, "no line, or two to some");
+        }
     }
 
     pub(super) fn assert_same(&self, wire: &Wire) {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::proto::pop3::syntax::Verb;
+use crate::proto::pop3::syntax::{Verb, no_arguments};
 
 /// What is due for one line of the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) enum Shape {
 impl Shape {
     /// The shape of the reply to `verb`; `rest` is what follows it on its line.
     pub(super) fn of(verb: Verb, rest: &[u8]) -> Self {
-        let bare = rest.trim_ascii().is_empty();
+        let bare = no_arguments(rest);
         match verb {
             Verb::Retr => Self::Message,
             Verb::Top => Self::Lines,

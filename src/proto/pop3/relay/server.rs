@@ -28,9 +28,7 @@ use crate::proto::{
 #[derive(Debug)]
 pub(super) struct Server {
     state: State,
-    /// An `-ERR` came that nobody asked for.
-    warned: bool,
-    /// QUIT has been answered.
+    /// It has taken its leave: QUIT has been answered, or an `-ERR` came that nobody asked for.
     left: bool,
     messages: u64,
 }
@@ -47,10 +45,10 @@ enum State {
 
 impl Server {
     pub(super) fn new() -> Self {
-        Self { state: State::Between, warned: false, left: false, messages: 0 }
+        Self { state: State::Between, left: false, messages: 0 }
     }
 
-    /// Whether a line of ours may be put in here. Behind the reply to QUIT nobody expects one.
+    /// Whether a line of ours may be put in here. Behind a last word nobody expects one.
     pub(super) fn is_between_replies(&self) -> bool {
         self.state == State::Between && !self.left
     }
@@ -68,6 +66,7 @@ impl Server {
                 Step::Insert(Bytes::from_static(answer.as_bytes()))
             }
             (_, _) if input.is_empty() => Step::Hold,
+            (State::Between, _) if self.left => fault("it says more after its last word"),
             (State::Between, Some(Owed::Reply(shape))) => self.first_line(shape, input, owed),
             (State::Between, None) => self.unasked(input),
             (State::Body(body), _) => self.body(body, input, owed),
@@ -98,17 +97,18 @@ impl Server {
         Step::Forward(line.len())
     }
 
-    /// A server that goes says so even if it is not asked, by a single `-ERR`.
+    /// A server that goes says so even if it is not asked, by a single `-ERR`. The client takes that for
+    /// the answer to its next command, so a real answer behind it would be taken for the one after that.
     fn unasked(&mut self, input: &[u8]) -> Step {
         let line = match line(input) {
             Ok(line) => line,
             Err(step) => return step,
         };
         let err = matches!(status(strip_line_end(line)), Some((Status::Err, _)));
-        if !err || self.warned || self.left {
+        if !err {
             return fault("it replies to no command");
         }
-        self.warned = true;
+        self.left = true;
         Step::Forward(line.len())
     }
 

@@ -14,15 +14,29 @@ use crate::{
 /// server's. What stands before the first octet 0x16, a TLS record's, comes before the handshake.
 ///
 /// # Panics
-/// If cutting the input elsewhere changes what the machine does, if it does anything after its last
-/// word, if it sends more than it may before a login, or more than a line at a time, or if bytes get
-/// lost behind a login.
+/// If cutting a line changes what the machine does, if having several answers at once makes it do more
+/// than to end sooner, if it does anything after its last word, if it sends more than it may before a
+/// login, or more than a line at a time, or if bytes get lost behind a login.
 pub fn fuzz_upstream(data: &[u8]) {
     let Some((&choice, server)) = data.split_first() else { return };
-    let whole = run(choice, server, server.len().max(1));
+    let by_line = run(choice, server, usize::MAX, Split::Lines);
     for cut in [1, 2, 7] {
-        assert_eq!(run(choice, server, cut), whole, "cut every {cut} octets");
+        assert_eq!(run(choice, server, cut, Split::Lines), by_line, "cut every {cut} octets");
     }
+    // An answer that comes together with the one before it comes before it was asked for.
+    let whole = run(choice, server, usize::MAX, Split::Nowhere);
+    let Some((_, before)) = whole.acts.split_last() else { return assert_eq!(whole, by_line) };
+    let sooner = whole.at == At::End && by_line.acts.starts_with(before);
+    assert!(whole == by_line || sooner, "{whole:?} and not {by_line:?}");
+}
+
+/// Where the server's octets are cut beside the chosen length.
+#[derive(Clone, Copy)]
+enum Split {
+    /// At each line's end, so that no answer comes before it was asked for.
+    Lines,
+    /// Not at all.
+    Nowhere,
 }
 
 /// What the machine did, and what it left for the relay.
@@ -44,29 +58,41 @@ enum At {
     End,
 }
 
-fn run(choice: u8, server: &[u8], cut: usize) -> Trace {
+fn run(choice: u8, server: &[u8], cut: usize, split: Split) -> Trace {
     let mut machine = Box::new(Pop3Upstream::new(options(choice)));
     let mut trace = Trace::default();
     let mut parts = server.splitn(2, |&octet| octet == 0x16);
-    for piece in parts.next().unwrap_or_default().chunks(cut) {
-        machine.handle_input(piece);
-        drain(machine.as_mut(), choice, &mut trace);
-    }
+    feed(machine.as_mut(), choice, &mut trace, pieces(parts.next(), cut, split));
     if trace.at == At::Handshake {
         machine.handle_tls_established();
         trace.at = At::Connection;
         drain(machine.as_mut(), choice, &mut trace);
     }
-    for piece in parts.next().unwrap_or_default().chunks(cut) {
-        machine.handle_input(piece);
-        drain(machine.as_mut(), choice, &mut trace);
-    }
+    feed(machine.as_mut(), choice, &mut trace, pieces(parts.next(), cut, split));
     if trace.at == At::Relay {
         let residue = machine.into_residue().to_vec();
         assert!(server.ends_with(&residue) || server.contains(&0x16));
         trace.residue = Some(residue);
     }
     trace
+}
+
+fn pieces(octets: Option<&[u8]>, cut: usize, split: Split) -> impl Iterator<Item = &[u8]> {
+    let octets = octets.unwrap_or_default();
+    let ends = move |octet: &u8| matches!(split, Split::Lines) && *octet == b'\n';
+    octets.split_inclusive(ends).flat_map(move |line| line.chunks(cut))
+}
+
+fn feed<'a>(
+    machine: &mut Pop3Upstream,
+    choice: u8,
+    trace: &mut Trace,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) {
+    for piece in pieces {
+        machine.handle_input(piece);
+        drain(machine, choice, trace);
+    }
 }
 
 fn drain(machine: &mut Pop3Upstream, choice: u8, trace: &mut Trace) {

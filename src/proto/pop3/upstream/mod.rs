@@ -1,6 +1,6 @@
 //! The leg towards the provider until the login is done: we are the client. The hard thing is whom to
-//! believe when: nothing before TLS but that it begins, and no go-ahead for a secret but the one that
-//! was asked for.
+//! believe when: nothing before TLS but that it begins, and no go-ahead for a secret that came before it
+//! was asked for, since an answer belongs to a command only by its place.
 //!
 //! ```text
 //! Greeting ──► Capability ──► StartTls ──► Handshake ──┐
@@ -29,12 +29,11 @@ use crate::{
         BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
         UpstreamOptions, Welcome, text::printable,
     },
-    sasl::{base64, oauthbearer, xoauth2},
     secret::Secret,
 };
 
-/// The client side of a POP3 login with a bearer token or a password.
-#[derive(Debug)]
+/// The client side of a POP3 login with a bearer token or a password. No `Debug`: a line that waits to
+/// be polled may hold one of them.
 pub struct Pop3Upstream {
     options: UpstreamOptions,
     state: State,
@@ -126,6 +125,7 @@ impl Pop3Upstream {
         line: &[u8],
     ) -> Result<State, Rejection> {
         if line == b"." {
+            lines.retain(|line| !line.is_empty());
             self.capabilities = Some(lines);
             return self.informed();
         }
@@ -134,23 +134,20 @@ impl Pop3Upstream {
         }
         // RFC 1939 section 3: a dot in front hides one that belongs there.
         let line = line.strip_prefix(b".").unwrap_or(line);
-        let capability = printable(line, CAPABILITY);
-        if !capability.is_empty() {
-            lines.push(capability);
-        }
+        lines.push(printable(line, CAPABILITY));
         Ok(State::Capability { lines: Some(lines) })
     }
 
     fn handle_ok(&mut self, state: State) -> Result<State, Rejection> {
         match state {
-            State::Greeting => Ok(self.ask_capabilities()),
+            State::Greeting => self.ask_capabilities(),
             State::Capability { .. } => Ok(State::Capability { lines: Some(Vec::new()) }),
             State::StartTls => {
                 self.outputs.push_back(Output::Event(UpstreamEvent::StartTls));
                 Ok(State::Handshake { injected: self.reader.unread() > 0 })
             }
             State::Name { password } => {
-                self.transmit(&[b"PASS ", password.expose()]);
+                self.command(&[b"PASS ", password.expose()])?;
                 Ok(State::Verdict { mechanism: None, challenge: None })
             }
             State::Verdict { .. } => {
@@ -193,16 +190,13 @@ impl Pop3Upstream {
     fn handle_continuation(&mut self, state: State, challenge: &[u8]) -> Result<State, Rejection> {
         match state {
             State::Challenge { mechanism, response } => {
-                self.transmit(&[response.expose()]);
+                self.command(&[response.expose()])?;
                 Ok(State::Verdict { mechanism, challenge: None })
             }
-            // The server's error, which it wants acknowledged before it says -ERR.
+            // The server's error, which it wants acknowledged before it says -ERR. That holds no secret,
+            // and a server may not wait for it.
             State::Verdict { mechanism: Some(mechanism), challenge: None } => {
-                let answer = match mechanism {
-                    BearerMechanism::XOAuth2 => xoauth2::ERROR_ANSWER,
-                    BearerMechanism::OAuthBearer => oauthbearer::ERROR_ANSWER,
-                };
-                self.transmit(&[&base64::encode(answer)]);
+                self.transmit(&[&mechanism.error_answer()]);
                 let challenge = Some(challenge.to_vec());
                 Ok(State::Verdict { mechanism: Some(mechanism), challenge })
             }
@@ -218,9 +212,9 @@ impl Pop3Upstream {
         }
     }
 
-    fn ask_capabilities(&mut self) -> State {
-        self.transmit(&[b"CAPA"]);
-        State::Capability { lines: None }
+    fn ask_capabilities(&mut self) -> Result<State, Rejection> {
+        self.command(&[b"CAPA"])?;
+        Ok(State::Capability { lines: None })
     }
 
     /// What comes once the capabilities are known, or known to stay unknown.
@@ -232,8 +226,31 @@ impl Pop3Upstream {
         if self.capabilities.is_some() && !self.lists("STLS") {
             return Err(Rejection::StartTls { text: self.offered() });
         }
-        self.transmit(&[b"STLS"]);
+        self.command(&[b"STLS"])?;
         Ok(State::StartTls)
+    }
+
+    /// A line that the server must answer, and cannot have answered yet.
+    fn command(&mut self, parts: &[&[u8]]) -> Result<(), Rejection> {
+        if self.reader.unread() > 0 {
+            return Err(self.unasked().unwrap_or_else(|| protocol(UNASKED_FOR)));
+        }
+        self.transmit(parts);
+        Ok(())
+    }
+
+    /// What came early is a goodbye, or would be taken for another answer.
+    fn unasked(&mut self) -> Option<Rejection> {
+        let line = match self.reader.next_line() {
+            Ok(line) => line?,
+            Err(fault) => return Some(protocol(fault)),
+        };
+        match Answer::read(&line) {
+            Some(answer) if answer.status == Status::Err => {
+                Some(Rejection::Busy { text: answer.words() })
+            }
+            _ => Some(protocol(UNASKED_FOR)),
+        }
     }
 
     /// One line; it may hold a secret, so it is made in one allocation that no growth copies.
@@ -259,13 +276,15 @@ impl Machine for Pop3Upstream {
         match &mut self.state {
             State::Handshake { injected } => *injected |= !input.is_empty(),
             State::Rejected => {}
-            State::Ready if self.reader.unread() + input.len() > UNASKED => {
-                self.reject(protocol("too much data before the login"));
+            State::Ready => {
+                self.reader.push(input);
+                if let Some(rejection) = self.unasked() {
+                    self.reject(rejection);
+                }
             }
             State::Greeting
             | State::Capability { .. }
             | State::StartTls
-            | State::Ready
             | State::Challenge { .. }
             | State::Name { .. }
             | State::Verdict { .. }
@@ -288,7 +307,10 @@ impl Upstream for Pop3Upstream {
         }
         self.secured = true;
         self.capabilities = None;
-        self.state = self.ask_capabilities();
+        match self.ask_capabilities() {
+            Ok(state) => self.state = state,
+            Err(rejection) => self.reject(rejection),
+        }
     }
 
     fn authenticate(&mut self, user: &str, credential: UpstreamCredential) {
@@ -310,10 +332,7 @@ impl Upstream for Pop3Upstream {
             UpstreamCredential::Password(password) => self.begin_password(user, password),
         };
         match begun {
-            Ok(state) => {
-                self.state = state;
-                self.read_lines();
-            }
+            Ok(state) => self.state = state,
             Err(rejection) => self.reject(rejection),
         }
     }
@@ -341,9 +360,6 @@ fn outside(state: &State, line: &[u8]) -> Rejection {
 
 const NO_GREETING: &str = "it does not greet";
 const UNASKED_FOR: &str = "a response that nothing asked for";
-
-/// Octets that may come before the driver says to log in.
-const UNASKED: usize = 16 * 1024;
 
 /// Lines of the list of capabilities; the longest lists have about 15.
 const CAPABILITIES: usize = 100;

@@ -1,13 +1,10 @@
 //! How a login begins, by what the server offers and what we have. The hard thing is a server that does
 //! not say what it offers: it is asked for what most servers know.
 
-use super::{
-    Pop3Upstream, State,
-    verdict::{name, protocol},
-};
+use super::{Pop3Upstream, State, verdict::protocol};
 use crate::{
-    proto::{BearerMechanism, Rejection, text::printable},
-    sasl::{base64, bearer::user_is_sendable, oauthbearer, plain, xoauth2},
+    proto::{BearerMechanism, Rejection, mechanism::encoded, pop3::capability, text::printable},
+    sasl::{bearer::user_is_sendable, plain},
     secret::Secret,
 };
 
@@ -15,20 +12,11 @@ impl Pop3Upstream {
     /// Always in two lines: Exchange refuses the token in the first, and a token breaks the bound of 255
     /// octets for an AUTH line (RFC 5034 section 4).
     pub(super) fn begin_bearer(&mut self, user: &str, token: &Secret) -> Result<State, Rejection> {
-        use BearerMechanism::{OAuthBearer, XOAuth2};
-        let wanted =
-            self.options.mechanism.map_or_else(|| vec![XOAuth2, OAuthBearer], |one| vec![one]);
-        let usable = |&mechanism: &_| self.offers(name(mechanism)).unwrap_or(true);
-        let Some(mechanism) = wanted.into_iter().find(usable) else {
+        let Some(mechanism) = self.options.choose(|name| self.offers(name).unwrap_or(true)) else {
             return Err(Rejection::NoMechanism { offered: self.offered() });
         };
-        let response = match mechanism {
-            XOAuth2 => xoauth2::initial_response(user, token),
-            OAuthBearer => {
-                oauthbearer::initial_response(user, &self.options.host, self.options.port, token)
-            }
-        };
-        self.begin_auth(name(mechanism), Some(mechanism), response)
+        let response = self.options.bearer_response(mechanism, user, token);
+        self.begin_auth(mechanism.name(), Some(mechanism), response)
     }
 
     /// PLAIN where it is listed, else the protocol's own commands.
@@ -41,7 +29,8 @@ impl Pop3Upstream {
             return Err(protocol(UNSENDABLE));
         }
         if self.offers("PLAIN") == Some(true) {
-            return self.begin_auth("PLAIN", None, plain::initial_response(user, &password));
+            let response = plain::initial_response(user, &password);
+            return self.begin_auth("PLAIN", None, response.as_ref().map(encoded));
         }
         if self.capabilities.is_some() && !self.lists("USER") {
             return Err(Rejection::NoMechanism { offered: self.offered() });
@@ -49,10 +38,11 @@ impl Pop3Upstream {
         if password.expose().iter().any(|octet| b"\r\n\0".contains(octet)) {
             return Err(protocol(UNSENDABLE));
         }
-        self.transmit(&[b"USER ", user.as_bytes()]);
+        self.command(&[b"USER ", user.as_bytes()])?;
         Ok(State::Name { password })
     }
 
+    /// Names the mechanism; `response` is what then goes in base64, if it can be sent.
     fn begin_auth(
         &mut self,
         name: &str,
@@ -60,8 +50,7 @@ impl Pop3Upstream {
         response: Option<Secret>,
     ) -> Result<State, Rejection> {
         let response = response.ok_or_else(|| protocol(UNSENDABLE))?;
-        self.transmit(&[b"AUTH ", name.as_bytes()]);
-        let response = Secret::new(base64::encode(response.expose()));
+        self.command(&[b"AUTH ", name.as_bytes()])?;
         Ok(State::Challenge { mechanism, response })
     }
 
@@ -87,7 +76,7 @@ impl Pop3Upstream {
 }
 
 fn has_name(line: &str, name: &str) -> bool {
-    line.split_ascii_whitespace().next().is_some_and(|first| first.eq_ignore_ascii_case(name))
+    capability::name(line.as_bytes()).eq_ignore_ascii_case(name.as_bytes())
 }
 
 const UNSENDABLE: &str = "user name or credential hold what cannot be sent";

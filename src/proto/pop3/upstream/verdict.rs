@@ -3,7 +3,7 @@
 //! person. RFC 2449 section 8 and RFC 3206 have codes for that, which Exchange does not use.
 
 use crate::{
-    proto::{BearerMechanism, Rejection, pop3::reply::Answer},
+    proto::{Rejection, pop3::reply::Answer},
     sasl::bearer::error_status,
 };
 
@@ -38,14 +38,6 @@ pub(super) fn is_passing(answer: Answer<'_>) -> bool {
 /// A fault of the upstream's, in our words.
 pub(super) fn protocol(fault: &'static str) -> Rejection {
     Rejection::Protocol { fault }
-}
-
-/// The mechanism's registered name.
-pub(super) fn name(mechanism: BearerMechanism) -> &'static str {
-    match mechanism {
-        BearerMechanism::XOAuth2 => "XOAUTH2",
-        BearerMechanism::OAuthBearer => "OAUTHBEARER",
-    }
 }
 
 /// Exchange's words for a good token that does not open this mailbox.

@@ -6,11 +6,27 @@ use crate::proto::{Refusal, RefusalReason};
 #[test]
 fn a_server_that_goes_says_so_unasked() {
     check("S: -ERR idle for \\\nS: too long\n<- -ERR idle for too long");
-    check(
-        "S: -ERR\n<- -ERR\nC: NOOP\n-> NOOP\nS: +OK\n<- +OK\nS: -ERR\nend: Upstream: it replies to no command",
-    );
-    check("C: QUIT\n-> QUIT\nS: +OK\n<- +OK\nS: -ERR\nend: Upstream: it replies to no command");
+    check(&format!("C: QUIT\n-> QUIT\nS: +OK\n<- +OK\nS: -ERR\n{MORE}"));
 }
+
+/// The client reads the goodbye as the answer to its next command, and each answer behind it as the
+/// one to the command after that: it would delete a message that it never had.
+#[test]
+fn nothing_passes_behind_a_goodbye() {
+    for said in ["+OK", "-ERR", "x"] {
+        check(&format!("S: -ERR idle\n<- -ERR idle\nS: {said}\n{MORE}"));
+        check(&format!(
+            "S: -ERR idle\n<- -ERR idle\nC: RETR 1\\r\\nDELE 1\n-> RETR 1\n-> DELE 1\nS: {said}\n{MORE}"
+        ));
+    }
+    let mut wire = Wire::new(relay());
+    wire.send(Side::Upstream, b"-ERR idle\r\n");
+    wire.send(Side::Downstream, b"NOOP\r\n");
+    let refusal = Refusal::new(RefusalReason::ShuttingDown, "the gateway stops");
+    assert_eq!((wire.relay.farewell(&refusal), wire.relay.upstream_lost()), (None, None));
+}
+
+const MORE: &str = "end: Upstream: it says more after its last word";
 
 #[test]
 fn replies_that_cannot_be_told_apart_end_it() {

@@ -1,5 +1,7 @@
 //! What holds for any conversation.
 
+use std::sync::LazyLock;
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
@@ -75,6 +77,7 @@ fn trick() -> impl Strategy<Value = &'static str> {
         "QUIT",
         "QUIT\n",
         "QUIT x\r\n",
+        LONG.as_str(),
         ".",
         "+OK",
         "*",
@@ -82,10 +85,14 @@ fn trick() -> impl Strategy<Value = &'static str> {
     ])
 }
 
+/// As much as a server must read in one line.
+static LONG: LazyLock<String> = LazyLock::new(|| format!("{:255}", "NOOP"));
+
 fn habits() -> impl Strategy<Value = Habits> {
-    any::<[bool; 4]>().prop_map(|[bare_lf, divides, skips_blanks, refuses]| Habits {
+    any::<[bool; 5]>().prop_map(|[bare_lf, divides, short_lines, skips_blanks, refuses]| Habits {
         bare_lf,
         divides,
+        short_lines,
         skips_blanks,
         refuses,
     })

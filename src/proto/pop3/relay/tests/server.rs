@@ -9,6 +9,8 @@ pub(super) struct Habits {
     pub(super) bare_lf: bool,
     /// A NUL or a CR ends one too.
     pub(super) divides: bool,
+    /// A line that is longer than it must read (RFC 2449 section 4) is two.
+    pub(super) short_lines: bool,
     /// Blanks before a command are skipped.
     pub(super) skips_blanks: bool,
     /// It refuses everything.
@@ -43,7 +45,7 @@ impl Pop3Server {
             b'\n' => self.habits.bare_lf || at > 0 && self.unread[at - 1] == b'\r',
             b'\r' => self.habits.divides && self.unread.get(at + 1) != Some(&b'\n'),
             b'\0' => self.habits.divides,
-            _ => false,
+            _ => self.habits.short_lines && at == 254,
         };
         let end = self.unread.iter().enumerate().position(ends)?;
         let line: Vec<u8> = self.unread.drain(..=end).collect();
