@@ -4,7 +4,8 @@ from world import World, provider_client
 
 # Each test that counts requests has an application of its own.
 ROBOTS = (
-    "refused-once", "refused-many", "refused-always", "refused-new", "revoked", "first", "restart", "faulty-robot", "slow",
+    "refused-once", "refused-many", "refused-always", "refused-new", "refused-smtp", "disabled-smtp", "refused-pop3",
+    "revoked", "first", "restart", "faulty-robot", "slow",
 )
 PERSONS = ("faulty-person", "killed-before", "killed-after", "killed-strict", "random-strict")
 LENIENT = ("killed-lenient", "random-lenient")

@@ -118,6 +118,15 @@ class Process:
         return code
 
 
+def resident(pid):
+    """Octets of memory of any process."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    raise LabError("no VmRSS")
+
+
 def tail(path, lines=60):
     if not os.path.exists(path):
         return "(no such file)"

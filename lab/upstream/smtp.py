@@ -61,10 +61,9 @@ class SmtpConversation(Conversation):
         """Says what the test wants said at this moment, or the usual; returns the code."""
         answer = self.answer(moment, usual, line)
         self.send(answer)
-        code = int(answer[:3])
-        if code == 421:
+        if answer.startswith(b"421"):
             raise Left
-        return code
+        return int(answer[:3]) if answer[:3].isdigit() else None
 
     def simple(self, verb, line):
         self.reply(verb, REPLIES.get(verb, b"500 5.5.2 Unknown\r\n"), line)
@@ -77,7 +76,9 @@ class SmtpConversation(Conversation):
 
     def ehlo(self, verb, line):
         lines = ["recording greets you", *self.upstream.keywords]
-        if self.offers_tls():
+        if self.upstream.hides_starttls:
+            pass
+        elif self.offers_tls():
             lines.append("STARTTLS")
         elif self.upstream.mechanisms:
             lines.append("AUTH " + " ".join(self.upstream.mechanisms))
@@ -151,6 +152,7 @@ class SmtpConversation(Conversation):
         # Lines are as they were sent, bare CR and LF in them; only a dot between two CRLFs ends the message.
         lines, fresh, length = [], True, 0
         while True:
+            self.upstream.reading.wait()
             line = self.line()
             if fresh and line == b".\r\n":
                 break
@@ -170,7 +172,7 @@ class SmtpConversation(Conversation):
         if not self.has_recipients():
             return
         self.message.octets += chunk
-        self.cut_at(len(self.message.octets), chunk or last)
+        self.cut_at(len(self.message.octets), len(chunk) == int(length))
         if last:
             self.accept()
         else:
@@ -212,10 +214,19 @@ class RecordingSmtp(RecordingUpstream):
         # Said to whoever is refused, behind a challenge if that is wanted.
         self.refusal = b"535 5.7.3 Authentication unsuccessful\r\n"
         self.challenge = True
+        # Says nothing of STARTTLS, nor of AUTH.
+        self.hides_starttls = False
+        # Reads no message while this is not set.
+        self.reading = threading.Event()
+        self.reading.set()
         # Breaks off so many octets into a message.
         self.cut_after = None
         self.messages = []
         self.queue_ids = itertools.count()
+
+    def __exit__(self, *arguments):
+        self.reading.set()
+        super().__exit__(*arguments)
 
     def with_id(self, message_id):
         """All accepted messages with that Message-ID."""

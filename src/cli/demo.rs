@@ -2,6 +2,8 @@
 //! that what it prints must work exactly as printed, so everything printed is made from what is in
 //! force.
 
+mod introduction;
+
 use std::{
     io::{self, IsTerminal as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -22,7 +24,7 @@ use crate::{
         AccountConfig, Authentication, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls,
         OAuthConfig, Protocol, SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
     },
-    demo::{Provider, view::View},
+    demo::{Provider, SMTP_EXTENSIONS, view::View},
     secret::Secret,
     store::{Store, memory::MemoryStore},
     tap::Tap,
@@ -31,11 +33,17 @@ use crate::{
 /// Shows the whole road in one process: a mail provider that only accepts OAuth 2.0, kept in memory;
 /// saslgate in front of it; and, for whatever mail program you point at it, both conversations live.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  saslgate demo\n  saslgate demo --port 2143 --quiet")]
+#[command(after_help = "Examples:\n  saslgate demo\n  saslgate demo --imap-port 2143 --quiet")]
 pub struct DemoArgs {
-    /// Local port for mail programs; another is chosen if it is taken
-    #[arg(long, value_name = "PORT", default_value_t = 1143)]
-    port: u16,
+    /// Local port for mail programs that read by IMAP; another is chosen if it is taken
+    #[arg(long, alias = "port", value_name = "PORT", default_value_t = 1143)]
+    imap_port: u16,
+    /// Local port for those that read by POP3
+    #[arg(long, value_name = "PORT", default_value_t = 1110)]
+    pop3_port: u16,
+    /// Local port for those that send, by SMTP
+    #[arg(long, value_name = "PORT", default_value_t = 1587)]
+    smtp_port: u16,
     /// Do not show the conversations
     #[arg(long)]
     quiet: bool,
@@ -56,28 +64,42 @@ pub fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
 async fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let fault = |error: io::Error| Failure::fault(format!("the demo cannot start: {error}"));
     let provider = Provider::start(LOGIN).await.map_err(fault)?;
-    let config = config(&provider, free_port(args.port));
+    let ports = free_ports([args.imap_port, args.pop3_port, args.smtp_port]);
+    let config = config(&provider, ports);
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let password = generate().map_err(fault)?;
     set_password(&store, &config, &password).await?;
     let tap = if args.quiet { None } else { Some(view(&password).map_err(fault)?) };
-    let ready = |address| introduce(address, &password, args);
+    let ready = |ports: Ports| {
+        let password = String::from_utf8_lossy(password.expose());
+        // Whoever has closed the output has chosen not to read it.
+        let _ = say(introduction::introduction(&ports, &password, args.quiet));
+    };
     let ended = start_gateway(Arc::new(config), store, tap, ready).await;
     provider.stop().await;
     ended
 }
 
-/// Serves until Ctrl-C; `ready` hears the port.
+/// Where mail programs find the gateway.
+#[derive(Debug)]
+struct Ports {
+    imap: SocketAddr,
+    pop3: SocketAddr,
+    smtp: SocketAddr,
+}
+
+/// Serves until Ctrl-C; `ready` hears the ports.
 async fn start_gateway(
     config: Arc<Config>,
     store: Arc<dyn Store>,
     tap: Option<Arc<dyn Tap>>,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(Ports),
 ) -> Result<(), Failure> {
     serve(config, store, tap, |listeners| {
-        let address = listeners.first().and_then(|listener| listener.local_addr().ok());
-        if let Some(address) = address {
-            ready(address);
+        // In the order of the configuration.
+        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
+        if let [imap, pop3, smtp] = *addresses.collect::<Vec<_>>() {
+            ready(Ports { imap, pop3, smtp });
         }
     })
     .await
@@ -102,18 +124,21 @@ fn view(password: &Secret) -> io::Result<Arc<dyn Tap>> {
     Ok(Arc::new(View::new(LOGIN, password, colours, io::stdout())?))
 }
 
-/// The port that was asked for, or 0 for any if something else has it.
-fn free_port(wanted: u16) -> u16 {
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)) {
-        Ok(_) => wanted,
-        Err(error) => {
-            remark(format_args!("Port {wanted} cannot be used ({error}): another one is chosen."));
-            0
-        }
-    }
+/// The ports that were asked for; 0, for any, in place of those that something else has.
+fn free_ports(wanted: [u16; 3]) -> [u16; 3] {
+    // All are held until the last is tried, so that none is found free twice.
+    wanted.map(|port| (port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)))).map(
+        |(port, bound)| match bound {
+            Ok(_) => port,
+            Err(error) => {
+                remark(format_args!("Port {port} cannot be used ({error}): another is chosen."));
+                0
+            }
+        },
+    )
 }
 
-fn config(provider: &Provider, port: u16) -> Config {
+fn config(provider: &Provider, ports: [u16; 3]) -> Config {
     let account = AccountConfig {
         login: LOGIN.to_owned(),
         mailbox: LOGIN.to_owned(),
@@ -127,26 +152,20 @@ fn config(provider: &Provider, port: u16) -> Config {
             fresh_percent: 50,
         }),
         mechanism: None,
-        imap: Some(UpstreamConfig {
-            host: provider.imap.ip().to_string(),
-            port: provider.imap.port(),
-            mode: UpstreamTlsMode::Implicit,
-            verification: Verification::Pin { sha256: provider.certificate_sha256 },
-            authentication: Authentication::OAuth,
-            connection_limit: 20,
-            presumed_extensions: Vec::new(),
-        }),
-        pop3: None,
-        smtp: None,
+        imap: Some(upstream(provider, provider.imap, &[])),
+        pop3: Some(upstream(provider, provider.pop3, &[])),
+        smtp: Some(upstream(provider, provider.smtp, &SMTP_EXTENSIONS)),
         hide_capabilities: Vec::new(),
     };
+    let listen = |(protocol, port)| ListenConfig {
+        protocol,
+        address: (Ipv4Addr::LOCALHOST, port).into(),
+        tls: ListenTls::None,
+        obsolete_auth_line: false,
+    };
+    let protocols = [Protocol::Imap, Protocol::Pop3, Protocol::Smtp];
     Config {
-        listeners: vec![ListenConfig {
-            protocol: Protocol::Imap,
-            address: (Ipv4Addr::LOCALHOST, port).into(),
-            tls: ListenTls::None,
-            obsolete_auth_line: false,
-        }],
+        listeners: protocols.into_iter().zip(ports).map(listen).collect(),
         accounts: vec![Arc::new(account)],
         limits: Limits::default(),
         deadlines: Deadlines { shutdown: Duration::from_secs(2), ..Deadlines::default() },
@@ -156,53 +175,16 @@ fn config(provider: &Provider, port: u16) -> Config {
     }
 }
 
-/// Prints how to connect.
-fn introduce(address: SocketAddr, password: &Secret, args: &DemoArgs) {
-    let password = String::from_utf8_lossy(password.expose());
-    // Whoever has closed the output has chosen not to read it.
-    let _ = say(introduction(address, &password, args.quiet));
-}
-
-fn introduction(address: SocketAddr, password: &str, quiet: bool) -> String {
-    let (host, port) = (address.ip(), address.port());
-    let user = format!("--user '{LOGIN}:{password}'");
-    let url = format!("imap://{host}:{port}");
-    let ending = if quiet {
-        "Ctrl-C ends the demo."
-    } else {
-        "Both conversations of each connection follow; secrets are replaced by their names.\n\
-         Ctrl-C ends the demo."
-    };
-    format!(
-        "\
-The demo's provider accepts access tokens only; saslgate stands in front of it.
-
-In a mail program (incoming mail, IMAP):
-  server    {host}
-  port      {port}
-  security  none: the demo listens on this machine only
-  user      {LOGIN}
-  password  {password}
-
-Or paste these into another terminal:
-  # the folders
-  curl {user} '{url}/'
-  # the first message
-  curl {user} '{url}/INBOX;MAILINDEX=1'
-  # which messages are not read yet
-  curl {user} '{url}/INBOX?UNSEEN'
-  # flag the second one
-  curl {user} '{url}/INBOX' -X 'STORE 2 +FLAGS (\\Flagged)'
-  # file a message
-  printf 'Subject: Hello\\r\\n\\r\\nFiled with curl.\\r\\n' > hello.eml
-  curl {user} -T hello.eml '{url}/INBOX'
-  # the same with Python
-  python3 -c \"import imaplib; m = imaplib.IMAP4('{host}', {port}); m.login('{LOGIN}', '{password}'); \
-m.select(); print(m.search(None, 'ALL'))\"
-
-{ending}
-"
-    )
+fn upstream(provider: &Provider, address: SocketAddr, extensions: &[&str]) -> UpstreamConfig {
+    UpstreamConfig {
+        host: address.ip().to_string(),
+        port: address.port(),
+        mode: UpstreamTlsMode::Implicit,
+        verification: Verification::Pin { sha256: provider.certificate_sha256 },
+        authentication: Authentication::OAuth,
+        connection_limit: 20,
+        presumed_extensions: extensions.iter().map(|&keyword| keyword.to_owned()).collect(),
+    }
 }
 
 /// Whose mailbox the provider has.
@@ -213,33 +195,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_printed_fits_what_is_in_force() {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
-        let text = introduction(address, "abcd-efgh", false);
-        let curls: Vec<_> = text.lines().filter(|line| line.starts_with("  curl ")).collect();
-        assert_eq!(curls.len(), 5);
-        for line in curls {
-            assert!(line.contains(" --user 'demo@example.org:abcd-efgh' "), "{line}");
-            assert!(line.contains("'imap://127.0.0.1:4711/"), "{line}");
-        }
-        assert!(
-            text.contains("IMAP4('127.0.0.1', 4711); m.login('demo@example.org', 'abcd-efgh')")
-        );
-    }
-
-    #[test]
     fn a_taken_port_is_replaced() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        assert_eq!(free_port(taken.local_addr().unwrap().port()), 0);
+        let taken = taken.local_addr().unwrap().port();
+        // What was free a moment ago; asked for twice, it is free once.
+        assert_eq!(free_ports([taken, taken, 0]), [taken, 0, 0]);
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)).unwrap();
+        assert_eq!(free_ports([0, 0, taken]), [0; 3]);
+        drop(held);
     }
 
     #[tokio::test]
     async fn the_account_has_the_password_and_the_providers_addresses() {
         let provider = Provider::start(LOGIN).await.unwrap();
-        let config = config(&provider, 1143);
-        let imap = config.accounts[0].imap.as_ref().unwrap();
-        assert_eq!(imap.to_string(), provider.imap.to_string());
-        assert_eq!(imap.verification, Verification::Pin { sha256: provider.certificate_sha256 });
+        let config = config(&provider, [1143, 1110, 1587]);
+        let account = &config.accounts[0];
+        for (server, address) in [
+            (&account.imap, provider.imap),
+            (&account.pop3, provider.pop3),
+            (&account.smtp, provider.smtp),
+        ] {
+            let server = server.as_ref().unwrap();
+            assert_eq!(server.to_string(), address.to_string());
+            let pin = Verification::Pin { sha256: provider.certificate_sha256 };
+            assert_eq!(server.verification, pin);
+        }
 
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let password = generate().unwrap();

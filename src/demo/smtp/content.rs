@@ -66,7 +66,9 @@ mod tests {
         for piece in wire.as_bytes().chunks(size) {
             if let Some(end) = dots.take(piece, |octets| content.extend_from_slice(octets)) {
                 taken += end;
-                return Some((String::from_utf8(content).unwrap(), wire[taken..].to_owned()));
+                let rest = wire.as_bytes()[taken..].to_vec();
+                let text = |octets| String::from_utf8(octets).unwrap();
+                return Some((text(content), text(rest)));
             }
             taken += piece.len();
         }

@@ -12,6 +12,8 @@ mod session;
 mod tests;
 mod transaction;
 
+pub(super) use content::Dots;
+
 use std::{io, net::IpAddr, time::Duration};
 
 use super::{

@@ -1,10 +1,15 @@
 //! Shows what passes on both legs of each connection, for people at a terminal. The hard thing is that
 //! it must neither hold the gateway up nor show a secret: lines are made where the bytes pass, since
 //! a stream with a gap could not be read any more, but printed by a thread of its own; if that falls
-//! behind, whole lines are left out, with a notice. What may be shown is decided in `redact`.
+//! behind, whole lines are left out, with a notice. What may be shown is decided in `redact` and in
+//! each protocol's leg.
 
 mod conversation;
+mod imap;
+mod lines;
+mod pop3;
 mod redact;
+mod smtp;
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,9 @@
 //! Whole conversations as people see them. Each is also heard one octet at a time, and no secret may
 //! be in what is shown.
 
+mod pop3;
 mod printing;
+mod smtp;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 

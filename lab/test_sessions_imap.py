@@ -7,7 +7,7 @@ import lab
 from clients import message
 from clients.imap import Imaplib
 from gateway import Account, Gateway
-from process import wait_until
+from process import resident, wait_until
 from raw import RawImap
 from upstream.imap import RecordingImap
 
@@ -147,12 +147,3 @@ class OneByOne(unittest.TestCase):
         client = self.log_in()
         self.assertEqual(self.gateway.interrupt(), 0)
         self.assertIn(b"* BYE", client.rest())
-
-
-def resident(pid):
-    """Octets of memory."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
