@@ -30,6 +30,7 @@ use stage::Played;
 const SKIPPED: &[(&str, &str)] = &[
     ("imap/refusal_text_stays_text.txt", "no peer can put a line's end into a refusal's text"),
     ("pop3/refusal_text_stays_text.txt", "as in IMAP"),
+    ("pop3/relay_goes_on_after_its_goodbye.txt", "the upstream's goodbye is the last one"),
     ("pop3/plain_long_response.txt", "no local password is as long"),
     ("smtp/auth_response_longest.txt", "no local password is as long"),
     ("smtp/relay_reply_of_two_minds.txt", "half a reply leaves no place for the goodbye"),
