@@ -54,7 +54,7 @@ class OneByOne(unittest.TestCase):
     def test_a_revoked_password_ends_its_sessions_and_no_others(self):
         first, second = self.log_in("main"), self.log_in("second")
         self.gateway.command("account", "remove-password", self.account.login, "--name", "second")
-        self.assertTrue(second.rest().startswith(b"421 4.7.0 "))
+        self.assertRegex(second.rest(), rb"\A421 4\.[37]\.\d [^\r]*\r\n\Z")
         self.assertEqual(first.command("NOOP")[:3], "250")
         again = self.client()
         self.assertEqual(again.login(self.account.login, self.account.password("second"))[:9], "535 5.7.8")
