@@ -13,7 +13,7 @@
 
 mod steps;
 
-use std::io;
+use std::{collections::VecDeque, io};
 
 use bytes::BytesMut;
 
@@ -61,6 +61,8 @@ pub struct Duplex {
     client_quiet: bool,
     /// The relay was asked for a word on the upstream's end.
     mourned: bool,
+    /// Told and not yet asked for; one report brings no more than its octets bear.
+    deliveries: VecDeque<Delivery>,
     /// The wait was long enough.
     given_up: bool,
     /// Octets for a client that is gone.
@@ -79,6 +81,7 @@ impl Duplex {
             closing: false,
             client_quiet: false,
             mourned: false,
+            deliveries: VecDeque::new(),
             given_up: false,
             sunk: 0,
             progress: 0,
@@ -235,7 +238,7 @@ impl Duplex {
 
     /// A message whose fate the upstream has told; ask until `None`, after every report.
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
-        self.relay.poll_delivery()
+        self.deliveries.pop_front()
     }
 
     /// Gives back memory before a wait.

@@ -55,6 +55,7 @@ impl Duplex {
         };
         let stepped = step != Step::Hold;
         self.pass_on(from, step);
+        self.deliveries.extend(std::iter::from_fn(|| self.relay.poll_delivery()));
         stepped
     }
 

@@ -7,6 +7,7 @@ use crate::{
     proto::{
         Refusal, RefusalReason, RelayFault,
         Side::{self, Downstream, Upstream},
+        smtp::{extension::Extensions, relay::SmtpRelay},
     },
     relay::{Duplex, Early, EndCause, Patience, buffer::CAPACITY},
 };
@@ -264,6 +265,20 @@ fn who_waits_for_a_server_that_is_gone_hears_of_it_once() {
     duplex.stop(&farewell());
     duplex.handle_eof(Upstream);
     assert!(!taken(&mut duplex, Downstream).contains("(lost)"));
+}
+
+#[test]
+fn two_messages_settled_in_one_segment_are_told_of_both() {
+    let extensions = Extensions { chunking: true, ..Extensions::UNKNOWN };
+    let relay = SmtpRelay::new(extensions, &[]);
+    let mut duplex = Duplex::new(Box::new(relay), Early::default());
+    for sender in ["a@b", "c@d"] {
+        let mail = format!("MAIL FROM:<{sender}>\r\nRCPT TO:<x@y>\r\nBDAT 2 LAST\r\nhi");
+        give(&mut duplex, Downstream, &mail);
+    }
+    give(&mut duplex, Upstream, &"250 ok\r\n".repeat(6));
+    let told = std::iter::from_fn(|| duplex.poll_delivery());
+    assert_eq!(told.map(|delivery| delivery.sender).collect::<Vec<_>>(), ["a@b", "c@d"]);
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub(super) struct Client {
     /// What the upstream can do.
     pub(super) extensions: Extensions,
     pub(super) outstanding: Outstanding,
-    /// Since a command was kept, or a line dropped, nothing beyond doubt has come.
+    /// Since the login, or since a command was kept or a line dropped, nothing beyond doubt has come:
+    /// a client that does not wait may send its password once more, in base64.
     wary: bool,
     /// Command lines.
     pub(super) commands: u64,
@@ -74,7 +75,7 @@ impl Client {
             state: State::Command,
             extensions,
             outstanding: Outstanding::default(),
-            wary: false,
+            wary: true,
             commands: 0,
             guarded: 0,
         }

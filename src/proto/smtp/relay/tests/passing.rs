@@ -161,6 +161,10 @@ C: MAIL FROM:<a@b> SIZE=1
 fn an_unknown_command_waits_for_its_reply() {
     check(
         r#"
+C: RSET
+-> RSET
+S: 250 ok
+<- 250 ok
 C: BURL imap://example.org LAST\r\nNOOP
 -> BURL imap://example.org LAST
 S: 250 got it

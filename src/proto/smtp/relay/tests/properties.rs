@@ -116,10 +116,13 @@ proptest! {
         // Nothing may follow on an AUTH but a command: the rest would be taken for a part of it.
         let extensions = Extensions { pipelining, ..EVERYTHING };
         let sent: String = commands.iter().map(|(sent, _)| format!("{sent}NOOP\r\n")).collect();
+        // Nor on the login.
+        let sent = format!("NOOP\r\n{sent}");
         let (wire, model) = converse(extensions, sent.as_bytes(), &cuts, Habits::default());
         prop_assert_eq!(wire.ended, None);
         prop_assert_eq!(wire.held(), [0, 0]);
         let passes: String = commands.iter().map(|(_, passes)| format!("{passes}NOOP\r\n")).collect();
+        let passes = format!("NOOP\r\n{passes}");
         prop_assert_eq!(String::from_utf8(wire.reached(Side::Upstream)).unwrap(), passes);
         let counts = wire.relay.counts();
         prop_assert_eq!(counts.commands - counts.guarded, model.commands.len() as u64);
