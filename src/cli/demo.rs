@@ -196,13 +196,12 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_replaced() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let taken = taken.local_addr().unwrap().port();
-        // What was free a moment ago; asked for twice, it is free once.
-        assert_eq!(free_ports([taken, taken, 0]), [taken, 0, 0]);
-        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)).unwrap();
-        assert_eq!(free_ports([0, 0, taken]), [0; 3]);
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = held.local_addr().unwrap().port();
+        assert_eq!(free_ports([0, 0, port]), [0; 3]);
         drop(held);
+        // Asked for twice, it is free once at most.
+        assert_eq!(free_ports([port, port, 0])[1], 0);
     }
 
     #[tokio::test]

@@ -1,10 +1,12 @@
 //! One direction of an SMTP or POP3 leg as lines. The hard thing is that a client's octets may come before
 //! it is clear what they are: they are kept until then, and there is a bound to that.
 
+use bytes::{Buf as _, Bytes, BytesMut};
+
 /// What was heard and is not understood yet.
 #[derive(Default)]
 pub(super) struct Heard {
-    octets: Vec<u8>,
+    octets: BytesMut,
     /// So many of them hold no line end.
     searched: usize,
     /// The line that has begun was too long to keep.
@@ -21,22 +23,22 @@ impl Heard {
     }
 
     /// The next line, without its end; empty if it was too long to keep.
-    pub(super) fn line(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn line(&mut self) -> Option<Bytes> {
         let unknown = self.octets.get(self.searched..).unwrap_or_default();
         let Some(end) = unknown.iter().position(|octet| *octet == b'\n') else {
             self.searched = self.octets.len();
             return None;
         };
-        let line: Vec<u8> = self.octets.drain(..=self.searched + end).collect();
+        let line = self.octets.split_to(self.searched + end + 1).freeze();
         self.searched = 0;
         let overlong = std::mem::take(&mut self.overlong) || line.len() > HELD;
-        Some(if overlong { Vec::new() } else { line.trim_ascii_end().to_vec() })
+        Some(if overlong { Bytes::new() } else { line.slice_ref(line.trim_ascii_end()) })
     }
 
     /// Hands over what is there; `take` says how much of it it has used.
     pub(super) fn content<R>(&mut self, take: impl FnOnce(&[u8]) -> (usize, R)) -> R {
         let (used, result) = take(&self.octets);
-        self.octets.drain(..used.min(self.octets.len()));
+        self.octets.advance(used.min(self.octets.len()));
         self.searched = 0;
         result
     }
@@ -50,7 +52,7 @@ impl Heard {
         if waits {
             return self.give_up();
         }
-        self.octets = Vec::new();
+        self.octets = BytesMut::new();
         self.searched = 0;
         self.overlong = true;
         false
@@ -58,7 +60,7 @@ impl Heard {
 
     /// Follows no further. False: that was so already.
     pub(super) fn give_up(&mut self) -> bool {
-        self.octets = Vec::new();
+        self.octets = BytesMut::new();
         self.searched = 0;
         !std::mem::replace(&mut self.lost, true)
     }

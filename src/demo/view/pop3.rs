@@ -140,7 +140,7 @@ impl Leg {
             }
             Body::List => {
                 let line = self.server.line()?;
-                if line == b"." {
+                if *line == *b"." {
                     self.body = Body::None;
                 }
                 Some(redact.guard(readable(&line)))

@@ -92,7 +92,7 @@ impl Leg {
             }
             Expects::Response(secret) => {
                 let line = self.client.line()?;
-                let text = if line == b"=" { "=".into() } else { response(secret, &line) };
+                let text = if *line == *b"=" { "=".into() } else { response(secret, &line) };
                 self.expects = Expects::Reply;
                 Some(text)
             }
