@@ -82,7 +82,6 @@ impl Duplex {
             client_quiet: false,
             mourned: false,
             deliveries: VecDeque::new(),
-            deliveries: VecDeque::new(),
             given_up: false,
             sunk: 0,
             progress: 0,
@@ -246,9 +245,6 @@ impl Duplex {
     pub fn settle(&mut self) {
         self.upward.settle();
         self.downward.settle();
-        if self.deliveries.is_empty() {
-            self.deliveries.shrink_to_fit();
-        }
     }
 
     /// How it went.

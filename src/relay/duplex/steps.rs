@@ -1,8 +1,6 @@
 //! Asks the protocol's own [`Relay`](crate::proto::Relay) and does what it says. The hard thing is
 //! that each direction may be waiting for the other, so the question ends only when both hold.
 
-use std::iter;
-
 use super::{Duplex, EndCause, Output};
 use crate::proto::{Refusal, RefusalReason, RelayFault, Side, Step};
 
@@ -55,7 +53,6 @@ impl Duplex {
             Side::Downstream => self.relay.inspect_downstream(self.upward.undecided()),
             Side::Upstream => self.relay.inspect_upstream(self.downward.undecided()),
         };
-        self.deliveries.extend(iter::from_fn(|| self.relay.poll_delivery()));
         let stepped = step != Step::Hold;
         self.pass_on(from, step);
         self.deliveries.extend(std::iter::from_fn(|| self.relay.poll_delivery()));
