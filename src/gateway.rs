@@ -2,6 +2,7 @@
 //! as an account's connections, without one connection being able to keep another from its due.
 
 mod promise;
+mod trial;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,11 +14,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use self::promise::Promises;
+pub use self::trial::Standing;
+use self::{promise::Promises, trial::Trials};
 use crate::{
     account::{
         Accounts,
@@ -55,6 +57,7 @@ pub struct Gateway {
     store: Arc<dyn Store>,
     connection_number: AtomicU64,
     promises: Promises,
+    trials: Trials,
     shared: Mutex<Shared>,
 }
 
@@ -62,8 +65,6 @@ pub struct Gateway {
 struct Shared {
     /// By account key. Fair: whoever waits longest is next.
     slots: HashMap<(String, Protocol), Arc<Semaphore>>,
-    /// By account key: what the server refused last, and when.
-    refused_passwords: HashMap<(String, Protocol), (Secret, SystemTime)>,
     alerts: HashMap<String, SystemTime>,
     sessions: HashMap<u64, Session>,
 }
@@ -100,6 +101,7 @@ impl Gateway {
             tap,
             store,
             connection_number: AtomicU64::new(1),
+            trials: Trials::new()?,
             promises: Promises::new(config.accounts.iter().map(AsRef::as_ref)),
             shared: Mutex::default(),
             config,
@@ -139,7 +141,10 @@ impl Gateway {
         server: &UpstreamConfig,
     ) -> Option<AccountSlot> {
         let turn = self.slots(account, protocol, server).acquire_owned();
-        let slot = tokio::time::timeout(self.config.deadlines.connection_turn, turn).await;
+        let deadlines = &self.config.deadlines;
+        // Who waits so long that the verdict comes first would not hear what he has waited for.
+        let longest = deadlines.connection_turn.min(deadlines.verdict * 3 / 4);
+        let slot = tokio::time::timeout(longest, turn).await;
         slot.ok()?.ok().map(AccountSlot)
     }
 
@@ -154,8 +159,7 @@ impl Gateway {
         Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(server.connection_limit))))
     }
 
-    /// The stored password for this server, and whether the server has refused it a moment ago: to
-    /// ask again and again would lock the account there.
+    /// The stored password for this server, and how it stands there.
     ///
     /// # Errors
     /// The store's.
@@ -163,29 +167,30 @@ impl Gateway {
         &self,
         account: &AccountConfig,
         protocol: Protocol,
-        now: SystemTime,
-    ) -> Result<Option<(Secret, bool)>, StoreError> {
+    ) -> Result<Option<(Secret, Standing)>, StoreError> {
         let stored = self.store.upstream_password(&account.key(), protocol.name()).await?;
         Ok(stored.map(|password| {
-            let shared = self.shared();
-            let refused = shared.refused_passwords.get(&(account.key(), protocol));
-            let again = refused.is_some_and(|(refused, when)| {
-                let recently = now.duration_since(*when).is_ok_and(|age| age < REFUSED_PAUSE);
-                recently && refused.expose() == password.expose()
-            });
-            (password, again)
+            let now = SystemTime::now();
+            let standing = self.trials.standing(&account.key(), protocol, &password, now);
+            (password, standing)
         }))
     }
 
-    /// Notes that a server has refused the stored password.
-    pub fn note_refused_password(
+    /// Waits until no other login tries the stored password, which nobody has seen accepted yet.
+    pub async fn trial(&self, account: &AccountConfig, protocol: Protocol) -> OwnedMutexGuard<()> {
+        self.trials.turn(&account.key(), protocol).lock_owned().await
+    }
+
+    /// Notes what a server thinks of the stored password.
+    pub fn note_password(
         &self,
         account: &AccountConfig,
         protocol: Protocol,
-        password: Secret,
-        now: SystemTime,
+        password: &Secret,
+        accepted: bool,
     ) {
-        self.shared().refused_passwords.insert((account.key(), protocol), (password, now));
+        let refused = (!accepted).then(SystemTime::now);
+        self.trials.note(&account.key(), protocol, password, refused);
     }
 
     /// Whether a refusal may be shown as an alert now: once per account and hour, or a client that
@@ -298,6 +303,4 @@ impl Drop for SessionGuard {
 }
 
 const ALERT_INTERVAL: Duration = Duration::from_secs(3600);
-/// How long a refused password is not tried again. Exchange locks an account after ten wrong ones.
-const REFUSED_PAUSE: Duration = Duration::from_secs(300);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(2);

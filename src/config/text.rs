@@ -230,7 +230,7 @@ pub(super) struct DeadlinesText {
     pub(super) connection_turn: Written<DurationText>,
     /// How long a wrong login waits for its answer. Default: 2 s.
     pub(super) failed_login_delay: Written<DurationText>,
-    /// After one side has closed: silence of the other before it is closed too. Default: 60 s.
+    /// After one side has closed: silence of the other before it is closed too. Default: 3 min.
     pub(super) linger: Written<DurationText>,
     /// How long a stopping gateway waits for its sessions. Default: 10 s.
     pub(super) shutdown: Written<DurationText>,

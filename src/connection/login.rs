@@ -15,7 +15,7 @@ use super::{
 use crate::{
     account::password::Verified,
     config::{AccountConfig, Authentication, Protocol, UpstreamConfig},
-    gateway::{AccountSlot, Gateway},
+    gateway::{AccountSlot, Gateway, Standing},
     proto::{Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions},
     secret::Secret,
     token::{AccessToken, TokenErrorKind},
@@ -146,9 +146,7 @@ impl Attempt<'_> {
                 (self.open_with_token(account, config, &token).await?, took)
             }
             Authentication::Password { user } => {
-                let password = self.stored_password(account).await?;
-                let took = began.elapsed();
-                (self.open_with_password(account, config, user, password).await?, took)
+                (self.open_with_password(account, config, user).await?, Duration::ZERO)
             }
         };
         if protocol == Protocol::Smtp {
@@ -172,16 +170,20 @@ impl Attempt<'_> {
         }
     }
 
-    async fn stored_password(&self, account: &AccountConfig) -> Result<Secret, Refusal> {
+    async fn stored_password(
+        &self,
+        account: &AccountConfig,
+    ) -> Result<(Secret, Standing), Refusal> {
         let protocol = self.client.protocol;
-        let stored = self.gateway.upstream_password(account, protocol, SystemTime::now()).await;
-        match stored {
-            Ok(Some((password, false))) => Ok(password),
-            Ok(Some((_, true))) => Err(refuse::password_refused_before(account, protocol)),
+        match self.gateway.upstream_password(account, protocol).await {
+            Ok(Some((_, Standing::Refused))) => {
+                Err(refuse::password_refused_before(account, protocol))
+            }
+            Ok(Some(stored)) => Ok(stored),
             Ok(None) => Err(refuse::no_stored_password(account, protocol)),
             Err(error) => {
                 warn!(connection = self.client.number, "cannot read a stored password: {error}");
-                Err(refuse::store_unavailable())
+                Err(refuse::no_password_from_store(account, protocol, &error))
             }
         }
     }
@@ -191,16 +193,28 @@ impl Attempt<'_> {
         account: &AccountConfig,
         config: &UpstreamConfig,
         user: &str,
-        password: Secret,
     ) -> Result<OpenUpstream, Refusal> {
+        let protocol = self.client.protocol;
+        let (mut password, standing) = self.stored_password(account).await?;
+        let mut _turn = None;
+        if standing == Standing::Untried {
+            _turn = Some(self.gateway.trial(account, protocol).await);
+            // Whoever tried it meanwhile knows more.
+            password = self.stored_password(account).await?.0;
+        }
         let credential = UpstreamCredential::Password(password.clone());
         let opened =
             upstream::open(self.gateway, self.client, account, config, user, credential).await;
-        if let Err(OpenError::Rejected(Rejection::Credential { .. })) = &opened {
-            let (protocol, now) = (self.client.protocol, SystemTime::now());
-            self.gateway.note_refused_password(account, protocol, password, now);
+        match &opened {
+            Ok(_) => self.gateway.note_password(account, protocol, &password, true),
+            Err(OpenError::Rejected(Rejection::Credential { text }))
+                if refuse::is_about_the_credential(text) =>
+            {
+                self.gateway.note_password(account, protocol, &password, false);
+            }
+            Err(_) => {}
         }
-        opened.map_err(|error| refuse::upstream(account, config, self.client.protocol, &error))
+        opened.map_err(|error| refuse::upstream(account, config, protocol, &error))
     }
 
     async fn open_with_token(

@@ -5,6 +5,7 @@ use super::upstream::OpenError;
 use crate::{
     config::{AccountConfig, Authentication, Protocol, SigninRefusal, UpstreamConfig},
     proto::{Refusal, RefusalReason, Rejection},
+    store::StoreError,
     token::{TokenError, TokenErrorKind},
 };
 
@@ -64,6 +65,28 @@ pub(super) fn no_stored_password(account: &AccountConfig, protocol: Protocol) ->
             set_password(account, protocol)
         ),
     )
+}
+
+/// The store does not give the password out.
+pub(super) fn no_password_from_store(
+    account: &AccountConfig,
+    protocol: Protocol,
+    error: &StoreError,
+) -> Refusal {
+    match error {
+        StoreError::Unavailable(_) => Refusal::new(
+            RefusalReason::TokenUnavailable,
+            "the gateway cannot read the stored password just now, please try again later",
+        ),
+        StoreError::Key(_) | StoreError::Unusable(_) => Refusal::new(
+            RefusalReason::Configuration,
+            format!(
+                "the gateway cannot read the password for the {protocol} server of {}; {}",
+                account.login,
+                set_password(account, protocol)
+            ),
+        ),
+    }
 }
 
 /// The server has refused this very password a moment ago.

@@ -18,6 +18,7 @@ use crate::{
         imap::upstream::ImapUpstream, pop3::upstream::Pop3Upstream, smtp::upstream::SmtpUpstream,
     },
     sasl::base64,
+    secret::Secret,
     tls,
     upstream::{DialError, dial},
 };
@@ -168,9 +169,10 @@ fn machine(protocol: Protocol, options: UpstreamOptions) -> Box<dyn Upstream> {
 
 /// A server may repeat what it was sent; its words go into the log and to the client, the token or the
 /// password never does.
-fn without_credential(rejection: Rejection, traces: &[Vec<u8>]) -> Rejection {
+fn without_credential(rejection: Rejection, traces: &[Secret]) -> Rejection {
     let repeats = |text: &str| {
-        traces.iter().any(|trace| text.as_bytes().windows(trace.len()).any(|part| part == trace))
+        let holds = |trace: &[u8]| text.as_bytes().windows(trace.len()).any(|part| part == trace);
+        traces.iter().any(|trace| holds(trace.expose()))
     };
     let clean =
         |text: String| if repeats(&text) { "(it repeated the credential)".into() } else { text };
@@ -184,24 +186,32 @@ fn without_credential(rejection: Rejection, traces: &[Vec<u8>]) -> Rejection {
 }
 
 /// What to recognise a credential by.
-fn traces(user: &str, credential: &UpstreamCredential) -> Vec<Vec<u8>> {
+fn traces(user: &str, credential: &UpstreamCredential) -> Vec<Secret> {
     let traces = match credential {
-        UpstreamCredential::Bearer(token) => token_traces(token.expose()),
+        UpstreamCredential::Bearer(token) => front_traces(token.expose()),
         UpstreamCredential::Password(password) => {
-            let password = password.expose();
-            let plain = [b"\0", user.as_bytes(), b"\0", password].concat();
-            vec![password.to_vec(), base64::encode(password), base64::encode(&plain)]
+            // Short ones are known whole, as they stand in each login's form; of long ones a part of
+            // an echo may be cut off.
+            let plain = Secret::new([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
+            let whole = [password.expose(), plain.expose()].map(encoded);
+            let mut traces = front_traces(password.expose());
+            traces.extend(whole);
+            traces
         }
     };
     traces.into_iter().filter(|trace| !trace.is_empty()).collect()
 }
 
-/// What a token's front looks like as it is, and in base64 behind whatever stands before it in an
+/// What a secret's front looks like as it is, and in base64 behind whatever stands before it in an
 /// initial response: the groups of three octets may begin at its first, second or third.
-fn token_traces(token: &[u8]) -> Vec<Vec<u8>> {
-    let plain = token.get(..token.len().min(TELLING_PREFIX)).unwrap_or_default();
-    let encoded = (0..3).filter_map(|skipped| token.get(skipped..skipped + TELLING_GROUPS));
-    encoded.map(base64::encode).chain([plain.to_vec()]).collect()
+fn front_traces(secret: &[u8]) -> Vec<Secret> {
+    let plain = secret.get(..secret.len().min(TELLING_PREFIX)).unwrap_or_default();
+    let groups = (0..3).filter_map(|skipped| secret.get(skipped..skipped + TELLING_GROUPS));
+    groups.map(encoded).chain([Secret::new(plain)]).collect()
+}
+
+fn encoded(octets: &[u8]) -> Secret {
+    Secret::new(base64::encode(octets))
 }
 
 const COURTESY: Duration = Duration::from_millis(200);
@@ -213,17 +223,15 @@ const TELLING_GROUPS: usize = 9;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        sasl::{oauthbearer, xoauth2},
-        secret::Secret,
-    };
+    use crate::sasl::{oauthbearer, xoauth2};
 
     #[test]
     fn a_repeated_token_is_recognised_in_every_form() {
         let token = Secret::new("EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA");
         let repeats = |echo: &[u8]| {
             let traces = traces("tim", &UpstreamCredential::Bearer(token.clone()));
-            traces.iter().any(|trace| echo.windows(trace.len()).any(|part| part == trace))
+            let holds = |trace: &[u8]| echo.windows(trace.len()).any(|part| part == trace);
+            traces.iter().any(|trace| holds(trace.expose()))
         };
         assert!(repeats(token.expose()));
         for user in ["a", "ab", "abc", "tim@example.org"] {
@@ -245,6 +253,15 @@ mod tests {
             let text = "(it repeated the credential)".to_owned();
             assert_eq!(clean(echo), Rejection::Credential { text }, "{echo}");
         }
+        // Of a long one a server's words may hold the front only.
+        let long = Secret::new("0123456789abcdef".repeat(30));
+        let front = format!("no {}", "0123456789abcdef".repeat(10));
+        let traces_of_long = super::traces("tim", &UpstreamCredential::Password(long));
+        let text = "(it repeated the credential)".to_owned();
+        assert_eq!(
+            without_credential(Rejection::Credential { text: front }, &traces_of_long),
+            Rejection::Credential { text }
+        );
         let text = "5.7.8 no such user".to_owned();
         assert_eq!(clean(&text), Rejection::Credential { text });
     }

@@ -301,3 +301,39 @@ async fn a_mixed_account_reads_with_a_token_and_sends_with_a_password() {
     let _ = join!(reader.expect("a OK "), incoming.let_in(ALICE, "good-token"));
     assert_eq!(endpoint.requests(), 1);
 }
+
+#[tokio::test]
+async fn a_wrong_stored_password_is_tried_once_however_many_send() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let running = Running::start(with_password(submission(&upstream, &endpoint.url))).await;
+    running.store.write_upstream_password(ALICE, "smtp", &Secret::new("wrong")).await.unwrap();
+    let (mut one, mut two) = join!(running.authenticating(), running.authenticating());
+    let server = async {
+        let (mut session, _) = upstream.asked_to_send(&[]).await;
+        session.send("535 5.7.8 no\r\n").await;
+    };
+    join!(one.expect("454 4.7.0 "), two.expect("454 4.7.0 "), server);
+    let dialled = tokio::time::timeout(Duration::from_millis(100), upstream.accept_in_clear());
+    assert!(dialled.await.is_err(), "it was tried twice");
+}
+
+#[tokio::test]
+async fn a_policy_is_not_held_against_the_stored_password() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let running = Running::start(with_password(submission(&upstream, &endpoint.url))).await;
+    running.store.write_upstream_password(ALICE, "smtp", &Secret::new("right")).await.unwrap();
+    let mut client = running.authenticating().await;
+    let disabled =
+        "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled\r\n";
+    for (answer, heard) in [(disabled, "454 4.7.0 "), ("235 2.7.0 in\r\n", "235 2.7.0 ")] {
+        let server = async {
+            let (mut session, _) = upstream.asked_to_send(&[]).await;
+            session.send(answer).await;
+            session
+        };
+        let _ = join!(client.expect(heard), server);
+        if answer == disabled {
+            client.send(PLAIN).await;
+        }
+    }
+}
