@@ -167,8 +167,10 @@ impl Gateway {
         &self,
         account: &AccountConfig,
         protocol: Protocol,
+        server: &UpstreamConfig,
     ) -> Result<Option<(Secret, Standing)>, StoreError> {
-        let stored = self.store.upstream_password(&account.key(), protocol.name()).await?;
+        let host = server.host_key();
+        let stored = self.store.upstream_password(&account.key(), protocol.name(), &host).await?;
         Ok(stored.map(|password| {
             let now = SystemTime::now();
             let standing = self.trials.standing(&account.key(), protocol, &password, now);

@@ -125,7 +125,8 @@ async fn warn_of_missing_passwords(config: &Config, store: &dyn Store) {
             if !takes_password || !config.listens_for(protocol) {
                 continue;
             }
-            match store.upstream_password(&account.key(), protocol.name()).await {
+            match store.upstream_password(&account.key(), protocol.name(), &server.host_key()).await
+            {
                 Ok(Some(_)) => {}
                 Ok(None) => warn!(
                     account = %account.login,

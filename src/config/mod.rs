@@ -211,6 +211,13 @@ pub struct UpstreamConfig {
     pub presumed_extensions: Vec<String>,
 }
 
+impl UpstreamConfig {
+    /// The host as the store knows it, whatever the case it is written in.
+    pub fn host_key(&self) -> String {
+        self.host.to_ascii_lowercase()
+    }
+}
+
 /// What an upstream takes for a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication {

@@ -173,14 +173,15 @@ impl Attempt<'_> {
     async fn stored_password(
         &self,
         account: &AccountConfig,
+        config: &UpstreamConfig,
     ) -> Result<(Secret, Standing), Refusal> {
         let protocol = self.client.protocol;
-        match self.gateway.upstream_password(account, protocol).await {
+        match self.gateway.upstream_password(account, protocol, config).await {
             Ok(Some((_, Standing::Refused))) => {
                 Err(refuse::password_refused_before(account, protocol))
             }
             Ok(Some(stored)) => Ok(stored),
-            Ok(None) => Err(refuse::no_stored_password(account, protocol)),
+            Ok(None) => Err(refuse::no_stored_password(account, config, protocol)),
             Err(error) => {
                 warn!(connection = self.client.number, "cannot read a stored password: {error}");
                 Err(refuse::no_password_from_store(account, protocol, &error))
@@ -195,12 +196,12 @@ impl Attempt<'_> {
         user: &str,
     ) -> Result<OpenUpstream, Refusal> {
         let protocol = self.client.protocol;
-        let (mut password, standing) = self.stored_password(account).await?;
+        let (mut password, standing) = self.stored_password(account, config).await?;
         let mut _turn = None;
         if standing == Standing::Untried {
             _turn = Some(self.gateway.trial(account, protocol).await);
             // Whoever tried it meanwhile knows more.
-            password = self.stored_password(account).await?.0;
+            password = self.stored_password(account, config).await?.0;
         }
         let credential = UpstreamCredential::Password(password.clone());
         let opened =

@@ -55,12 +55,16 @@ pub(super) fn token(error: &TokenError) -> Refusal {
     Refusal::new(reason, error.text.clone())
 }
 
-/// A server that takes a password, and there is none yet.
-pub(super) fn no_stored_password(account: &AccountConfig, protocol: Protocol) -> Refusal {
+/// A server that takes a password, and there is none yet, or one for another host.
+pub(super) fn no_stored_password(
+    account: &AccountConfig,
+    config: &UpstreamConfig,
+    protocol: Protocol,
+) -> Refusal {
     Refusal::new(
         RefusalReason::Configuration,
         format!(
-            "the gateway has no password for the {protocol} server of {}; {}",
+            "the gateway has no password of {} for {config}; {}",
             account.login,
             set_password(account, protocol)
         ),

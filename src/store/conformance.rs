@@ -104,13 +104,13 @@ async fn local_passwords_are_kept(store: &dyn Store) {
 
 async fn upstream_passwords_are_kept(store: &dyn Store) {
     let read = async |account: &str, protocol: &str| {
-        let password = store.upstream_password(account, protocol).await.unwrap();
+        let password = store.upstream_password(account, protocol, "host").await.unwrap();
         password.map(|password| password.expose().to_vec())
     };
     let write = async |account: &str, protocol: &str, password: &str| {
         let before = store.generation().await.unwrap();
         let password = Secret::new(password);
-        store.write_upstream_password(account, protocol, &password).await.unwrap();
+        store.write_upstream_password(account, protocol, "host", &password).await.unwrap();
         assert!(store.generation().await.unwrap() > before);
     };
     assert_eq!(read("u", "smtp").await, None);
@@ -121,6 +121,12 @@ async fn upstream_passwords_are_kept(store: &dyn Store) {
     assert_eq!(read("u", "smtp").await, Some(b"second".to_vec()));
     assert_eq!(read("u", "imap").await, Some(b"reading".to_vec()));
     assert_eq!(read("u", "pop3").await, None);
+    // Another host never sees it, and one for another host takes its place.
+    assert!(store.upstream_password("u", "smtp", "other").await.unwrap().is_none());
+    store.write_upstream_password("u", "smtp", "other", &Secret::new("o")).await.unwrap();
+    assert_eq!(read("u", "smtp").await, None);
+    write("u", "smtp", "second").await;
+    assert!(store.upstream_password("u", "smtp", "other").await.unwrap().is_none());
 
     let before = store.generation().await.unwrap();
     assert!(store.remove_upstream_password("u", "smtp").await.unwrap());

@@ -25,7 +25,8 @@ struct Content {
     leases: HashMap<String, Lease>,
     passwords: HashMap<String, LocalPasswords>,
     /// By account and protocol.
-    upstream_passwords: HashMap<(String, String), Secret>,
+    /// By account and protocol: the host, and its password.
+    upstream_passwords: HashMap<(String, String), (String, Secret)>,
 }
 
 struct Lease {
@@ -127,13 +128,21 @@ impl Content {
         removed
     }
 
-    fn upstream_password(&self, account: &str, protocol: &str) -> Option<Secret> {
-        self.upstream_passwords.get(&(account.to_owned(), protocol.to_owned())).cloned()
+    fn upstream_password(&self, account: &str, protocol: &str, host: &str) -> Option<Secret> {
+        let (of, password) =
+            self.upstream_passwords.get(&(account.to_owned(), protocol.to_owned()))?;
+        (of == host).then(|| password.clone())
     }
 
-    fn write_upstream_password(&mut self, account: &str, protocol: &str, password: &Secret) {
+    fn write_upstream_password(
+        &mut self,
+        account: &str,
+        protocol: &str,
+        host: &str,
+        password: &Secret,
+    ) {
         let place = (account.to_owned(), protocol.to_owned());
-        self.upstream_passwords.insert(place, password.clone());
+        self.upstream_passwords.insert(place, (host.to_owned(), password.clone()));
         self.bump();
     }
 
@@ -213,18 +222,20 @@ impl Store for MemoryStore {
         &'a self,
         account: &'a str,
         protocol: &'a str,
+        host: &'a str,
     ) -> StoreFuture<'a, Option<Secret>> {
-        Box::pin(async move { Ok(self.content().upstream_password(account, protocol)) })
+        Box::pin(async move { Ok(self.content().upstream_password(account, protocol, host)) })
     }
 
     fn write_upstream_password<'a>(
         &'a self,
         account: &'a str,
         protocol: &'a str,
+        host: &'a str,
         password: &'a Secret,
     ) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            self.content().write_upstream_password(account, protocol, password);
+            self.content().write_upstream_password(account, protocol, host, password);
             Ok(())
         })
     }

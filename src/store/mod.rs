@@ -83,18 +83,21 @@ pub trait Store: Send + Sync {
     ) -> StoreFuture<'a, bool>;
 
     /// The password for the account's mail server of that protocol (by the protocol's name in the
-    /// configuration), if there is one.
+    /// configuration), if there is one and it was given for this host (in lower case).
     fn upstream_password<'a>(
         &'a self,
         account: &'a str,
         protocol: &'a str,
+        host: &'a str,
     ) -> StoreFuture<'a, Option<Secret>>;
 
-    /// Keeps the password for the account's mail server of that protocol, in place of an earlier one.
+    /// Keeps the password for the account's mail server of that protocol, in place of an earlier one,
+    /// whatever host that was for.
     fn write_upstream_password<'a>(
         &'a self,
         account: &'a str,
         protocol: &'a str,
+        host: &'a str,
         password: &'a Secret,
     ) -> StoreFuture<'a, ()>;
 

@@ -17,7 +17,10 @@ pub(super) enum Column<'a> {
     RefreshToken,
     AccessToken,
     /// For the account's mail server of this protocol.
-    UpstreamPassword(&'a str),
+    UpstreamPassword {
+        protocol: &'a str,
+        host: &'a str,
+    },
     /// Of no account: tells at start whether the key is the store's.
     KeyCheck,
 }
@@ -64,17 +67,20 @@ impl Sealer {
     }
 }
 
-/// Neither the names of columns and protocols nor a login hold a NUL, so no two places share their
+/// Neither the names of columns, protocols and hosts nor a login hold a NUL, so no two places share their
 /// associated data.
 fn associated_data(column: Column<'_>, account: &str) -> Vec<u8> {
-    let (column, protocol) = match column {
-        Column::RefreshToken => ("refresh_token", None),
-        Column::AccessToken => ("access_token", None),
-        Column::UpstreamPassword(protocol) => ("upstream_password", Some(protocol)),
-        Column::KeyCheck => ("key_check", None),
-    };
-    let words = [Some("saslgate store"), Some(column), protocol, Some(account)];
-    words.into_iter().flatten().collect::<Vec<_>>().join("\0").into_bytes()
+    let mut words = vec!["saslgate store"];
+    match column {
+        Column::RefreshToken => words.push("refresh_token"),
+        Column::AccessToken => words.push("access_token"),
+        Column::UpstreamPassword { protocol, host } => {
+            words.extend(["upstream_password", protocol, host]);
+        }
+        Column::KeyCheck => words.push("key_check"),
+    }
+    words.push(account);
+    words.join("\0").into_bytes()
 }
 
 fn no_cipher() -> StoreError {
@@ -104,17 +110,24 @@ mod tests {
         assert_eq!(open(2, Column::RefreshToken, "a@example.test"), None, "another key");
         assert_eq!(open(1, Column::AccessToken, "a@example.test"), None, "another column");
         assert_eq!(open(1, Column::RefreshToken, "b@example.test"), None, "another account");
-        assert_eq!(open(1, Column::UpstreamPassword("smtp"), "a@example.test"), None);
+        assert_eq!(
+            open(1, Column::UpstreamPassword { protocol: "smtp", host: "h" }, "a@example.test"),
+            None
+        );
     }
 
     #[test]
     fn a_password_is_for_one_server() {
         let seal = |protocol| {
             let password = Secret::new("password");
-            sealer(1).seal(Column::UpstreamPassword(protocol), "a", &password).unwrap()
+            sealer(1)
+                .seal(Column::UpstreamPassword { protocol, host: "h" }, "a", &password)
+                .unwrap()
         };
         let opens = |blob: &[u8], protocol, account| {
-            sealer(1).open(Column::UpstreamPassword(protocol), account, blob).is_some()
+            sealer(1)
+                .open(Column::UpstreamPassword { protocol, host: "h" }, account, blob)
+                .is_some()
         };
         let blob = seal("smtp");
         assert!(opens(&blob, "smtp", "a"));

@@ -265,17 +265,19 @@ impl Store for SqliteStore {
         &'a self,
         account: &'a str,
         protocol: &'a str,
+        host: &'a str,
     ) -> StoreFuture<'a, Option<Secret>> {
-        Box::pin(self.read_upstream_password(account, protocol))
+        Box::pin(self.read_upstream_password(account, protocol, host))
     }
 
     fn write_upstream_password<'a>(
         &'a self,
         account: &'a str,
         protocol: &'a str,
+        host: &'a str,
         password: &'a Secret,
     ) -> StoreFuture<'a, ()> {
-        Box::pin(self.put_upstream_password(account, protocol, password))
+        Box::pin(self.put_upstream_password(account, protocol, host, password))
     }
 
     fn remove_upstream_password<'a>(

@@ -106,7 +106,7 @@ async fn no_secret_is_readable_in_the_files() {
     });
     store.write_grant("a", None, &grant).await.unwrap();
     let password = Secret::new("very-secret-password");
-    store.write_upstream_password("a", "smtp", &password).await.unwrap();
+    store.write_upstream_password("a", "smtp", "h", &password).await.unwrap();
     let mut everything = Vec::new();
     for entry in fs::read_dir(folder.path()).unwrap() {
         everything.extend(fs::read(entry.unwrap().path()).unwrap());
@@ -321,7 +321,10 @@ async fn many_may_upgrade_an_older_store_at_once() {
             tokio::spawn(async move {
                 let account = format!("account{number}");
                 let password = Secret::new(account.as_str());
-                opened(&folder).await.write_upstream_password(&account, "smtp", &password).await
+                opened(&folder)
+                    .await
+                    .write_upstream_password(&account, "smtp", "h", &password)
+                    .await
             })
         })
         .collect();
@@ -331,7 +334,7 @@ async fn many_may_upgrade_an_older_store_at_once() {
     let store = opened(&folder).await;
     for number in 0..8 {
         let account = format!("account{number}");
-        let password = store.upstream_password(&account, "smtp").await.unwrap().unwrap();
+        let password = store.upstream_password(&account, "smtp", "h").await.unwrap().unwrap();
         assert_eq!(password.expose(), account.as_bytes());
     }
     assert_eq!(store.generation().await.unwrap(), 5 + 8);
@@ -342,17 +345,18 @@ async fn a_password_moved_to_another_server_does_not_open() {
     let folder = tempfile::tempdir().unwrap();
     let store = opened(&folder).await;
     let password = Secret::new("password");
-    store.write_upstream_password("a", "smtp", &password).await.unwrap();
-    for (change, account, protocol) in [
-        ("UPDATE upstream_passwords SET protocol = 'imap'", "a", "imap"),
-        ("UPDATE upstream_passwords SET account = 'b', protocol = 'smtp'", "b", "smtp"),
+    store.write_upstream_password("a", "smtp", "h", &password).await.unwrap();
+    for (change, account, protocol, host) in [
+        ("UPDATE upstream_passwords SET host = 'i'", "a", "smtp", "i"),
+        ("UPDATE upstream_passwords SET host = 'h', protocol = 'imap'", "a", "imap", "h"),
+        ("UPDATE upstream_passwords SET account = 'b', protocol = 'smtp'", "b", "smtp", "h"),
     ] {
         sqlx::raw_sql(change).execute(&store.pool).await.unwrap();
-        let error = store.upstream_password(account, protocol).await.unwrap_err();
+        let error = store.upstream_password(account, protocol, host).await.unwrap_err();
         let remedy = format!("saslgate account upstream-password {account} --protocol {protocol}");
         assert!(matches!(&error, StoreError::Unusable(text) if text.ends_with(&remedy)), "{error}");
     }
-    store.write_upstream_password("b", "smtp", &password).await.unwrap();
-    let kept = store.upstream_password("b", "smtp").await.unwrap().unwrap();
+    store.write_upstream_password("b", "smtp", "h", &password).await.unwrap();
+    let kept = store.upstream_password("b", "smtp", "h").await.unwrap().unwrap();
     assert_eq!(kept.expose(), b"password", "setting it again puts it right");
 }

@@ -248,7 +248,9 @@ async fn a_stored_password_sends_and_is_not_tried_again_once_refused() {
 
     let store = |password: &'static str| {
         let store = Arc::clone(&running.store);
-        async move { store.write_upstream_password(ALICE, "smtp", &Secret::new(password)).await }
+        async move {
+            store.write_upstream_password(ALICE, "smtp", "127.0.0.1", &Secret::new(password)).await
+        }
     };
     store("old").await.unwrap();
     client.send(PLAIN).await;
@@ -285,7 +287,11 @@ async fn a_mixed_account_reads_with_a_token_and_sends_with_a_password() {
     mixed.accounts = vec![Arc::new(account)];
     mixed.listeners.extend(reading.listeners);
     let running = Running::start(mixed).await;
-    running.store.write_upstream_password(ALICE, "smtp", &Secret::new("out")).await.unwrap();
+    running
+        .store
+        .write_upstream_password(ALICE, "smtp", "127.0.0.1", &Secret::new("out"))
+        .await
+        .unwrap();
 
     let mut sender = running.authenticating().await;
     let server = async {
@@ -306,7 +312,11 @@ async fn a_mixed_account_reads_with_a_token_and_sends_with_a_password() {
 async fn a_wrong_stored_password_is_tried_once_however_many_send() {
     let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
     let running = Running::start(with_password(submission(&upstream, &endpoint.url))).await;
-    running.store.write_upstream_password(ALICE, "smtp", &Secret::new("wrong")).await.unwrap();
+    running
+        .store
+        .write_upstream_password(ALICE, "smtp", "127.0.0.1", &Secret::new("wrong"))
+        .await
+        .unwrap();
     let (mut one, mut two) = join!(running.authenticating(), running.authenticating());
     let server = async {
         let (mut session, _) = upstream.asked_to_send(&[]).await;
@@ -321,7 +331,11 @@ async fn a_wrong_stored_password_is_tried_once_however_many_send() {
 async fn a_policy_is_not_held_against_the_stored_password() {
     let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
     let running = Running::start(with_password(submission(&upstream, &endpoint.url))).await;
-    running.store.write_upstream_password(ALICE, "smtp", &Secret::new("right")).await.unwrap();
+    running
+        .store
+        .write_upstream_password(ALICE, "smtp", "127.0.0.1", &Secret::new("right"))
+        .await
+        .unwrap();
     let mut client = running.authenticating().await;
     let disabled =
         "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled\r\n";

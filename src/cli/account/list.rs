@@ -55,11 +55,12 @@ async fn login_at(
     let Authentication::Password { user } = &server.authentication else {
         return Ok("OAuth".to_owned());
     };
-    let stored = store.upstream_password(&account.key(), protocol.name()).await?;
+    let stored =
+        store.upstream_password(&account.key(), protocol.name(), &server.host_key()).await?;
     Ok(match stored {
         Some(_) => format!("password of {user}: in the store"),
         None => format!(
-            "password of {user}: none yet: run `saslgate account upstream-password {} --protocol {}`",
+            "password of {user}: none yet for this host: run `saslgate account upstream-password {} --protocol {}`",
             account.login,
             protocol.name()
         ),

@@ -9,7 +9,7 @@ use crate::{
         Failure,
         terminal::{read_secret, say},
     },
-    config::{AccountConfig, Authentication, Config, Protocol},
+    config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
     secret::Secret,
 };
 
@@ -25,8 +25,10 @@ pub(super) fn set(
     judge(&secret)?;
     runtime.block_on(async {
         let store = open(config).await?;
-        let key = account.key();
-        Ok::<_, Failure>(store.write_upstream_password(&key, protocol.name(), &secret).await?)
+        let (key, host) = (account.key(), server.host_key());
+        Ok::<_, Failure>(
+            store.write_upstream_password(&key, protocol.name(), &host, &secret).await?,
+        )
     })?;
     say(format_args!(
         "The password of {user} at {server}, for the {protocol} of {}, is in the store.",
@@ -56,7 +58,7 @@ pub(super) fn remove(
 }
 
 /// The user and the server that the password is for.
-fn taker(account: &AccountConfig, protocol: Protocol) -> Result<(&str, String), Failure> {
+fn taker(account: &AccountConfig, protocol: Protocol) -> Result<(&str, &UpstreamConfig), Failure> {
     let (login, name) = (&account.login, protocol.name());
     let Some(server) = account.upstream(protocol) else {
         return Err(Failure::mistake(format!(
@@ -65,7 +67,7 @@ fn taker(account: &AccountConfig, protocol: Protocol) -> Result<(&str, String), 
         )));
     };
     match &server.authentication {
-        Authentication::Password { user } => Ok((user, server.to_string())),
+        Authentication::Password { user } => Ok((user, server)),
         Authentication::OAuth => Err(Failure::mistake(format!(
             "the {protocol} server {server} of {login} takes tokens, no password: if it should take \
              one, set auth = \"password\" in the account's table [account.{name}] or in \

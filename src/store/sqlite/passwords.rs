@@ -108,19 +108,22 @@ impl SqliteStore {
         &self,
         account: &str,
         protocol: &str,
+        host: &str,
     ) -> Result<Option<Secret>, StoreError> {
         let blob: Option<Vec<u8>> = sqlx::query_scalar(
-            "SELECT password FROM upstream_passwords WHERE account = ? AND protocol = ?",
+            "SELECT password FROM upstream_passwords
+             WHERE account = ? AND protocol = ? AND host = ?",
         )
         .bind(account)
         .bind(protocol)
+        .bind(host)
         .fetch_optional(&self.pool)
         .await
         .map_err(|error| self.fault.of(&error))?;
         let Some(blob) = blob else {
             return Ok(None);
         };
-        let opened = self.sealer.open(Column::UpstreamPassword(protocol), account, &blob);
+        let opened = self.sealer.open(Column::UpstreamPassword { protocol, host }, account, &blob);
         opened.map(Some).ok_or_else(|| self.fault.sealed_password(account, protocol))
     }
 
@@ -128,16 +131,19 @@ impl SqliteStore {
         &self,
         account: &str,
         protocol: &str,
+        host: &str,
         password: &Secret,
     ) -> Result<(), StoreError> {
-        let blob = self.sealer.seal(Column::UpstreamPassword(protocol), account, password)?;
+        let column = Column::UpstreamPassword { protocol, host };
+        let blob = self.sealer.seal(column, account, password)?;
         let mut transaction = self.begin().await?;
         sqlx::query(
-            "INSERT OR REPLACE INTO upstream_passwords (account, protocol, password)
-             VALUES (?, ?, ?)",
+            "INSERT OR REPLACE INTO upstream_passwords (account, protocol, host, password)
+             VALUES (?, ?, ?, ?)",
         )
         .bind(account)
         .bind(protocol)
+        .bind(host)
         .bind(blob)
         .execute(&mut *transaction)
         .await

@@ -94,17 +94,19 @@ impl Store for FaultyStore {
         &'a self,
         account: &'a str,
         protocol: &'a str,
+        host: &'a str,
     ) -> StoreFuture<'a, Option<Secret>> {
-        self.inner.upstream_password(account, protocol)
+        self.inner.upstream_password(account, protocol, host)
     }
 
     fn write_upstream_password<'a>(
         &'a self,
         account: &'a str,
         protocol: &'a str,
+        host: &'a str,
         password: &'a Secret,
     ) -> StoreFuture<'a, ()> {
-        self.inner.write_upstream_password(account, protocol, password)
+        self.inner.write_upstream_password(account, protocol, host, password)
     }
 
     fn remove_upstream_password<'a>(

@@ -67,7 +67,7 @@ pub(super) async fn perform(protocol: Protocol, source: &str) -> Result<Played, 
             let password = Secret::new(password.as_slice());
             running
                 .store
-                .write_upstream_password(&account.key(), protocol, &password)
+                .write_upstream_password(&account.key(), protocol, "127.0.0.1", &password)
                 .await
                 .unwrap();
         }
