@@ -60,7 +60,7 @@ async fn login_at(
     Ok(match stored {
         Some(_) => format!("password of {user}: in the store"),
         None => format!(
-            "password of {user}: none yet for this host: run `saslgate account upstream-password {} --protocol {}`",
+            "password of {user}: none yet: run `saslgate account upstream-password {} --protocol {}`",
             account.login,
             protocol.name()
         ),
