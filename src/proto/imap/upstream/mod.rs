@@ -37,7 +37,6 @@ use crate::{
 };
 
 /// The client side of an IMAP login with a bearer token or a password.
-#[derive(Debug)]
 pub struct ImapUpstream {
     options: UpstreamOptions,
     state: State,
