@@ -9,7 +9,7 @@ import os
 import pwd
 import shutil
 
-from process import LabError, Process, free_port, port_answers
+from process import LabError, Process, free_port, port_answers, run
 from servers.dovecot import mail_owner
 from servers.template import fill, program
 
@@ -35,10 +35,24 @@ class Postfix:
         }
         for name in ("main.cf", "master.cf"):
             fill(name, os.path.join(self.home, name), names)
+        self._check(world.path("postfix.log"))
+        # Not `postfix start-fg`: that is a shell script, which leaves its daemon behind when it is told to end.
+        self.process = Process("postfix", [self._master(), "-c", self.home, "-s"], world.path("postfix.log"))
+
+    def _check(self, log):
+        """Makes what is missing in the queue's folder, as a start does."""
         command = program("postfix")
         if not command:
             raise LabError("postfix is missing")
-        self.process = Process("postfix", [command, "-c", self.home, "start-fg"], world.path("postfix.log"))
+        checked = run([command, "-c", self.home, "check"])
+        with open(log, "wb") as file:
+            file.write(checked.stdout + checked.stderr)
+        if checked.returncode:
+            raise LabError(f"postfix check: {checked.stderr.decode()}")
+
+    def _master(self):
+        folder = run([program("postconf"), "-c", self.home, "-h", "daemon_directory"])
+        return os.path.join(folder.stdout.decode().strip(), "master")
 
     def wait_ready(self):
         self.process.wait_ready(lambda: all(port_answers(getattr(self, service)) for service in SERVICES), "its ports")
