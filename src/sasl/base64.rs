@@ -1,6 +1,8 @@
 //! Base64 with padding (RFC 4648 section 4). The hard thing is to be strict: a lenient decoder gives
 //! two spellings to one password and lets octets slip past whoever looks at the encoded form.
 
+use crate::secret::wipe;
+
 /// Encodes with padding and without line breaks.
 pub fn encode(input: &[u8]) -> Vec<u8> {
     let mut output = Vec::with_capacity(input.len().div_ceil(3) * 4);
@@ -22,28 +24,42 @@ pub fn encode(input: &[u8]) -> Vec<u8> {
 /// Decodes what [`encode`] makes; `None` for anything else: a character outside the alphabet, wrong
 /// or misplaced padding, or unused bits that are not zero (RFC 4648 section 3.5).
 pub fn decode(input: &[u8]) -> Option<Vec<u8>> {
+    let mut output = Vec::new();
+    decode_into(input, &mut output).then_some(output)
+}
+
+/// Decodes into `output`, which is empty; whether that went well. What is wrong only at its end may be
+/// a password all the same, so then the front of it is wiped.
+fn decode_into(input: &[u8], output: &mut Vec<u8>) -> bool {
     let stripped = match input {
         [head @ .., b'=', b'='] => head,
         [head @ .., b'='] => head,
         whole => whole,
     };
     if !input.len().is_multiple_of(4) {
-        return None;
+        return false;
     }
-    let mut output = Vec::with_capacity(stripped.len() / 4 * 3 + 2);
+    // In full at once, since a buffer that grows leaves copies behind.
+    output.reserve_exact(stripped.len() / 4 * 3 + 2);
     for chunk in stripped.chunks(4) {
-        let mut bits = 0u32;
-        for place in 0..4 {
-            bits = bits << 6 | chunk.get(place).map_or(Some(0), |&symbol| value(symbol))?;
-        }
-        let [_, octets @ ..] = bits.to_be_bytes();
-        let whole = chunk.len() * 6 / 8;
-        if octets.iter().skip(whole).any(|&octet| octet != 0) {
-            return None;
-        }
-        output.extend(octets.iter().take(whole));
+        let Some(octets) = group(chunk) else {
+            wipe(output);
+            return false;
+        };
+        output.extend(octets.iter().take(chunk.len() * 6 / 8));
     }
-    Some(output)
+    true
+}
+
+/// The octets of up to four symbols; `None` if bits that no octet needs are not zero.
+fn group(symbols: &[u8]) -> Option<[u8; 3]> {
+    let mut bits = 0u32;
+    for place in 0..4 {
+        bits = bits << 6 | symbols.get(place).map_or(Some(0), |&symbol| value(symbol))?;
+    }
+    let [_, octets @ ..] = bits.to_be_bytes();
+    let whole = symbols.len() * 6 / 8;
+    octets.iter().skip(whole).all(|&octet| octet == 0).then_some(octets)
 }
 
 fn symbol(bits: u32) -> u8 {
@@ -98,6 +114,17 @@ mod tests {
             "=m9v",
         ] {
             assert_eq!(decode(wrong.as_bytes()), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_leaves_nothing_behind() {
+        for (wrong, octets) in
+            [("c2VjcmV0Zm9v!A==", 9), ("c2VjcmV0Zm9=", 6), ("c2VjcmV0Zg==Zg==", 6)]
+        {
+            let mut output = Vec::new();
+            assert!(!decode_into(wrong.as_bytes(), &mut output));
+            assert_eq!(output, vec![0; octets], "{wrong}");
         }
     }
 }

@@ -31,7 +31,8 @@ pub fn token_is_sendable(token: &Secret) -> bool {
 /// (RFC 7628 section 3.2.2; Google's XOAUTH2 page).
 ///
 /// It is advice for a log line, so the reading is lenient: padding may be missing, JSON may come
-/// bare, the value may be a string or a number. `None` when there is nothing of the kind.
+/// bare, the value may be a string or a number. What is no printable ASCII is left out (RFC 6749
+/// section 5.2 allows nothing else in an error code). `None` when there is nothing of the kind.
 pub fn error_status(challenge: &[u8]) -> Option<String> {
     let challenge = challenge.get(..CHALLENGE_BOUND).unwrap_or(challenge).trim_ascii();
     if challenge.starts_with(b"{") {
@@ -49,8 +50,9 @@ pub fn error_status(challenge: &[u8]) -> Option<String> {
 
 fn status(json: &[u8]) -> Option<String> {
     let (_, value) = status_member(json).ok()?;
-    let text: String = String::from_utf8_lossy(value).chars().filter(|c| !c.is_control()).collect();
-    Some(text.chars().take(STATUS_BOUND).collect()).filter(|text: &String| !text.is_empty())
+    let printable = value.iter().filter(|&&octet| octet == b' ' || octet.is_ascii_graphic());
+    let text: String = printable.take(STATUS_BOUND).map(|&octet| char::from(octet)).collect();
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// `%x22 "status" %x22 name-separator value` of RFC 8259, wherever it stands.
@@ -96,6 +98,9 @@ mod tests {
         ] {
             assert_eq!(error_status(&challenge).as_deref(), Some(expected));
         }
+        // It goes into a log line (RFC 6749 section 5.2: what an error code may hold is ASCII).
+        let steering = wire("{\"status\":\"4\u{202e}0\u{200b}1\u{1b}[2J\u{e9}\"}");
+        assert_eq!(error_status(&steering).as_deref(), Some("401[2J"));
         let long = wire(&format!(r#"{{"status":"{}"}}"#, "x".repeat(500)));
         assert_eq!(error_status(&long).map(|status| status.len()), Some(STATUS_BOUND));
     }

@@ -250,6 +250,11 @@ fn refusals() {
             "G1 BAD User is authenticated but not connected.",
             r#"NotConnected { text: "User is authenticated but not connected." }"#,
         ),
+        // RFC 5530 section 3: "authentication succeeded", so another token fails the same way.
+        (
+            "G1 NO [AuthorizationFailed] disabled",
+            r#"NotConnected { text: "[AuthorizationFailed] disabled" }"#,
+        ),
         ("A1 OK in", r#"Protocol { fault: "an answer to a command that was not sent" }"#),
     ] {
         check(&format!("{GREETED}S: {answer}\n= Reject({rejection})"));

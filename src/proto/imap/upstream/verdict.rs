@@ -12,7 +12,10 @@ use crate::{
 /// Why the login failed, with the error challenge that came before.
 pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection {
     let mut text = answer.words();
-    if text.to_ascii_lowercase().contains(NOT_CONNECTED) {
+    // RFC 5530 section 3 has the code for "authentication succeeded", but not for this mailbox.
+    let unauthorized =
+        answer.code.is_some_and(|code| code.eq_ignore_ascii_case(b"AUTHORIZATIONFAILED"));
+    if unauthorized || text.to_ascii_lowercase().contains(NOT_CONNECTED) {
         return Rejection::NotConnected { text };
     }
     if is_about_the_server(answer, &text) {

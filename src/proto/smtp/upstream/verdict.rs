@@ -25,11 +25,12 @@ pub(super) fn refused(reply: &Reply, challenge: Option<&[u8]>) -> Rejection {
     }
 }
 
-/// Why the server does not begin with a mechanism that it has listed.
+/// Why the server does not begin with a mechanism that it has listed. The credential has not been sent,
+/// so this cannot be about it: RFC 4954 section 4 has 504, Postfix says 503, and Exchange 504 too where
+/// a setting forbids AUTH.
 pub(super) fn not_begun(reply: &Reply, offered: &str, mechanism: &str) -> Rejection {
     match reply.code {
-        // RFC 4954 section 4 has 504 for it; Exchange says so too where a setting forbids AUTH.
-        500 | 502 | 504 => Rejection::NoMechanism {
+        500.. => Rejection::NoMechanism {
             offered: format!("{offered}; and says to AUTH {mechanism}: {}", reply.words()),
         },
         _ => refused(reply, None),
