@@ -96,6 +96,16 @@ impl Client {
         !self.outstanding.is_empty() || matches!(self.state, State::RefusedChunk(_))
     }
 
+    /// Whether the next reply is one to a message, or a chunk, that has not passed to its end.
+    pub(super) fn is_reply_early(&self) -> bool {
+        self.is_in_message() && self.outstanding.is_one()
+    }
+
+    /// Octets of a message pass. Nothing else can be asked for behind it, so its reply is the last one.
+    fn is_in_message(&self) -> bool {
+        matches!(self.state, State::Data(_) | State::Chunk(_))
+    }
+
     /// Why nothing more can be read, once everything is answered.
     pub(super) fn is_lost(&self) -> Option<RelayFault> {
         let over = matches!(self.state, State::Lost) && self.outstanding.is_empty();

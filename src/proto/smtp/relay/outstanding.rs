@@ -82,6 +82,11 @@ impl Outstanding {
         self.0.is_empty()
     }
 
+    /// Whether the reply in front is the last one, too.
+    pub(super) fn is_one(&self) -> bool {
+        self.0.len() == 1
+    }
+
     /// Whether a message's fate is not known yet.
     pub(super) fn has_message(&self) -> bool {
         self.0.iter().any(Expected::concerns_message)

@@ -172,6 +172,11 @@ fn begin(code: u16, client: &Client) -> Result<Passing, RelayFault> {
         Some(expected) if (300..400).contains(&code) && !expected.may_ask(code) => {
             Err(fault("it asks for more where nothing can follow"))
         }
+        // RFC 5321 section 4.1.1.4: it has not seen the end. It took something else for one, or this
+        // is a reply too many; and the client would give the message up as sent.
+        Some(_) if (200..300).contains(&code) && client.is_reply_early() => {
+            Err(fault("it accepts a message that is not over"))
+        }
         Some(_) => Ok(Passing { code, answers: true }),
     }
 }

@@ -107,6 +107,10 @@ impl Reader {
             return;
         }
         self.unasked = None;
+        let within = matches!(self.mode, Mode::Chunk(_) | Mode::Message(_));
+        if within && self.waiting.len() == 1 && code.first() == Some(&b'2') {
+            refuse("a message that is accepted before its end", &line.escape_ascii());
+        }
         let leads = if unasked { None } else { self.waiting.pop_front() };
         if code.first() == Some(&b'3') && leads != Some(Leads::ToData) {
             refuse("a reply that asks for more where nothing can follow", &line.escape_ascii());

@@ -132,6 +132,26 @@ C: AUTH PLAIN x\r\n.\r\nNOOP
 }
 
 #[test]
+fn what_is_not_over_is_not_accepted() {
+    let too_soon = "end: Upstream: it accepts a message that is not over";
+    for code in ["200", "250", "250-"] {
+        check(&format!("{BEGIN}\nC: abc\n-> abc\nS: {code} thanks\n{too_soon}"));
+        check(&format!("C: BDAT 3\n-> BDAT 3\nS: {code} thanks\n{too_soon}"));
+    }
+    check(&format!(
+        r#"
+C: BDAT 2\r\nabBDAT 3 LAST\r\nc\
+-> BDAT 2
+-> abBDAT 3 LAST
+-> c\
+S: 250 two\r\n250 three
+<- 250 two
+{too_soon}
+"#
+    ));
+}
+
+#[test]
 fn chunks() {
     let counts = check(
         r#"
