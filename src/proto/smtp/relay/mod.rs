@@ -30,7 +30,9 @@ mod tests;
 
 use bytes::Bytes;
 
-use self::{client::Client, ehlo::EhloFilter, envelope::Transactions, server::Server};
+use self::{
+    client::Client, ehlo::EhloFilter, envelope::Transactions, outstanding::Expected, server::Server,
+};
 use crate::proto::{
     Counts, Delivery, Refusal, RefusalReason, Relay, Step,
     smtp::{extension::Extensions, refusal::goodbye},
@@ -56,6 +58,15 @@ impl SmtpRelay {
             transactions: Transactions::default(),
         }
     }
+
+    /// `word`, if something of ours may stand here, and nothing of the kind has.
+    fn last_word(&mut self, word: Vec<u8>) -> Option<Bytes> {
+        if !self.server.may_say_goodbye() {
+            return None;
+        }
+        self.server.say_goodbye();
+        Some(word.into())
+    }
 }
 
 impl Relay for SmtpRelay {
@@ -73,11 +84,7 @@ impl Relay for SmtpRelay {
 
     /// RFC 5321 section 3.8 lets a server say 421 at any time, in a message too.
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes> {
-        if !self.server.may_say_goodbye() {
-            return None;
-        }
-        self.server.say_goodbye();
-        Some(goodbye(refusal).into())
+        self.last_word(goodbye(refusal))
     }
 
     /// RFC 5321 section 3.8 has clients treat a lost connection as a 451; those who read a reply first
@@ -85,6 +92,11 @@ impl Relay for SmtpRelay {
     fn upstream_lost(&mut self) -> Option<Bytes> {
         if !self.client.is_owed() {
             return None;
+        }
+        // Nothing else is owed then, and there are programs that send a message again if the 221 behind
+        // it is missing.
+        if matches!(self.client.outstanding.front(), Some(Expected::Quit)) {
+            return self.last_word(b"221 2.0.0 The mail server closed the connection\r\n".to_vec());
         }
         let words = match self.client.outstanding.has_message() {
             true => "The mail server closed the connection; the message was not confirmed",

@@ -4,6 +4,7 @@ use super::*;
 use crate::proto::{Refusal, RefusalReason};
 
 const CLOSED: &str = "421 4.4.2 The mail server closed the connection\r\n";
+const BYE: &str = "221 2.0.0 The mail server closed the connection\r\n";
 const NOT_CONFIRMED: &str =
     "421 4.4.2 The mail server closed the connection; the message was not confirmed\r\n";
 
@@ -35,6 +36,10 @@ fn an_upstream_that_is_gone_owes_an_answer() {
         (&[(C, "DATA\r\n"), (S, "354 go\r\n452 full\r\n"), (C, "a")], None),
         (&[(C, "BDAT 5\r\nab")], Some(NOT_CONFIRMED)),
         (&[(C, "BDAT 2 LAST\r\nab")], Some(NOT_CONFIRMED)),
+        (&[(C, "QUIT\r\n")], Some(BYE)),
+        (&[(C, "NOOP\r\nQUIT\r\n"), (S, "250 ok\r\n")], Some(BYE)),
+        (&[(C, "NOOP\r\nQUIT\r\n")], Some(CLOSED)),
+        (&[(C, "QUIT\r\n"), (S, "221-\r\n")], None),
         (&[(C, "NOOP\r\nNOOP\r\n"), (S, "421 going\r\n")], None),
         (&[(S, "421 going\r\n")], None),
     ] {
