@@ -311,6 +311,12 @@ pub trait Relay: Send {
     /// free it, and not only for more of itself, which never comes from a client that has ended.
     fn awaits_upstream(&self) -> bool;
 
+    /// Whether the client has sent something whole, a message above all, that it may send again unless
+    /// it hears what became of it: we do not end the connection before.
+    fn owes_verdict(&self) -> bool {
+        false
+    }
+
     /// A last word of ours to the client, if the stream towards it stands between two complete
     /// responses; in the middle of one nothing may be said.
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes>;

@@ -10,6 +10,9 @@
 //! upstream is gone what it sent still goes to the client, what the client sends is dropped
 //! stop, fault      decided octets go out both ways, a farewell if allowed → shut down both
 //! ```
+//!
+//! What the client must hear first ([`Relay::owes_verdict`]) is waited for by a stop, and by the end
+//! that the upstream sees when the client closes.
 
 mod steps;
 
@@ -55,6 +58,8 @@ pub struct Duplex {
     /// From the upstream to the client.
     downward: Lane,
     cause: Option<EndCause>,
+    /// We are to end it, with this word, once the client has its verdict; it begins nothing more.
+    stopping: Option<Refusal>,
     /// We are ending it: nothing more is decided.
     closing: bool,
     /// When closing: nothing of the client's lies unread, so closing its socket loses nothing.
@@ -78,6 +83,7 @@ impl Duplex {
             upward: Lane::beginning_with(&early.from_downstream),
             downward: Lane::beginning_with(&early.from_upstream),
             cause: None,
+            stopping: None,
             closing: false,
             client_quiet: false,
             mourned: false,
@@ -173,7 +179,9 @@ impl Duplex {
     /// Whether everything for `to` is written, and its writing half is to be shut down.
     pub fn wants_shutdown(&self, to: Side) -> bool {
         let lane = self.lane_to(to);
-        let complete = lane.ended && lane.undecided().is_empty();
+        let complete = lane.ended
+            && lane.undecided().is_empty()
+            && (to == Side::Downstream || !self.relay.owes_verdict());
         // Whatever the client may still send, an upstream that has ended takes none of it.
         let in_vain = to == Side::Upstream && self.downward.ended;
         lane.output == Output::Open
@@ -190,12 +198,13 @@ impl Duplex {
     /// Ends the relay from our side, with a last word to the client where one may be said.
     pub fn stop(&mut self, farewell: &Refusal) {
         self.cause.get_or_insert(EndCause::Stopped);
-        self.close(farewell);
+        self.stopping.get_or_insert_with(|| farewell.clone());
+        self.decide();
     }
 
     /// How long the driver may wait.
     pub fn patience(&self) -> Patience {
-        if self.closing {
+        if self.is_ours() {
             Patience::Fixed
         } else if self.cause.is_some() || self.upward.is_stuck() || self.downward.is_stuck() {
             Patience::WhileBytesPass
@@ -219,7 +228,7 @@ impl Duplex {
             let lane = self.lane_to(to);
             let owed = lane.output == Output::Open
                 && (!lane.pending().is_empty() || self.wants_shutdown(to));
-            if owed && !self.closing {
+            if owed && !self.is_ours() {
                 self.cause = Some(EndCause::Stalled(to));
                 break;
             }
@@ -255,6 +264,11 @@ impl Duplex {
             to_client: self.downward.delivered,
             counts: self.relay.counts(),
         }
+    }
+
+    /// Whether we are the ones who end it.
+    fn is_ours(&self) -> bool {
+        self.closing || self.stopping.is_some()
     }
 
     fn end_input(&mut self, from: Side) {

@@ -38,10 +38,26 @@ impl Duplex {
             // The front of something that will never be whole.
             self.upward.drop_undecided();
         }
+        self.stop_if_heard();
         let client_is_stuck = self.upward.is_stuck();
         if self.downward.is_stuck() && (client_is_stuck || self.upward.ended) {
             self.blame_for_holding(Side::Upstream);
         }
+    }
+
+    /// A stop that has waited for the client's verdict goes on, and one that waits in vain.
+    fn stop_if_heard(&mut self) {
+        let Some(farewell) = self.stopping.take() else { return };
+        if self.is_heard() && self.relay.owes_verdict() {
+            self.stopping = Some(farewell);
+        } else {
+            self.close(&farewell);
+        }
+    }
+
+    /// Whether the upstream may still say something, and the client hear it.
+    fn is_heard(&self) -> bool {
+        self.downward.output == Output::Open && !self.downward.ended
     }
 
     /// Takes the next step in one direction, if there is one.
@@ -62,7 +78,8 @@ impl Duplex {
     fn must_wait(&self, from: Side) -> bool {
         match from {
             Side::Downstream => {
-                self.upward.undecided().is_empty()
+                self.stopping.is_some()
+                    || self.upward.undecided().is_empty()
                     || self.upward.is_crowded()
                     // It asks for answers of the guard and does not read them.
                     || self.downward.is_crowded()
@@ -117,7 +134,7 @@ impl Duplex {
         self.closing = true;
         self.upward.drop_undecided();
         self.downward.drop_undecided();
-        let listens = self.downward.output == Output::Open && !self.downward.ended;
+        let listens = self.is_heard();
         if let Some(last_word) = self.relay.farewell(farewell).filter(|_| listens) {
             self.downward.insert(last_word);
         }

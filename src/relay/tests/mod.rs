@@ -4,6 +4,7 @@
 mod driver;
 mod duplex;
 mod imap;
+mod smtp;
 mod tls;
 
 use bytes::Bytes;

@@ -96,6 +96,11 @@ impl Client {
         !self.outstanding.is_empty() || matches!(self.state, State::RefusedChunk(_))
     }
 
+    /// Whether a message, or QUIT, has passed whole and has no reply yet.
+    pub(super) fn awaits_verdict(&self) -> bool {
+        self.outstanding.has_verdict(self.is_in_message())
+    }
+
     /// Whether the next reply is one to a message, or a chunk, that has not passed to its end.
     pub(super) fn is_reply_early(&self) -> bool {
         self.is_in_message() && self.outstanding.is_one()

@@ -82,6 +82,10 @@ impl Relay for SmtpRelay {
         self.client.awaits_upstream()
     }
 
+    fn owes_verdict(&self) -> bool {
+        self.client.awaits_verdict()
+    }
+
     /// RFC 5321 section 3.8 lets a server say 421 at any time, in a message too.
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes> {
         self.last_word(goodbye(refusal))

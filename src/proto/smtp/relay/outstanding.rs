@@ -63,6 +63,11 @@ impl Expected {
         matches!(self, Self::Data | Self::Message { .. } | Self::Chunk { .. })
     }
 
+    /// Whether a client that does not hear the reply may send its message again.
+    fn is_verdict(&self) -> bool {
+        matches!(self, Self::Message { .. } | Self::Chunk { last: true, .. } | Self::Quit)
+    }
+
     fn concerns_message(&self) -> bool {
         matches!(self, Self::Message { .. } | Self::Chunk { .. })
     }
@@ -90,6 +95,12 @@ impl Outstanding {
     /// Whether a message's fate is not known yet.
     pub(super) fn has_message(&self) -> bool {
         self.0.iter().any(Expected::concerns_message)
+    }
+
+    /// Whether a verdict is owed, the last reply aside if what it answers has not passed whole.
+    pub(super) fn has_verdict(&self, last_is_open: bool) -> bool {
+        let whole = self.0.len().saturating_sub(usize::from(last_is_open));
+        self.0.iter().take(whole).any(Expected::is_verdict)
     }
 
     pub(super) fn front(&self) -> Option<&Expected> {

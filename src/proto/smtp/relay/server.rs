@@ -147,8 +147,8 @@ impl Server {
     fn conclude(&mut self, passing: Passing, client: &mut Client, transactions: &mut Transactions) {
         let Passing { code, answers } = passing;
         self.passing = None;
-        // RFC 5321 section 3.8: it closes the connection behind it.
-        self.said_goodbye = code == 421;
+        // RFC 5321 section 4.2.3: it closes the connection behind both.
+        self.said_goodbye = matches!(code, 221 | 421);
         let reply = Reply { code, lines: std::mem::take(&mut self.said) };
         let expected = if answers { client.outstanding.pop() } else { None };
         let Some(expected) = expected else { return };
