@@ -205,6 +205,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let early = Early { from_downstream, from_upstream: upstream.machine.into_residue() };
         let options = relay::Options {
             linger: gateway.config.deadlines.linger,
+            // The rest is for saying goodbye.
+            verdict: gateway.config.deadlines.shutdown / 2,
             stop: session.end().clone(),
             farewell: Refusal::new(RefusalReason::ShuttingDown, "the gateway ends this session"),
             tap: gateway.tap.as_ref().map(|tap| (self.client.number, Arc::clone(tap))),

@@ -35,7 +35,7 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let Options { linger, stop, farewell, tap, on_delivery } = options;
+    let Options { linger, verdict, stop, farewell, tap, on_delivery } = options;
     // Every poll locks its own token's state: a token that all sessions share would be contended.
     let stop = stop.child_token();
     let mut driver = Driver {
@@ -44,7 +44,7 @@ where
         duplex: Duplex::new(relay, early),
         tap,
         on_delivery,
-        deadline: Deadline { linger, patience: Patience::Unbounded, seen: 0, sleep: None },
+        deadline: Deadline { linger, verdict, patience: Patience::Unbounded, seen: 0, sleep: None },
     };
     async move {
         let mut stopped = pin!(stop.cancelled());
@@ -190,6 +190,7 @@ fn tell(tap: &Wiretap, side: Side, from_peer: bool, bytes: &[u8]) {
 /// The one clock, which exists only while patience has a bound.
 struct Deadline {
     linger: Duration,
+    verdict: Duration,
     patience: Patience,
     /// The progress at the time that the deadline counts from.
     seen: u64,
@@ -203,16 +204,21 @@ impl Deadline {
         let restarts = self.patience != patience;
         let passed = patience == Patience::WhileBytesPass && self.seen != duplex.progress();
         (self.patience, self.seen) = (patience, duplex.progress());
-        if patience == Patience::Unbounded {
+        if restarts {
+            // The new wait may be the shorter one.
             self.sleep = None;
-            return false;
         }
-        let deadline = || Instant::now() + self.linger;
+        let wait = match patience {
+            Patience::Unbounded => return false,
+            Patience::Verdict => self.verdict,
+            Patience::WhileBytesPass | Patience::Fixed => self.linger,
+        };
+        let deadline = || Instant::now() + wait;
         let (until, sleep) = self.sleep.get_or_insert_with(|| {
             let until = deadline();
             (until, Box::pin(sleep_until(until)))
         });
-        if restarts || passed {
+        if passed {
             *until = deadline();
         }
         // The timer itself is moved only when it fires, not with every byte.

@@ -45,6 +45,8 @@ pub enum Patience {
     Unbounded,
     /// An end has begun: as long as bytes pass now and then.
     WhileBytesPass,
+    /// We are to end it, and the client is owed a verdict: a fixed time from now, and a short one.
+    Verdict,
     /// We are the ones who end it: a fixed time from now.
     Fixed,
 }
@@ -198,13 +200,17 @@ impl Duplex {
     /// Ends the relay from our side, with a last word to the client where one may be said.
     pub fn stop(&mut self, farewell: &Refusal) {
         self.cause.get_or_insert(EndCause::Stopped);
-        self.stopping.get_or_insert_with(|| farewell.clone());
-        self.decide();
+        if !self.closing {
+            self.stopping.get_or_insert_with(|| farewell.clone());
+            self.decide();
+        }
     }
 
     /// How long the driver may wait.
     pub fn patience(&self) -> Patience {
-        if self.is_ours() {
+        if self.stopping.is_some() {
+            Patience::Verdict
+        } else if self.closing {
             Patience::Fixed
         } else if self.cause.is_some() || self.upward.is_stuck() || self.downward.is_stuck() {
             Patience::WhileBytesPass
@@ -220,6 +226,9 @@ impl Duplex {
 
     /// [`Patience`] is at its end.
     pub fn handle_deadline(&mut self) {
+        if let Some(farewell) = self.stopping.take() {
+            return self.close(&farewell);
+        }
         if self.cause.is_none() {
             let side = if self.upward.is_stuck() { Side::Downstream } else { Side::Upstream };
             return self.blame_for_holding(side);
@@ -228,7 +237,7 @@ impl Duplex {
             let lane = self.lane_to(to);
             let owed = lane.output == Output::Open
                 && (!lane.pending().is_empty() || self.wants_shutdown(to));
-            if owed && !self.is_ours() {
+            if owed && !self.closing {
                 self.cause = Some(EndCause::Stalled(to));
                 break;
             }
@@ -264,11 +273,6 @@ impl Duplex {
             to_client: self.downward.delivered,
             counts: self.relay.counts(),
         }
-    }
-
-    /// Whether we are the ones who end it.
-    fn is_ours(&self) -> bool {
-        self.closing || self.stopping.is_some()
     }
 
     fn end_input(&mut self, from: Side) {

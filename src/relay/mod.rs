@@ -30,8 +30,11 @@ use crate::{
 pub struct Options {
     /// Once one side has ended: how long the other may go on without a byte passing. The operating
     /// system tells of a slow reader's progress in steps of up to a megabyte, so some minutes are
-    /// right, not some seconds. A [stop](Options::stop) takes no longer than this in all.
+    /// right, not some seconds. The end that a [stop](Options::stop) makes takes no longer than this
+    /// in all.
     pub linger: Duration,
+    /// How long a stop waits for what became of a message that the upstream has whole.
+    pub verdict: Duration,
     /// Ends the relay, with the farewell where one may be said.
     pub stop: CancellationToken,
     /// What a client hears when the relay is stopped.

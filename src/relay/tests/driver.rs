@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Marks, followed, strewn};
 use crate::{
-    proto::{Refusal, RefusalReason, Side},
+    proto::{
+        Refusal, RefusalReason, Relay, Side,
+        smtp::{extension::Extensions, relay::SmtpRelay},
+    },
     relay::{Early, EndCause, Ended, Options, buffer::CAPACITY, run},
     stream::Stream,
     tap::Tap,
@@ -26,10 +29,13 @@ use crate::{
 
 pub(super) const LINGER: Duration = Duration::from_secs(60);
 
+const VERDICT: Duration = Duration::from_secs(5);
+
 pub(super) fn options(stop: &CancellationToken) -> Options {
     Options {
         on_delivery: Box::new(|_| ()),
         linger: LINGER,
+        verdict: VERDICT,
         stop: stop.clone(),
         farewell: Refusal::new(RefusalReason::ShuttingDown, "see you"),
         tap: None,
@@ -45,13 +51,17 @@ struct Rig {
 
 /// A relay between two pipes that take `pipe` octets each way.
 fn rig(pipe: usize) -> Rig {
+    rig_with(Box::new(Marks::default()), pipe)
+}
+
+fn rig_with(eye: Box<dyn Relay>, pipe: usize) -> Rig {
     let (client, downstream) = tokio::io::duplex(pipe);
     let (server, upstream) = tokio::io::duplex(pipe);
     let stop = CancellationToken::new();
     let relay = tokio::spawn(run(
         Stream::Clear(downstream),
         Stream::Clear(upstream),
-        Box::new(Marks::default()),
+        eye,
         Early::default(),
         options(&stop),
     ));
@@ -232,6 +242,24 @@ async fn a_stop_says_nothing_within_a_response_and_waits_for_a_slow_client_only_
     assert!(matches!(ended.cause, EndCause::Stopped), "{}", ended.cause);
     assert_eq!(stopped_at.elapsed().as_secs(), LINGER.as_secs());
     drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_what_became_of_a_message_only_so_long() {
+    let Rig { mut client, mut server, stop, relay } =
+        rig_with(Box::new(SmtpRelay::new(Extensions::UNKNOWN, &[])), 512);
+    for (said, reply) in [("DATA\r\n", "354 go\r\n"), (".\r\n", "")] {
+        client.write_all(said.as_bytes()).await.unwrap();
+        expect(&mut server, said).await;
+        server.write_all(reply.as_bytes()).await.unwrap();
+        expect(&mut client, reply).await;
+    }
+    let stopped_at = Instant::now();
+    stop.cancel();
+    assert_eq!(rest(&mut client).await, "421 4.3.2 see you\r\n");
+    assert_eq!(stopped_at.elapsed(), VERDICT);
+    assert!(matches!(relay.await.unwrap().cause, EndCause::Stopped));
+    assert_eq!(stopped_at.elapsed(), VERDICT);
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,7 +47,7 @@ fn a_stop_behind_a_message_waits_for_its_reply() {
         give(&mut duplex, Downstream, said);
         stop(&mut duplex);
         assert_eq!(taken(&mut duplex, Downstream), "");
-        assert_eq!(duplex.patience(), Patience::Fixed);
+        assert_eq!(duplex.patience(), Patience::Verdict);
         // Nothing else begins.
         assert_eq!(taken(&mut duplex, Upstream), said);
         give(&mut duplex, Downstream, "MAIL FROM:<a@b>\r\n");
@@ -111,6 +111,9 @@ fn a_stop_waits_for_nobody_who_is_gone_and_not_for_ever() {
 
     let mut silent = sent();
     taken(&mut silent, Upstream);
+    silent.handle_deadline();
+    assert_eq!(taken(&mut silent, Downstream), SEE_YOU);
+    assert_eq!(silent.patience(), Patience::Fixed);
     silent.handle_deadline();
     assert!(silent.is_finished());
     assert_eq!(cause(silent), "the gateway ended the session");
