@@ -16,6 +16,7 @@ pub(crate) mod mechanism;
 pub mod pop3;
 pub mod smtp;
 pub mod text;
+pub(crate) mod verdict;
 
 use bytes::{Bytes, BytesMut};
 
@@ -76,6 +77,16 @@ pub enum LocalTls {
     },
     /// TLS is on.
     Established,
+}
+
+impl LocalTls {
+    /// Whether a login is accepted now.
+    pub(crate) fn allows_login(self) -> bool {
+        match self {
+            Self::Unavailable | Self::Established => true,
+            Self::Offer { login_in_clear } => login_in_clear,
+        }
+    }
 }
 
 /// The leg towards the mail client: we are the server.
