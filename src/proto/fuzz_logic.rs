@@ -1,10 +1,10 @@
-//! What must hold for every protocol's machines before the login, whatever their peer says: the part of
+//! What must hold for every protocol's machines, whatever their peer says: the part of
 //! each `fuzz_logic` that is the same. The hard thing is the cutting: a stream may arrive in any pieces,
 //! and only at a STARTTLS, or behind an answer that nobody has asked for yet, may it matter.
 
 use super::{
     BearerMechanism, Downstream, DownstreamEvent, LocalTls, LoginBounds, Output, Refusal,
-    RefusalReason, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
+    RefusalReason, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
 };
 use crate::secret::Secret;
 
@@ -276,4 +276,17 @@ fn credential(choice: u8) -> UpstreamCredential {
         0 => UpstreamCredential::Bearer(Secret::new("token")),
         _ => UpstreamCredential::Password(Secret::new("pass w\u{f6}rd")),
     }
+}
+
+/// What two peers send, for a relay: an octet whose top bit says whose it is and whose other bits, plus
+/// one, are the length; then the piece.
+pub(crate) fn pieces(mut data: &[u8]) -> Vec<(Side, &[u8])> {
+    let mut pieces = Vec::new();
+    while let Some((&head, rest)) = data.split_first() {
+        let length = usize::from(head & 0x7f) + 1;
+        let (piece, rest) = rest.split_at(length.min(rest.len()));
+        pieces.push((if head & 0x80 == 0 { Side::Downstream } else { Side::Upstream }, piece));
+        data = rest;
+    }
+    pieces
 }

@@ -10,6 +10,8 @@
 //! Call one `handle_*`, `authenticate`, `conclude` or `close`, then [`Machine::poll_output`] until
 //! it returns `None`; send every `Transmit` in order before acting on the event behind it.
 
+#[cfg(test)]
+mod conversation;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_logic;
 pub mod imap;
