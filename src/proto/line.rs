@@ -7,7 +7,7 @@
 //! second party can see other lines than we do. After login there is one, and the relay keeps to
 //! CRLF.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::secret::{Secret, wipe};
 
@@ -50,6 +50,13 @@ impl Intake {
             self.start = 0;
         }
         self.bytes.extend_from_slice(input);
+    }
+
+    /// Appends what fits within `bound` pending octets; whether that is all.
+    pub(crate) fn extend_within(&mut self, input: &[u8], bound: usize) -> bool {
+        let room = bound.saturating_sub(self.pending().len());
+        self.extend(input.get(..room).unwrap_or(input));
+        input.len() <= room
     }
 
     /// Looks for the end of the line that begins `from` octets behind the front and must end within
@@ -98,6 +105,16 @@ impl Drop for Intake {
     fn drop(&mut self) {
         wipe(&mut self.bytes);
     }
+}
+
+/// A line of ours, with its CRLF. It may hold a secret, so it is made in one allocation that no growth
+/// copies.
+pub(crate) fn line_of(parts: &[&[u8]]) -> Bytes {
+    let octets: usize = parts.iter().map(|part| part.len()).sum();
+    let mut line = Vec::with_capacity(octets + 2);
+    parts.iter().for_each(|part| line.extend_from_slice(part));
+    line.extend_from_slice(b"\r\n");
+    Bytes::from(line)
 }
 
 /// The line without its line end.

@@ -10,12 +10,17 @@
 //! Call one `handle_*`, `authenticate`, `conclude` or `close`, then [`Machine::poll_output`] until
 //! it returns `None`; send every `Transmit` in order before acting on the event behind it.
 
+#[cfg(test)]
+mod conversation;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_logic;
 pub mod imap;
 pub(crate) mod line;
 pub(crate) mod mechanism;
 pub mod pop3;
 pub mod smtp;
 pub mod text;
+pub(crate) mod verdict;
 
 use bytes::{Bytes, BytesMut};
 
@@ -76,6 +81,16 @@ pub enum LocalTls {
     },
     /// TLS is on.
     Established,
+}
+
+impl LocalTls {
+    /// Whether a login is accepted now.
+    pub(crate) fn allows_login(self) -> bool {
+        match self {
+            Self::Unavailable | Self::Established => true,
+            Self::Offer { login_in_clear } => login_in_clear,
+        }
+    }
 }
 
 /// The leg towards the mail client: we are the server.

@@ -54,23 +54,16 @@ impl ImapDownstream {
     /// the upstream can do. LOGINDISABLED: RFC 3501 section 11.2.
     pub(super) fn capabilities(&self) -> String {
         let mut capabilities = String::from("IMAP4rev1 SASL-IR LITERAL- ID");
-        if self.login_allowed() {
+        if self.tls.allows_login() {
             capabilities.push_str(" AUTH=PLAIN AUTH=LOGIN");
         }
         if let LocalTls::Offer { .. } = self.tls {
             capabilities.push_str(" STARTTLS");
         }
-        if !self.login_allowed() {
+        if !self.tls.allows_login() {
             capabilities.push_str(" LOGINDISABLED");
         }
         capabilities
-    }
-
-    pub(super) fn login_allowed(&self) -> bool {
-        match self.tls {
-            LocalTls::Unavailable | LocalTls::Established => true,
-            LocalTls::Offer { login_in_clear } => login_in_clear,
-        }
     }
 
     fn tell_capabilities(&mut self, tag: &[u8]) {
@@ -108,7 +101,7 @@ impl ImapDownstream {
     }
 
     fn login(&mut self, tag: &[u8], arguments: &[u8]) {
-        if !self.login_allowed() {
+        if !self.tls.allows_login() {
             return self.demand_tls(tag);
         }
         match syntax::login(arguments) {
@@ -123,7 +116,7 @@ impl ImapDownstream {
     }
 
     fn authenticate(&mut self, tag: &[u8], arguments: &[u8]) {
-        if !self.login_allowed() {
+        if !self.tls.allows_login() {
             return self.demand_tls(tag);
         }
         let Some((name, initial)) = syntax::authenticate(arguments) else {

@@ -187,7 +187,7 @@ impl ImapDownstream {
     /// A literal that the client sends only if we ask.
     fn admit_asked(&mut self, verb: Option<Verb>, literal: Literal, end: usize) {
         let wanted = match verb {
-            Some(Verb::Login) => self.login_allowed(),
+            Some(Verb::Login) => self.tls.allows_login(),
             Some(Verb::Id) => true,
             // None of these takes a string: parsed without the literal, they are refused.
             Some(
@@ -267,10 +267,8 @@ impl Machine for ImapDownstream {
             // A client may send its next commands before it has our answer, but a driver stops
             // reading at a login, so this bound is a safety net and not a window.
             State::Deciding { .. } => {
-                let room = self.bounds.total.saturating_sub(self.intake.pending().len());
-                self.hole |= input.len() > room;
-                let kept = input.get(..room).unwrap_or(input);
-                return self.intake.extend(kept);
+                self.hole |= !self.intake.extend_within(input, self.bounds.total);
+                return;
             }
             State::Done if self.intake.pending().len() + input.len() > self.bounds.total => {
                 return self.hang_up(TOO_MUCH);

@@ -4,7 +4,9 @@
 use std::mem;
 
 use super::ImapRelay;
-use crate::proto::{Relay, RelayFault, Side, Step, imap::capability::CapabilityFilter};
+use crate::proto::{
+    Relay, RelayFault, Side, Step, fuzz_logic::pieces, imap::capability::CapabilityFilter,
+};
 
 /// Drives the relay with `data`, a sequence of pieces: one octet whose top bit says whose it is and
 /// whose other bits, plus one, are the length; then the piece.
@@ -162,15 +164,4 @@ fn run(pieces: &[(Side, &[u8])], cut: usize) -> Wire {
         piece.chunks(cut).for_each(|part| wire.send(*from, part));
     }
     wire
-}
-
-fn pieces(mut data: &[u8]) -> Vec<(Side, &[u8])> {
-    let mut pieces = Vec::new();
-    while let Some((&head, rest)) = data.split_first() {
-        let length = usize::from(head & 0x7f) + 1;
-        let (piece, rest) = rest.split_at(length.min(rest.len()));
-        pieces.push((if head & 0x80 == 0 { Side::Downstream } else { Side::Upstream }, piece));
-        data = rest;
-    }
-    pieces
 }

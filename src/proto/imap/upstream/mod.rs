@@ -22,16 +22,19 @@ mod tests;
 
 use std::{collections::VecDeque, mem, vec};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use self::verdict::{no_access, protocol, refused, sent_away};
+use self::verdict::{no_access, refused, sent_away};
 use super::response::{
     Answer, Condition, Response, ResponseReader, WORDS, capability_data, response,
 };
 use crate::{
     proto::{
         BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
-        UpstreamOptions, Welcome, text::printable,
+        UpstreamOptions, Welcome,
+        line::line_of,
+        text::printable,
+        verdict::{OFFERED, protocol},
     },
     secret::Secret,
 };
@@ -299,13 +302,8 @@ impl ImapUpstream {
         tag
     }
 
-    /// One line; it may hold a secret, so it is made in one allocation that no growth copies.
     fn transmit(&mut self, parts: &[&[u8]]) {
-        let octets: usize = parts.iter().map(|part| part.len()).sum();
-        let mut line = Vec::with_capacity(octets + 2);
-        parts.iter().for_each(|part| line.extend_from_slice(part));
-        line.extend_from_slice(b"\r\n");
-        self.outputs.push_back(Output::Transmit(Bytes::from(line)));
+        self.outputs.push_back(Output::Transmit(line_of(parts)));
     }
 
     fn reject(&mut self, rejection: Rejection) {
@@ -385,6 +383,3 @@ const UNASKED: usize = 64 * 1024;
 
 /// Untagged responses that are swallowed before the login is done.
 const UNTAGGED: usize = 100;
-
-/// Characters of the list of capabilities that a rejection quotes.
-const OFFERED: usize = 1000;

@@ -2,9 +2,13 @@
 //! may hold what would end its quoted string or the line. Such a value goes as a literal, which waits for
 //! the server's word, since a server that refused it would read the value as a command.
 
-use super::{ImapUpstream, State, verdict::protocol};
+use super::{ImapUpstream, State};
 use crate::{
-    proto::{BearerMechanism, Rejection, UpstreamCredential, mechanism::encoded},
+    proto::{
+        BearerMechanism, Rejection, UpstreamCredential,
+        mechanism::encoded,
+        verdict::{UNSENDABLE, protocol},
+    },
     sasl::{
         bearer::user_is_sendable,
         plain::{self, password_is_sendable},
@@ -106,8 +110,6 @@ fn astring(value: &[u8]) -> (Secret, Option<Secret>) {
     quoted.push(b'"');
     (Secret::new(quoted), None)
 }
-
-const UNSENDABLE: &str = "user name or credential hold what cannot be sent";
 
 #[cfg(test)]
 mod tests {

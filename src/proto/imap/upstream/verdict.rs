@@ -1,21 +1,19 @@
 //! What a server's NO means. The hard thing is that a refused token, a busy server and a mailbox that
 //! does not fit all come as NO, and each asks for something else: a new token, patience, a person.
 
-use crate::{
-    proto::{
-        Rejection,
-        imap::response::{Answer, Condition},
-    },
-    sasl::bearer::error_status,
+use crate::proto::{
+    Rejection,
+    imap::response::{Answer, Condition},
+    verdict::{credential, protocol, says_not_connected, says_not_now},
 };
 
 /// Why the login failed, with the error challenge that came before.
 pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection {
-    let mut text = answer.words();
+    let text = answer.words();
     // RFC 5530 section 3 has the code for "authentication succeeded", but not for this mailbox.
     let unauthorized =
         answer.code.is_some_and(|code| code.eq_ignore_ascii_case(b"AUTHORIZATIONFAILED"));
-    if unauthorized || text.to_ascii_lowercase().contains(NOT_CONNECTED) {
+    if unauthorized || says_not_connected(&text) {
         return Rejection::NotConnected { text };
     }
     if is_about_the_server(answer, &text) {
@@ -25,15 +23,7 @@ pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection
     if answer.condition == Condition::Bad && challenge.is_none() {
         return protocol("it does not understand the login");
     }
-    if let Some(status) = challenge.and_then(error_status) {
-        text = format!("{text} (status {status})");
-    }
-    Rejection::Credential { text }
-}
-
-/// A fault of the upstream's, in our words.
-pub(super) fn protocol(fault: &'static str) -> Rejection {
-    Rejection::Protocol { fault }
+    credential(text, challenge)
 }
 
 /// Why the first command after a login that was accepted failed.
@@ -63,15 +53,8 @@ fn is_about_the_server(answer: Answer<'_>, text: &str) -> bool {
             .iter()
             .any(|busy| code.eq_ignore_ascii_case(busy))
     });
-    let text = text.to_ascii_lowercase();
-    coded || [UNAVAILABLE, TOO_MANY].iter().any(|words| text.contains(words))
+    coded || says_not_now(text)
 }
 
-/// Exchange's words for a good token that does not open this mailbox.
-const NOT_CONNECTED: &str = "authenticated but not connected";
 /// Exchange's goodbye behind those ("Connection closed. 14").
 const CLOSED: &str = "connection closed";
-/// Exchange, when its back end cannot be reached ("Server Unavailable. 15").
-const UNAVAILABLE: &str = "server unavailable";
-/// Gmail at its limit of fifteen sessions, without a response code of its own for it.
-const TOO_MANY: &str = "too many simultaneous connections";

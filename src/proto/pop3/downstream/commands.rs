@@ -53,7 +53,7 @@ impl Pop3Downstream {
     /// UIDL). PIPELINING (RFC 2449 section 6.6) is true, since what comes behind a login is kept for
     /// the relay.
     fn tell_capabilities(&mut self) {
-        let (allowed, tls) = (self.login_allowed(), self.tls);
+        let (allowed, tls) = (self.tls.allows_login(), self.tls);
         let login = allowed.then_some(["USER", "SASL PLAIN LOGIN"]).into_iter().flatten();
         let starttls = matches!(tls, LocalTls::Offer { .. }).then_some("STLS");
         let always = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"];
@@ -61,13 +61,6 @@ impl Pop3Downstream {
             "+OK Capabilities follow",
             always.into_iter().chain(login).chain(starttls),
         );
-    }
-
-    fn login_allowed(&self) -> bool {
-        match self.tls {
-            LocalTls::Unavailable | LocalTls::Established => true,
-            LocalTls::Offer { login_in_clear } => login_in_clear,
-        }
     }
 
     /// RFC 2595 section 4. What is in the intake behind the command came in clear, perhaps from
@@ -88,7 +81,7 @@ impl Pop3Downstream {
     /// Every name is welcome: RFC 1939 section 7 lets a server say so of a mailbox that it does not
     /// have, and RFC 3206 section 5 wants it to.
     fn user(&mut self, rest: &[u8]) {
-        if !self.login_allowed() {
+        if !self.tls.allows_login() {
             return self.demand_tls();
         }
         self.user = Some(syntax::argument(rest).to_vec());
@@ -96,7 +89,7 @@ impl Pop3Downstream {
     }
 
     fn pass(&mut self, rest: &[u8]) {
-        if !self.login_allowed() {
+        if !self.tls.allows_login() {
             return self.demand_tls();
         }
         // One name is good for one password (RFC 1939 section 7: "immediately after a successful
@@ -113,10 +106,10 @@ impl Pop3Downstream {
     fn auth(&mut self, rest: &[u8]) {
         // No RFC has it, but clients older than CAPA ask so for the mechanisms, and it is no login.
         if syntax::no_arguments(rest) {
-            let names = self.login_allowed().then_some(["PLAIN", "LOGIN"]);
+            let names = self.tls.allows_login().then_some(["PLAIN", "LOGIN"]);
             return self.reply_lines("+OK Mechanisms follow", names.into_iter().flatten());
         }
-        if !self.login_allowed() {
+        if !self.tls.allows_login() {
             return self.demand_tls();
         }
         let Some((name, initial)) = syntax::auth(rest) else {

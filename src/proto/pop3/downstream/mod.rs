@@ -193,10 +193,8 @@ impl Machine for Pop3Downstream {
             // section 6.6), but a driver stops reading at a login, so this bound is a safety net and
             // not a window.
             State::Deciding => {
-                let room = self.bounds.total.saturating_sub(self.intake.pending().len());
-                self.hole |= input.len() > room;
-                let kept = input.get(..room).unwrap_or(input);
-                return self.intake.extend(kept);
+                self.hole |= !self.intake.extend_within(input, self.bounds.total);
+                return;
             }
             State::Done if self.intake.pending().len() + input.len() > self.bounds.total => {
                 return self.hang_up(TOO_MUCH);

@@ -4,7 +4,7 @@
 use std::mem;
 
 use super::{Pop3Relay, model::Model};
-use crate::proto::{Relay, RelayFault, Side, Step};
+use crate::proto::{Relay, RelayFault, Side, Step, fuzz_logic::pieces};
 
 /// Drives the relay with `data`, a sequence of pieces: one octet whose top bit says whose it is and
 /// whose other bits, plus one, are the length; then the piece.
@@ -129,15 +129,4 @@ impl Wire {
         }
         true
     }
-}
-
-fn pieces(mut data: &[u8]) -> Vec<(Side, &[u8])> {
-    let mut pieces = Vec::new();
-    while let Some((&head, rest)) = data.split_first() {
-        let length = usize::from(head & 0x7f) + 1;
-        let (piece, rest) = rest.split_at(length.min(rest.len()));
-        pieces.push((if head & 0x80 == 0 { Side::Downstream } else { Side::Upstream }, piece));
-        data = rest;
-    }
-    pieces
 }

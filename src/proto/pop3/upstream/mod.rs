@@ -20,14 +20,14 @@ mod tests;
 
 use std::{collections::VecDeque, mem};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use self::verdict::{is_passing, protocol, refused};
+use self::verdict::{is_passing, refused};
 use super::reply::{Answer, LineReader, Status, WORDS};
 use crate::{
     proto::{
         BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
-        UpstreamOptions, Welcome, text::printable,
+        UpstreamOptions, Welcome, line::line_of, text::printable, verdict::protocol,
     },
     secret::Secret,
 };
@@ -253,13 +253,8 @@ impl Pop3Upstream {
         }
     }
 
-    /// One line; it may hold a secret, so it is made in one allocation that no growth copies.
     fn transmit(&mut self, parts: &[&[u8]]) {
-        let octets: usize = parts.iter().map(|part| part.len()).sum();
-        let mut line = Vec::with_capacity(octets + 2);
-        parts.iter().for_each(|part| line.extend_from_slice(part));
-        line.extend_from_slice(b"\r\n");
-        self.outputs.push_back(Output::Transmit(Bytes::from(line)));
+        self.outputs.push_back(Output::Transmit(line_of(parts)));
     }
 
     fn reject(&mut self, rejection: Rejection) {

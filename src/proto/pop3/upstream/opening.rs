@@ -1,9 +1,15 @@
 //! How a login begins, by what the server offers and what we have. The hard thing is a server that does
 //! not say what it offers: it is asked for what most servers know.
 
-use super::{Pop3Upstream, State, verdict::protocol};
+use super::{Pop3Upstream, State};
 use crate::{
-    proto::{BearerMechanism, Rejection, mechanism::encoded, pop3::capability, text::printable},
+    proto::{
+        BearerMechanism, Rejection,
+        mechanism::encoded,
+        pop3::capability,
+        text::printable,
+        verdict::{OFFERED, UNSENDABLE, protocol},
+    },
     sasl::{bearer::user_is_sendable, plain},
     secret::Secret,
 };
@@ -78,8 +84,3 @@ impl Pop3Upstream {
 fn has_name(line: &str, name: &str) -> bool {
     capability::name(line.as_bytes()).eq_ignore_ascii_case(name.as_bytes())
 }
-
-const UNSENDABLE: &str = "user name or credential hold what cannot be sent";
-
-/// Characters of the list of capabilities that a rejection quotes.
-const OFFERED: usize = 1000;

@@ -1,9 +1,9 @@
-//! Conversations with an upstream, each also cut at every octet. `S:` and `C:` are the wire, the
-//! driver's part stands in brackets, and what the machine tells its driver behind `=`.
+//! The machine in conversations, as `proto::conversation::upstream` plays them.
 
 use proptest::prelude::*;
 
 use super::{fuzz_logic::fuzz_upstream, *};
+use crate::proto::conversation::upstream as conversation;
 
 fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
     UpstreamOptions {
@@ -15,55 +15,12 @@ fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOption
     }
 }
 
-/// Plays the `S:` lines and bracketed acts of `script`, in pieces of `cut` octets, and writes down
-/// everything.
 fn play(options: UpstreamOptions, script: &str, cut: usize) -> String {
-    let mut machine = Pop3Upstream::new(options);
-    let mut log = String::new();
-    for line in script.lines().map(str::trim_start) {
-        log += &if line.starts_with("C:") || line.starts_with('=') {
-            String::new()
-        } else {
-            format!("{line}\n")
-        };
-        if let Some(said) = line.strip_prefix("S:") {
-            let said = format!("{}\r\n", said.strip_prefix(' ').unwrap_or(said));
-            for piece in said.replace("\\r\\n", "\r\n").as_bytes().chunks(cut) {
-                machine.handle_input(piece);
-            }
-        } else if line == "[tls]" {
-            machine.handle_tls_established();
-        } else if let Some(user) = line.strip_prefix("[token for ") {
-            let token = UpstreamCredential::Bearer(Secret::new("token"));
-            machine.authenticate(user.trim_end_matches(']'), token);
-        } else if let Some(words) = line.strip_prefix("[password ") {
-            let (password, user) = words.trim_end_matches(']').split_once(" for ").unwrap();
-            let password = password.replace("\\r", "\r").replace("\\0", "\0");
-            machine.authenticate(user, UpstreamCredential::Password(Secret::new(password)));
-        }
-        while let Some(output) = machine.poll_output() {
-            log += &match output {
-                Output::Transmit(line) => {
-                    let line = std::str::from_utf8(&line).unwrap();
-                    format!("C: {}\n", line.strip_suffix("\r\n").unwrap())
-                }
-                Output::Event(event) => format!("= {event:?}\n"),
-            };
-        }
-    }
-    let residue = Box::new(machine).into_residue();
-    if !residue.is_empty() {
-        log += &format!("residue {:?}\n", String::from_utf8_lossy(&residue));
-    }
-    log
+    conversation::play(Pop3Upstream::new(options), script, cut)
 }
 
 fn check_with(options: &UpstreamOptions, expected: &str) {
-    let expected: String =
-        expected.trim().lines().map(|line| line.trim_start().to_owned() + "\n").collect();
-    for cut in [usize::MAX, 1, 2, 3, 5] {
-        assert_eq!(play(options.clone(), &expected, cut), expected, "in pieces of {cut}");
-    }
+    conversation::check(|| Pop3Upstream::new(options.clone()), expected);
 }
 
 fn check(expected: &str) {
@@ -81,7 +38,7 @@ const XOAUTH2: &str = "dXNlcj11AWF1dGg9QmVhcmVyIHRva2VuAQE=";
 /// A server that has the token.
 fn told() -> String {
     let ready = greeted("SASL XOAUTH2");
-    format!("{ready}[token for u]\nC: AUTH XOAUTH2\nS: +\nC: {XOAUTH2}\n")
+    format!("{ready}[login u]\nC: AUTH XOAUTH2\nS: +\nC: {XOAUTH2}\n")
 }
 
 #[test]
@@ -97,7 +54,7 @@ S: SASL PLAIN XOAUTH2
 S: USER
 S: .
 = Ready
-[token for u@h]
+[login u@h]
 C: AUTH XOAUTH2
 S: +
 C: dXNlcj11QGgBYXV0aD1CZWFyZXIgdG9rZW4BAQ==
@@ -120,7 +77,7 @@ S: ..dotted
 S: 
 S: .
 = Ready
-[token for u]
+[login u]
 = Reject(NoMechanism { offered: "+OK, -ERR [AUTH] no, .dotted" })
 "#,
     );
@@ -136,7 +93,7 @@ S: .
 #[test]
 fn a_server_without_capa() {
     check(&format!(
-        "S: +OK hi\nC: CAPA\nS: -ERR what?\n= Ready\n[token for u]\nC: AUTH XOAUTH2\nS: + \n\
+        "S: +OK hi\nC: CAPA\nS: -ERR what?\n= Ready\n[login u]\nC: AUTH XOAUTH2\nS: + \n\
          C: {XOAUTH2}\nS: +OK\n= Authenticated(Welcome {{ capabilities: [] }})"
     ));
     check(
@@ -145,7 +102,7 @@ S: +OK hi
 C: CAPA
 S: -ERR what?
 = Ready
-[token for u]
+[login u]
 C: AUTH XOAUTH2
 S: -ERR no such mechanism
 = Reject(NoMechanism { offered: "no such mechanism" })
@@ -161,7 +118,7 @@ S: -ERR [SYS/TEMP] not now
     );
     check_with(
         &options(false, Some(BearerMechanism::OAuthBearer)),
-        "S: +OK hi\nC: CAPA\nS: -ERR what?\n= Ready\n[token for u]\nC: AUTH OAUTHBEARER",
+        "S: +OK hi\nC: CAPA\nS: -ERR what?\n= Ready\n[login u]\nC: AUTH OAUTHBEARER",
     );
 }
 
@@ -185,7 +142,7 @@ S: +OK
 S: SASL XOAUTH2
 S: .
 = Ready
-[token for u]
+[login u]
 C: AUTH XOAUTH2
 "#,
     );
@@ -265,7 +222,7 @@ S: -ERR [AUTH] Invalid credentials
     check_with(
         &options(false, Some(BearerMechanism::OAuthBearer)),
         &(greeted("SASL XOAUTH2 OAUTHBEARER")
-            + r#"[token for a,b]
+            + r#"[login a,b]
 C: AUTH OAUTHBEARER
 S: +
 C: bixhPWE9MkNiLAFob3N0PXBvcC50ZXN0AXBvcnQ9OTk1AWF1dGg9QmVhcmVyIHRva2VuAQE=
@@ -312,16 +269,16 @@ fn no_mechanism() {
         ("SASL", "SASL"),
     ] {
         check(&format!(
-            "{}[token for u]\n= Reject(NoMechanism {{ offered: {offered:?} }})",
+            "{}[login u]\n= Reject(NoMechanism {{ offered: {offered:?} }})",
             greeted(list)
         ));
     }
     check_with(
         &options(false, Some(BearerMechanism::XOAuth2)),
         &(greeted("SASL OAUTHBEARER")
-            + "[token for u]\n= Reject(NoMechanism { offered: \"SASL OAUTHBEARER\" })"),
+            + "[login u]\n= Reject(NoMechanism { offered: \"SASL OAUTHBEARER\" })"),
     );
-    check(&(greeted("sasl plain oauthbearer") + "[token for u]\nC: AUTH OAUTHBEARER"));
+    check(&(greeted("sasl plain oauthbearer") + "[login u]\nC: AUTH OAUTHBEARER"));
 }
 
 #[test]
@@ -332,11 +289,9 @@ fn no_secret_without_the_go_ahead() {
         ("go on", r#"Protocol { fault: "a response outside the grammar" }"#),
     ] {
         let ready = greeted("SASL XOAUTH2 PLAIN");
+        check(&format!("{ready}[login u]\nC: AUTH XOAUTH2\nS: {answer}\n= Reject({rejection})"));
         check(&format!(
-            "{ready}[token for u]\nC: AUTH XOAUTH2\nS: {answer}\n= Reject({rejection})"
-        ));
-        check(&format!(
-            "{ready}[password pw for u]\nC: AUTH PLAIN\nS: {answer}\n= Reject({rejection})"
+            "{ready}[password u pw]\nC: AUTH PLAIN\nS: {answer}\n= Reject({rejection})"
         ));
     }
 }
@@ -345,15 +300,15 @@ fn no_secret_without_the_go_ahead() {
 fn a_password_goes_by_plain_where_it_is_listed() {
     let ready = greeted("SASL LOGIN PLAIN|USER");
     check(&format!(
-        "{ready}[password pass word for tim]\nC: AUTH PLAIN\nS: +\nC: AHRpbQBwYXNzIHdvcmQ=\n\
+        "{ready}[password tim pass word]\nC: AUTH PLAIN\nS: +\nC: AHRpbQBwYXNzIHdvcmQ=\n\
          S: +OK\n= Authenticated(Welcome {{ capabilities: [\"SASL LOGIN PLAIN\", \"USER\"] }})"
     ));
     check(&format!(
-        "{ready}[password pw for tim]\nC: AUTH PLAIN\nS: + \nC: AHRpbQBwdw==\nS: + e30=\n\
+        "{ready}[password tim pw]\nC: AUTH PLAIN\nS: + \nC: AHRpbQBwdw==\nS: + e30=\n\
          = Reject(Protocol {{ fault: \"a response that nothing asked for\" }})"
     ));
     check(&format!(
-        "{ready}[password pw for tim]\nC: AUTH PLAIN\nS: + \nC: AHRpbQBwdw==\nS: -ERR [AUTH] no\n\
+        "{ready}[password tim pw]\nC: AUTH PLAIN\nS: + \nC: AHRpbQBwdw==\nS: -ERR [AUTH] no\n\
          = Reject(Credential {{ text: \"[AUTH] no\" }})"
     ));
 }
@@ -361,7 +316,7 @@ fn a_password_goes_by_plain_where_it_is_listed() {
 #[test]
 fn a_password_goes_by_user_and_pass_elsewhere() {
     for ready in [greeted("USER|SASL XOAUTH2"), "S: +OK\nC: CAPA\nS: -ERR\n= Ready\n".to_owned()] {
-        let asked = format!("{ready}[password  pass word  for tim]\nC: USER tim\n");
+        let asked = format!("{ready}[password tim  pass word ]\nC: USER tim\n");
         for (answer, rejection) in [
             ("-ERR no such user", r#"Credential { text: "no such user" }"#),
             ("-ERR [SYS/TEMP] later", r#"Busy { text: "[SYS/TEMP] later" }"#),
@@ -380,7 +335,7 @@ fn a_password_goes_by_user_and_pass_elsewhere() {
     }
     let ready = greeted("SASL XOAUTH2");
     check(&format!(
-        "{ready}[password pw for tim]\n= Reject(NoMechanism {{ offered: \"SASL XOAUTH2\" }})"
+        "{ready}[password tim pw]\n= Reject(NoMechanism {{ offered: \"SASL XOAUTH2\" }})"
     ));
 }
 
@@ -390,15 +345,15 @@ fn what_could_leave_its_line_is_not_sent() {
         "= Reject(Protocol { fault: \"user name or credential hold what cannot be sent\" })";
     for list in ["USER", "SASL PLAIN XOAUTH2"] {
         let ready = greeted(list);
-        check(&format!("{ready}[password pw for t\u{1}m]\n{unsendable}"));
-        check(&format!("{ready}[password p\\0w for tim]\n{unsendable}"));
+        check(&format!("{ready}[password t\u{1}m pw]\n{unsendable}"));
+        check(&format!("{ready}[password tim p\\0w]\n{unsendable}"));
     }
-    check(&format!("{}[password p\\rPASS x for tim]\n{unsendable}", greeted("USER")));
+    check(&format!("{}[password tim p\\rPASS x]\n{unsendable}", greeted("USER")));
     // Inside base64 a CR is an octet like any other.
     let ready = greeted("SASL PLAIN");
-    check(&format!("{ready}[password p\\rw for tim]\nC: AUTH PLAIN\nS: +\nC: AHRpbQBwDXc="));
+    check(&format!("{ready}[password tim p\\rw]\nC: AUTH PLAIN\nS: +\nC: AHRpbQBwDXc="));
     let ready = greeted("SASL XOAUTH2");
-    check(&format!("{ready}[token for u\u{1}auth=Bearer x]\n{unsendable}"));
+    check(&format!("{ready}[login u\u{1}auth=Bearer x]\n{unsendable}"));
 }
 
 /// What comes with the answer before it was not asked for, and would be taken for the go-ahead for a
@@ -414,10 +369,10 @@ fn no_answer_before_it_is_asked_for() {
     check("S: +OK hi\\r\\nX", unasked);
     check("S: +OK hi\\r\\n-ERR bye", r#"Busy { text: "bye" }"#);
     let listed = "S: +OK hi\nC: CAPA\nS: +OK\nS: USER\nS: SASL PLAIN XOAUTH2\nS: .";
-    check(&format!("{listed}\\r\\n+ \n= Ready\n[token for u]"), unasked);
-    check(&format!("{listed}\\r\\n+ \n= Ready\n[password pw for u]"), unasked);
-    check(&format!("{listed}\n= Ready\n[token for u]\nC: AUTH XOAUTH2\nS: +\\r\\n+OK in"), unasked);
-    let name = format!("{}[password pw for u]\nC: USER u\nS: +OK", greeted("USER"));
+    check(&format!("{listed}\\r\\n+ \n= Ready\n[login u]"), unasked);
+    check(&format!("{listed}\\r\\n+ \n= Ready\n[password u pw]"), unasked);
+    check(&format!("{listed}\n= Ready\n[login u]\nC: AUTH XOAUTH2\nS: +\\r\\n+OK in"), unasked);
+    let name = format!("{}[password u pw]\nC: USER u\nS: +OK", greeted("USER"));
     check(&format!("{name}\\r\\n+OK in"), unasked);
     check(&format!("{name}\\r\\n-ERR [SYS/TEMP] x"), r#"Busy { text: "[SYS/TEMP] x" }"#);
 }
@@ -463,7 +418,7 @@ fn what_follows_the_last_answer_is_the_relay_s() {
 
 #[test]
 fn a_login_out_of_turn_is_refused() {
-    check("[token for u]\n= Reject(Protocol { fault: \"a login before the server was ready\" })");
+    check("[login u]\n= Reject(Protocol { fault: \"a login before the server was ready\" })");
 }
 
 #[test]

@@ -2,26 +2,24 @@
 //! that does not fit all come as `-ERR`, and each asks for something else: a new token, patience, a
 //! person. RFC 2449 section 8 and RFC 3206 have codes for that, which Exchange does not use.
 
-use crate::{
-    proto::{Rejection, pop3::reply::Answer},
-    sasl::bearer::error_status,
+use crate::proto::{
+    Rejection,
+    pop3::reply::Answer,
+    verdict::{credential, says_not_connected, says_not_now},
 };
 
 /// Why a login failed, with the error challenge that came before.
 pub(super) fn refused(answer: Answer<'_>, challenge: Option<&[u8]>) -> Rejection {
-    let mut text = answer.words();
+    let text = answer.words();
     if is_passing(answer) {
         return Rejection::Busy { text };
     }
     // "A system error, as opposed to the user's credentials" that is not passing (RFC 3206 section 4):
     // Gmail, where the mailbox has POP switched off. No other token helps.
-    if answer.has_code("SYS") || text.to_ascii_lowercase().contains(NOT_CONNECTED) {
+    if answer.has_code("SYS") || says_not_connected(&text) {
         return Rejection::NotConnected { text };
     }
-    if let Some(status) = challenge.and_then(error_status) {
-        text = format!("{text} (status {status})");
-    }
-    Rejection::Credential { text }
+    credential(text, challenge)
 }
 
 /// Whether a server says "not now", which says nothing about credential or mailbox: by a code of RFC
@@ -30,19 +28,6 @@ pub(super) fn is_passing(answer: Answer<'_>) -> bool {
     if answer.has_code("AUTH") {
         return false;
     }
-    let text = answer.words().to_ascii_lowercase();
     ["SYS/TEMP", "IN-USE", "LOGIN-DELAY"].iter().any(|code| answer.has_code(code))
-        || [UNAVAILABLE, TOO_MANY].iter().any(|words| text.contains(words))
+        || says_not_now(&answer.words())
 }
-
-/// A fault of the upstream's, in our words.
-pub(super) fn protocol(fault: &'static str) -> Rejection {
-    Rejection::Protocol { fault }
-}
-
-/// Exchange's words for a good token that does not open this mailbox.
-const NOT_CONNECTED: &str = "authenticated but not connected";
-/// Exchange, when its back end cannot be reached ("Server Unavailable. 15").
-const UNAVAILABLE: &str = "server unavailable";
-/// Gmail at its limit of sessions, with or without a code.
-const TOO_MANY: &str = "too many simultaneous connections";

@@ -68,7 +68,7 @@ impl SmtpDownstream {
         if let LocalTls::Offer { .. } = self.tls {
             lines.push("STARTTLS".to_owned());
         }
-        if self.login_allowed() {
+        if self.tls.allows_login() {
             lines.push("AUTH PLAIN LOGIN".to_owned());
             if self.options.obsolete_auth_line {
                 lines.push("AUTH=LOGIN PLAIN".to_owned());
@@ -78,13 +78,6 @@ impl SmtpDownstream {
         for (index, line) in lines.iter().enumerate() {
             let separator = if index == last { ' ' } else { '-' };
             self.reply(&format!("250{separator}{line}"));
-        }
-    }
-
-    fn login_allowed(&self) -> bool {
-        match self.tls {
-            LocalTls::Unavailable | LocalTls::Established => true,
-            LocalTls::Offer { login_in_clear } => login_in_clear,
         }
     }
 
@@ -119,7 +112,7 @@ impl SmtpDownstream {
     }
 
     fn authenticate(&mut self, arguments: &[u8]) {
-        if !self.login_allowed() {
+        if !self.tls.allows_login() {
             return self.fault(DEMAND_TLS);
         }
         let Some((name, initial)) = syntax::auth(arguments) else {
@@ -176,7 +169,7 @@ impl SmtpDownstream {
 
     /// Refuses a part of a mail transaction (RFC 4954 section 6, RFC 3207 section 4).
     pub(super) fn demand_login(&mut self) {
-        self.fault(if self.login_allowed() { DEMAND_LOGIN } else { DEMAND_TLS });
+        self.fault(if self.tls.allows_login() { DEMAND_LOGIN } else { DEMAND_TLS });
     }
 
     /// A line that is no command, with its answer: the second one ends a connection that has not

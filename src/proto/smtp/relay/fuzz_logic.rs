@@ -7,7 +7,9 @@ use std::mem;
 
 use self::reader::Reader;
 use super::SmtpRelay;
-use crate::proto::{Delivery, Relay, RelayFault, Side, Step, smtp::extension::Extensions};
+use crate::proto::{
+    Delivery, Relay, RelayFault, Side, Step, fuzz_logic::pieces, smtp::extension::Extensions,
+};
 
 /// Drives the relay with `data`, a sequence of pieces: one octet whose top bit says whose it is and
 /// whose other bits, plus one, are the length; then the piece. Once with an upstream that has every
@@ -187,15 +189,4 @@ fn run(extensions: Extensions, pieces: &[(Side, &[u8])], cut: usize) -> Wire {
         piece.chunks(cut).for_each(|part| wire.send(*from, part));
     }
     wire
-}
-
-fn pieces(mut data: &[u8]) -> Vec<(Side, &[u8])> {
-    let mut pieces = Vec::new();
-    while let Some((&head, rest)) = data.split_first() {
-        let length = usize::from(head & 0x7f) + 1;
-        let (piece, rest) = rest.split_at(length.min(rest.len()));
-        pieces.push((if head & 0x80 == 0 { Side::Downstream } else { Side::Upstream }, piece));
-        data = rest;
-    }
-    pieces
 }

@@ -23,17 +23,17 @@ mod tests;
 
 use std::{collections::VecDeque, mem};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use self::{
     opening::{Dialogue, Mechanism},
-    verdict::{no_extensions, not_begun, not_greeted, protocol, refused},
+    verdict::{no_extensions, not_begun, not_greeted, refused},
 };
 use super::reply::{Reply, ReplyReader};
 use crate::{
     proto::{
         Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions,
-        Welcome,
+        Welcome, line::line_of, verdict::protocol,
     },
     secret::Secret,
 };
@@ -202,17 +202,12 @@ impl SmtpUpstream {
         Ok(next)
     }
 
-    /// One line that the server must answer; it may hold a secret, so it is made in one allocation that
-    /// no growth copies.
+    /// One line that the server must answer.
     fn command(&mut self, parts: &[&[u8]]) -> Result<(), Rejection> {
         if !self.reader.is_empty() {
             return Err(self.unasked().unwrap_or_else(|| protocol(UNASKED)));
         }
-        let octets: usize = parts.iter().map(|part| part.len()).sum();
-        let mut line = Vec::with_capacity(octets + 2);
-        parts.iter().for_each(|part| line.extend_from_slice(part));
-        line.extend_from_slice(b"\r\n");
-        self.outputs.push_back(Output::Transmit(Bytes::from(line)));
+        self.outputs.push_back(Output::Transmit(line_of(parts)));
         Ok(())
     }
 

@@ -1,9 +1,14 @@
 //! How a login begins, by what the server offers and what we have. The hard thing is to say nothing in
 //! the first line that is worth stealing: what carries the credential waits for the server's word.
 
-use super::{SmtpUpstream, State, verdict::protocol};
+use super::{SmtpUpstream, State};
 use crate::{
-    proto::{BearerMechanism, Rejection, UpstreamCredential, mechanism::encoded, text::printable},
+    proto::{
+        BearerMechanism, Rejection, UpstreamCredential,
+        mechanism::encoded,
+        text::printable,
+        verdict::{OFFERED, UNSENDABLE, protocol},
+    },
     sasl::{login, plain},
     secret::Secret,
 };
@@ -56,8 +61,7 @@ impl SmtpUpstream {
             }
             UpstreamCredential::Password(_) => return Err(no_mechanism()),
         };
-        let unsendable = "user name or credential hold what cannot be sent";
-        let dialogue = dialogue.ok_or_else(|| protocol(unsendable))?;
+        let dialogue = dialogue.ok_or_else(|| protocol(UNSENDABLE))?;
         self.command(&[b"AUTH ", dialogue.mechanism.name().as_bytes()])?;
         Ok(State::Challenge(dialogue))
     }
@@ -92,6 +96,3 @@ fn login_dialogue(user: &str, password: &Secret) -> Option<Dialogue> {
     let password = Some(encoded(&password));
     Some(Dialogue { mechanism: Mechanism::Login, response: encoded(&name), password })
 }
-
-/// Characters of the list of extensions that a rejection quotes.
-const OFFERED: usize = 1000;

@@ -1,10 +1,9 @@
-//! Conversations with an upstream, each also cut at every octet. `S:` and `C:` are the wire, the
-//! driver's part stands in brackets, and what the machine tells its driver behind `=`.
+//! The machine in conversations, as `proto::conversation::upstream` plays them.
 
 use proptest::prelude::*;
 
 use super::{fuzz_logic::fuzz_upstream, *};
-use crate::proto::BearerMechanism;
+use crate::proto::{BearerMechanism, conversation::upstream as conversation};
 
 fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOptions {
     UpstreamOptions {
@@ -16,54 +15,12 @@ fn options(starttls: bool, mechanism: Option<BearerMechanism>) -> UpstreamOption
     }
 }
 
-/// Plays the `S:` lines and bracketed acts of `script`, in pieces of `cut` octets, and writes down
-/// everything.
 fn play(options: UpstreamOptions, script: &str, cut: usize) -> String {
-    let mut machine = SmtpUpstream::new(options);
-    let mut log = String::new();
-    for line in script.lines().map(str::trim_start) {
-        if let Some(said) = line.strip_prefix("S:") {
-            log += &format!("{line}\n");
-            let said = format!("{}\r\n", said.strip_prefix(' ').unwrap_or(said));
-            for piece in said.replace("\\r\\n", "\r\n").as_bytes().chunks(cut) {
-                machine.handle_input(piece);
-            }
-        } else if line == "[tls]" {
-            log += "[tls]\n";
-            machine.handle_tls_established();
-        } else if let Some(user) = line.strip_prefix("[login ") {
-            log += &format!("{line}\n");
-            let token = UpstreamCredential::Bearer(Secret::new("token"));
-            machine.authenticate(user.trim_end_matches(']'), token);
-        } else if let Some(login) = line.strip_prefix("[password ") {
-            log += &format!("{line}\n");
-            let (user, password) = login.trim_end_matches(']').split_once(' ').unwrap();
-            let password = UpstreamCredential::Password(Secret::new(password.as_bytes()));
-            machine.authenticate(user, password);
-        }
-        while let Some(output) = machine.poll_output() {
-            log += &match output {
-                Output::Transmit(line) => {
-                    let line = std::str::from_utf8(&line).unwrap();
-                    format!("C: {}\n", line.strip_suffix("\r\n").unwrap())
-                }
-                Output::Event(event) => format!("= {event:?}\n"),
-            };
-        }
-    }
-    let residue = Box::new(machine).into_residue();
-    if !residue.is_empty() {
-        log += &format!("residue {:?}\n", String::from_utf8_lossy(&residue));
-    }
-    log
+    conversation::play(SmtpUpstream::new(options), script, cut)
 }
 
 fn check_with(options: &UpstreamOptions, expected: &str) {
-    let expected: String =
-        expected.trim().lines().map(|line| line.trim_start().to_owned() + "\n").collect();
-    for cut in [usize::MAX, 1, 2, 3, 5] {
-        assert_eq!(play(options.clone(), &expected, cut), expected, "in pieces of {cut}");
-    }
+    conversation::check(|| SmtpUpstream::new(options.clone()), expected);
 }
 
 fn check(expected: &str) {

@@ -2,25 +2,19 @@
 //! or "never": what a "never" is about, the token, the mailbox or a policy, stands in its words, and
 //! those must reach whoever reads them.
 
-use crate::{
-    proto::{Rejection, smtp::reply::Reply},
-    sasl::bearer::error_status,
+use crate::proto::{
+    Rejection,
+    smtp::reply::Reply,
+    verdict::{credential, protocol, says_not_connected},
 };
 
 /// Why AUTH failed after the first response, with the error challenge that came before.
 pub(super) fn refused(reply: &Reply, challenge: Option<&[u8]>) -> Rejection {
-    let mut text = reply.words();
+    let text = reply.words();
     match reply.code {
         400..=499 => Rejection::Busy { text },
-        500.. if text.to_ascii_lowercase().contains(NOT_CONNECTED) => {
-            Rejection::NotConnected { text }
-        }
-        500.. => {
-            if let Some(status) = challenge.and_then(error_status) {
-                text = format!("{text} (status {status})");
-            }
-            Rejection::Credential { text }
-        }
+        500.. if says_not_connected(&text) => Rejection::NotConnected { text },
+        500.. => credential(text, challenge),
         _ => protocol("a reply that AUTH does not have"),
     }
 }
@@ -56,11 +50,3 @@ pub(super) fn not_greeted(reply: &Reply) -> Rejection {
         _ => protocol("it does not greet"),
     }
 }
-
-/// A fault of the upstream's, in our words.
-pub(super) fn protocol(fault: &'static str) -> Rejection {
-    Rejection::Protocol { fault }
-}
-
-/// Exchange's words for a good token that does not open this mailbox.
-const NOT_CONNECTED: &str = "authenticated but not connected";
