@@ -12,6 +12,7 @@
 
 #[cfg(test)]
 mod conversation;
+mod dot;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_logic;
 pub mod imap;

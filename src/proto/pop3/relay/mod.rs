@@ -14,7 +14,6 @@
 //! Everything passes as it came, but for the lines of CAPA, which are
 //! [filtered](super::capability::shown), and the lines that the guard keeps and answers.
 
-mod body;
 mod client;
 mod kept;
 mod owed;

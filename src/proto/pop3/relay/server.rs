@@ -11,12 +11,10 @@
 
 use bytes::Bytes;
 
-use super::{
-    body::Body,
-    owed::{Owed, Queue, Shape},
-};
+use super::owed::{Owed, Queue, Shape};
 use crate::proto::{
     RelayFault, Side, Step,
+    dot::DotEnd,
     line::strip_line_end,
     pop3::{
         capability::shown,
@@ -38,7 +36,7 @@ enum State {
     /// Between two replies.
     Between,
     /// In the lines of a reply.
-    Body(Body),
+    Body(DotEnd),
     /// In the lines of a reply to CAPA.
     Capabilities,
 }
@@ -86,7 +84,7 @@ impl Server {
             Some((Status::Continue, _)) | None => return fault("a reply without +OK or -ERR"),
         };
         match shape {
-            Shape::Lines | Shape::Message if ok => self.state = State::Body(Body::new()),
+            Shape::Lines | Shape::Message if ok => self.state = State::Body(DotEnd::new()),
             Shape::Capabilities if ok => self.state = State::Capabilities,
             Shape::Lines | Shape::Message | Shape::Capabilities | Shape::Line => owed.pop(),
             Shape::Farewell => {
@@ -112,8 +110,8 @@ impl Server {
         Step::Forward(line.len())
     }
 
-    fn body(&mut self, mut body: Body, input: &[u8], owed: &mut Queue) -> Step {
-        let Some(end) = body.end(input) else {
+    fn body(&mut self, mut body: DotEnd, input: &[u8], owed: &mut Queue) -> Step {
+        let Some(end) = body.find(input) else {
             self.state = State::Body(body);
             return Step::Forward(input.len());
         };

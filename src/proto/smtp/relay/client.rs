@@ -16,12 +16,12 @@ use memchr::{memchr, memchr3};
 
 use super::{
     answer::Answer,
-    data::{DataEnd, NOT_MESSAGE},
     guard::{Ruling, rule},
     outstanding::{Expected, Outstanding},
 };
 use crate::proto::{
     RelayFault, Side, Step,
+    dot::{DotEnd, NOT_MESSAGE},
     smtp::{extension::Extensions, syntax::Chunk},
 };
 
@@ -48,7 +48,7 @@ enum State {
     /// Every reply that is owed has to pass first.
     Await,
     /// In the octets behind a 354.
-    Data(DataEnd),
+    Data(DotEnd),
     /// In a chunk; so many octets are left.
     Chunk(u64),
     /// In a chunk that does not pass.
@@ -120,7 +120,7 @@ impl Client {
     /// The upstream has said 354: the message may come.
     pub(super) fn begin_data(&mut self) {
         self.outstanding.push(Expected::Message { octets: 0 });
-        self.state = State::Data(DataEnd::new());
+        self.state = State::Data(DotEnd::new());
     }
 
     /// Decides on the front of what the client sent.

@@ -16,7 +16,6 @@
 
 mod answer;
 mod client;
-mod data;
 mod ehlo;
 mod envelope;
 mod guard;
