@@ -23,6 +23,8 @@ pub mod smtp;
 pub mod text;
 pub(crate) mod verdict;
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::secret::Secret;
@@ -40,14 +42,23 @@ pub trait Machine: Send {
     fn poll_output(&mut self) -> Option<Output<Self::Event>>;
 }
 
-/// What a machine wants done.
-#[derive(Debug)]
+/// What a machine wants done. Its `Debug` has no content of a line, which may carry a password or
+/// a token.
 #[must_use = "ignoring an output loses bytes or deadlocks the protocol"]
 pub enum Output<E> {
     /// Send these bytes to the machine's peer.
     Transmit(Bytes),
     /// Act on this.
     Event(E),
+}
+
+impl<E: fmt::Debug> fmt::Debug for Output<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transmit(line) => write!(f, "Transmit({} octets)", line.len()),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
 }
 
 /// Bounds on what a client may send before its login. Every excess is a reply, never a larger buffer.
@@ -428,4 +439,17 @@ pub struct Counts {
     pub messages: u64,
     /// Recipients of the accepted messages (SMTP).
     pub recipients: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_print_what_waits_to_be_sent() {
+        let line: Output<UpstreamEvent> = Output::Transmit(Bytes::from_static(b"T0K3N"));
+        assert_eq!(format!("{line:?}"), "Transmit(5 octets)");
+        let event = Output::Event(UpstreamEvent::Ready);
+        assert_eq!(format!("{event:?}"), "Event(Ready)");
+    }
 }

@@ -141,7 +141,7 @@ fn is_atom(octets: &[u8]) -> bool {
 }
 
 /// Cuts what a server sends into responses, skipping literals by count.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ResponseReader {
     buffer: BytesMut,
     /// How much of the buffer is known to hold no line end.
