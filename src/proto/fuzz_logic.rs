@@ -235,7 +235,11 @@ impl<U: Upstream, H: Fn(&[u8], bool) -> bool> Login<U, H> {
                 !matches!(at, Progress::Relay | Progress::End),
                 "an output after the last word"
             );
-            self.trace.acts.push(format!("{output:?}"));
+            // Every octet counts here, which `Debug` does not show.
+            self.trace.acts.push(match &output {
+                Output::Transmit(line) => line.escape_ascii().to_string(),
+                Output::Event(event) => format!("{event:?}"),
+            });
             self.trace.at = match output {
                 Output::Event(UpstreamEvent::StartTls) => Progress::Handshake,
                 Output::Event(UpstreamEvent::Ready) => {
