@@ -21,8 +21,9 @@ use super::{
 use crate::{
     account::password::{Passwords, generate},
     config::{
-        AccountConfig, Authentication, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls,
-        OAuthConfig, Protocol, SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
+        AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
+        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, SigninRefusal, UpstreamConfig,
+        UpstreamTlsMode, Verification,
     },
     demo::{Provider, SMTP_EXTENSIONS, view::View},
     secret::Secret,
@@ -143,14 +144,14 @@ fn config(provider: &Provider, ports: [u16; 3]) -> Config {
         login: LOGIN.to_owned(),
         mailbox: LOGIN.to_owned(),
         oauth: Some(OAuthConfig {
-            token_url: provider.token_url.clone(),
-            client_id: provider.client_id.clone(),
-            client_secret: Some(provider.client_secret.clone()),
-            scopes: Vec::new(),
-            grant: Grant::ClientCredentials,
-            ca_file: None,
-            fresh_percent: 50,
+            client_authentication: ClientAuthentication::Secret(provider.client_secret.clone()),
+            ..OAuthConfig::new(
+                provider.token_url.clone(),
+                provider.client_id.clone(),
+                Grant::ClientCredentials,
+            )
         }),
+        external_token: None,
         mechanism: None,
         imap: Some(upstream(provider, provider.imap, &[])),
         pop3: Some(upstream(provider, provider.pop3, &[])),
@@ -172,6 +173,7 @@ fn config(provider: &Provider, ports: [u16; 3]) -> Config {
         // Nothing is kept.
         state_folder: PathBuf::new(),
         signin_refusal: SigninRefusal::default(),
+        hooks: Hooks::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::{
     AccountConfig, Config, Loaded, Protocol, Secrets, SigninRefusal, account,
+    hooks::hooks,
     limits::{deadlines, limits},
     listen::{judge_served, listeners},
     mistake::{ConfigError, Mistake, SourceFile},
@@ -31,6 +32,7 @@ pub(super) fn resolve(
     let listeners = listeners(main, &text.listen, &mut cx);
     let limits = limits(main, &text.limits, &mut cx);
     let deadlines = deadlines(main, &text.deadlines, &mut cx);
+    let hooks = hooks(main, &text.hooks, &mut cx);
     let listens = |protocol: &Protocol| listeners.iter().any(|it| it.protocol == *protocol);
     let in_use: Vec<Protocol> = Protocol::ALL.into_iter().filter(listens).collect();
     let accounts = accounts(main, &text, account_files, &account_texts, &in_use, &mut cx);
@@ -43,6 +45,7 @@ pub(super) fn resolve(
                 deadlines: deadlines?,
                 state_folder: state_folder.into(),
                 signin_refusal,
+                hooks: hooks?,
             },
             sections: std::mem::take(&mut cx.sections),
         })

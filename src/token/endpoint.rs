@@ -23,11 +23,12 @@ use oauth2::{
     RequestTokenError, Scope, TokenUrl, basic::BasicClient,
 };
 use rustls::ClientConfig;
+use url::Url;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::answer::{self, Answer, Failure, Response};
 use crate::{
-    config::{Grant, OAuthConfig},
+    config::{ClientAuthentication, Grant, OAuthConfig},
     resolver::HttpResolver,
     secret::Secret,
     tls,
@@ -51,13 +52,13 @@ impl Endpoint {
         self.deadline
     }
 
-    /// Asks for an access token with this refresh token, or as the application itself.
+    /// Asks for an access token.
     pub(super) async fn exchange(
         &self,
         oauth: &OAuthConfig,
-        refresh_token: Option<&Secret>,
+        errand: Errand<'_>,
     ) -> Result<Answer, Failure> {
-        let request = Request::new(oauth, refresh_token)?;
+        let request = Request::new(oauth, errand)?;
         let client = self.client(oauth.ca_file.as_deref()).await?;
         let response = tokio::time::timeout(self.deadline, request.send(&Adapter(client)))
             .await
@@ -85,6 +86,21 @@ impl Endpoint {
     }
 }
 
+/// What an access token is asked for with.
+#[derive(Clone, Copy)]
+pub(super) enum Errand<'a> {
+    /// What the configuration's grant itself brings along; nobody has to sign in.
+    Own,
+    /// RFC 6749 section 6.
+    Refresh(&'a Secret),
+    /// RFC 6749 section 4.1.3, with RFC 7636's verifier.
+    #[expect(dead_code, reason = "the sign-in flows come next")]
+    Code { code: &'a Secret, verifier: &'a Secret, redirect_uri: &'a Url },
+    /// RFC 8628 section 3.4: one poll.
+    #[expect(dead_code, reason = "the sign-in flows come next")]
+    Device { device_code: &'a Secret },
+}
+
 /// Everything that goes into the form, checked.
 struct Request<'a> {
     oauth: &'a OAuthConfig,
@@ -93,10 +109,23 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn new(oauth: &'a OAuthConfig, refresh_token: Option<&Secret>) -> Result<Self, Failure> {
-        let client_secret = oauth
-            .client_secret
-            .as_ref()
+    fn new(oauth: &'a OAuthConfig, errand: Errand<'_>) -> Result<Self, Failure> {
+        let refresh_token = match errand {
+            Errand::Refresh(token) => Some(token),
+            Errand::Own => None,
+            Errand::Code { .. } | Errand::Device { .. } => {
+                return Err(Failure::configuration("is not built yet"));
+            }
+        };
+        let secret = match &oauth.client_authentication {
+            ClientAuthentication::Public => None,
+            ClientAuthentication::Secret(secret) => Some(secret),
+            ClientAuthentication::Certificate { .. }
+            | ClientAuthentication::FederatedToken { .. } => {
+                return Err(Failure::configuration("is not built yet"));
+            }
+        };
+        let client_secret = secret
             .map(|secret| text(secret).map(ClientSecret::new))
             .transpose()
             .map_err(|()| Failure::configuration("cannot be asked: client_secret is not text"))?;
@@ -116,7 +145,7 @@ impl<'a> Request<'a> {
             client = client.set_client_secret(client_secret);
         }
         let scopes = self.oauth.scopes.iter().cloned().map(Scope::new);
-        let result = match (self.oauth.grant, self.refresh_token) {
+        let result = match (&self.oauth.grant, self.refresh_token) {
             (Grant::RefreshToken, Some(refresh_token)) => {
                 client
                     .exchange_refresh_token(&refresh_token)
@@ -126,6 +155,9 @@ impl<'a> Request<'a> {
             }
             (Grant::RefreshToken, None) => {
                 return Err(Failure::configuration("cannot be asked without a refresh token"));
+            }
+            (Grant::ServiceAccount { .. } | Grant::Password { .. }, _) => {
+                return Err(Failure::configuration("is not built yet"));
             }
             (Grant::ClientCredentials, _) => {
                 client.exchange_client_credentials().add_scopes(scopes).request_async(adapter).await

@@ -429,6 +429,28 @@ pub enum TokenErrorKind {
     TooSoon,
 }
 
+impl TokenErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::SignIn, Self::Policy, Self::Configuration, Self::Unavailable, Self::TooSoon];
+
+    /// As it stands in the store and in what programs read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Policy => "policy",
+            Self::Configuration => "configuration",
+            Self::Unavailable => "unavailable",
+            Self::TooSoon => "too-soon",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

@@ -8,8 +8,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use saslgate::{
     config::{
-        AccountConfig, Authentication, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls,
-        OAuthConfig, Protocol, SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
+        AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
+        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, SigninRefusal, UpstreamConfig,
+        UpstreamTlsMode, Verification,
     },
     gateway::Gateway,
     listener,
@@ -176,6 +177,7 @@ pub fn config(upstream: &upstream::Upstream, token_url: &str) -> Config {
         },
         state_folder: PathBuf::new(),
         signin_refusal: SigninRefusal::Temporary,
+        hooks: Hooks::default(),
     }
 }
 
@@ -184,14 +186,11 @@ pub fn account(login: &str, upstream: &upstream::Upstream, token_url: &str) -> A
         login: login.into(),
         mailbox: login.into(),
         oauth: Some(OAuthConfig {
-            token_url: token_url.parse().unwrap(),
-            client_id: "the-client".into(),
-            client_secret: Some(Secret::new("the client secret")),
+            client_authentication: ClientAuthentication::Secret(Secret::new("the client secret")),
             scopes: vec!["mail".into()],
-            grant: Grant::ClientCredentials,
-            ca_file: None,
-            fresh_percent: 50,
+            ..OAuthConfig::new(token_url.parse().unwrap(), "the-client", Grant::ClientCredentials)
         }),
+        external_token: None,
         mechanism: Some(BearerMechanism::XOAuth2),
         imap: Some(UpstreamConfig {
             host: "127.0.0.1".into(),
