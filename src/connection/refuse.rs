@@ -173,11 +173,13 @@ pub(super) fn upstream(
 
 /// Whether a refusal can be the credential's fault. Exchange's 5.7.139 says that the mailbox or the
 /// tenant has the protocol switched off, 5.7.30 that it takes no passwords, RFC 4954 section 6 has 534
-/// and 538 for a mechanism that is too weak: another token or password changes none of these. But
-/// Exchange has 5.7.139 for a wrong password too.
+/// and 538 for a mechanism that is too weak, RFC 5530 section 3 two codes of IMAP: another token or
+/// password changes none of these. But Exchange has 5.7.139 for a wrong password too.
 pub(super) fn is_about_the_credential(text: &str) -> bool {
     let policy = ["5.7.139", "5.7.30"].iter().any(|code| text.contains(code))
-        || ["534", "538"].iter().any(|code| text.starts_with(code));
+        || ["534", "538", "[PRIVACYREQUIRED]", "[CONTACTADMIN]"]
+            .iter()
+            .any(|code| text.starts_with(code));
     !policy || text.contains("credentials were incorrect")
 }
 
@@ -226,6 +228,10 @@ mod tests {
             ("550 5.7.30 Basic authentication is not supported for Client Submission.", false),
             ("534 5.7.9 Application-specific password required", false),
             ("535 534 is no code here", true),
+            ("[CONTACTADMIN] Your account is blocked.", false),
+            ("[PRIVACYREQUIRED] Not over this connection.", false),
+            ("[EXPIRED] That password has expired.", true),
+            ("Ask [CONTACTADMIN] yourself", true),
         ] {
             assert_eq!(is_about_the_credential(text), expected, "{text}");
         }

@@ -14,7 +14,7 @@ pub fn printable(words: &[u8], bound: usize) -> String {
 /// Controls, line and paragraph separators, invisible and direction-changing characters.
 fn steers(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// `words` of ours as one line of printable 7-bit characters, not empty, of at most `bound` octets (at
@@ -65,7 +65,7 @@ mod tests {
             ("AUTHENTICATE failed.".as_bytes(), 40, "AUTHENTICATE failed."),
             (b" two\r\nlines\x1b[31m ", 40, "two  lines [31m"),
             (b"caf\xc3\xa9 caf\xe9", 40, "caf\u{e9} caf\u{fffd}"),
-            ("a\u{202e}b".as_bytes(), 40, "a b"),
+            ("a\u{202e}b\u{61c}c\u{ad}d\u{180e}e".as_bytes(), 40, "a b c d e"),
             (b"abcdef", 3, "abc"),
             ("\u{e9}\u{e9}\u{e9}".as_bytes(), 2, "\u{e9}\u{e9}"),
             (b"", 3, ""),

@@ -27,7 +27,7 @@ use bytes::BytesMut;
 
 use self::{
     opening::{Dialogue, Mechanism},
-    verdict::{no_extensions, not_begun, not_greeted, refused},
+    verdict::{no_extensions, not_begun, not_gone_on, not_greeted, refused},
 };
 use super::reply::{Reply, ReplyReader};
 use crate::{
@@ -119,7 +119,7 @@ impl SmtpUpstream {
                 &password,
                 State::Verdict { mechanism: Mechanism::Login, challenge: None },
             ),
-            State::Password { .. } => Err(refused(reply, None)),
+            State::Password { .. } => Err(not_gone_on(reply, &self.offered())),
             State::Verdict { mechanism, challenge } => {
                 self.handle_verdict(reply, mechanism, challenge)
             }

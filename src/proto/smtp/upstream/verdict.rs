@@ -31,6 +31,15 @@ pub(super) fn not_begun(reply: &Reply, offered: &str, mechanism: &str) -> Reject
     }
 }
 
+/// Why the server does not ask for the password that LOGIN has behind the name. The name alone may be
+/// refused; a 503, 504 or 530 (RFC 4954 sections 4 and 6) is about neither.
+pub(super) fn not_gone_on(reply: &Reply, offered: &str) -> Rejection {
+    match reply.code {
+        503 | 504 | 530 => not_begun(reply, offered, "LOGIN"),
+        _ => refused(reply, None),
+    }
+}
+
 /// Why EHLO failed. Without it there are no extensions, so no AUTH (RFC 5321 section 4.1.1.1).
 pub(super) fn no_extensions(reply: &Reply) -> Rejection {
     let text = reply.words();

@@ -132,6 +132,15 @@ fn a_password_goes_by_plain_or_by_login() {
         rejected(&format!("{named}S: {answer}"), &rejection);
         rejected(&format!("{sent}S: {answer}"), &rejection);
     }
+    // Not about a password that was never sent.
+    for answer in ["503 5.5.1 no", "530 5.7.0 Must issue a STARTTLS command first"] {
+        rejected(
+            &format!("{named}S: {answer}"),
+            &format!(
+                r#"NoMechanism {{ offered: "AUTH LOGIN; and says to AUTH LOGIN: {answer}" }}"#
+            ),
+        );
+    }
     rejected(&format!("{named}S: 454 no"), r#"Busy { text: "454 no" }"#);
     rejected(
         &format!("{named}S: 235 in"),
