@@ -161,3 +161,81 @@ fn fraction() -> f64 {
         Err(_) => 1.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        account::tests::account,
+        config::{Config, Deadlines, Limits, SigninRefusal},
+        store::{Store, memory::MemoryStore},
+        token::Tokens,
+    };
+
+    fn gateway() -> Arc<Gateway> {
+        let config = Config {
+            listeners: Vec::new(),
+            accounts: vec![account("a")],
+            limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            state_folder: std::path::PathBuf::new(),
+            signin_refusal: SigninRefusal::default(),
+            hooks: crate::config::Hooks::default(),
+        };
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let tokens = Tokens::new(Arc::clone(&store), Duration::from_secs(1));
+        Gateway::new(Arc::new(config), store, tokens, None).unwrap()
+    }
+
+    fn register(gateway: &Arc<Gateway>, connection: u64) -> SessionGuard {
+        let password = Verified { name: "p".into(), digest: [0; 32], generation: 0 };
+        gateway.register(connection, &account("a"), &password)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_end_one_by_one_over_the_whole_time() {
+        let (gateway, began) = (gateway(), Instant::now());
+        let sessions: Vec<_> = (0..200).map(|number| register(&gateway, number)).collect();
+        let ends = sessions.into_iter().map(|session| {
+            tokio::spawn(async move {
+                session.end().cancelled().await;
+                began.elapsed()
+            })
+        });
+        let ends: Vec<_> = ends.collect();
+        gateway.close();
+        gateway.drain(Duration::from_secs(100)).await;
+        // The last to be asked may end in its own time; nobody is left out.
+        gateway.stop.cancel();
+        let mut tenths = [0; 10];
+        for end in ends {
+            let at = end.await.unwrap().as_secs() / 10;
+            tenths[usize::try_from(at.min(9)).unwrap()] += 1;
+        }
+        // That one of them is empty has a chance of one in a hundred million.
+        assert!(tenths.iter().all(|count| *count > 0), "{tenths:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_nobody() {
+        let (gateway, began) = (gateway(), Instant::now());
+        gateway.drain(Duration::from_secs(3600)).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        // One that ends by itself, in the middle.
+        let session = register(&gateway, 1);
+        let leaves = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            drop(session);
+        };
+        tokio::join!(gateway.drain(Duration::from_secs(3600)), leaves);
+        assert_eq!(began.elapsed(), Duration::from_millis(1));
+    }
+
+    #[tokio::test]
+    async fn a_session_of_an_account_that_has_gone_ends_at_once() {
+        let gateway = gateway();
+        let password = Verified { name: "p".into(), digest: [0; 32], generation: 0 };
+        assert!(gateway.register(1, &account("b"), &password).end().is_cancelled());
+        assert!(!register(&gateway, 2).end().is_cancelled());
+    }
+}
