@@ -265,6 +265,59 @@ async fn no_port_is_left_open_beside_one_that_cannot_be() {
     std::net::TcpListener::bind(free_port).unwrap();
     drop(taken);
     assert_eq!(stage.reload(&both).await.ports_opened.len(), 2);
+
+    let anywhere = format!(
+        "{PORT}[[listen]]\naddress = \"0.0.0.0:{}\"\nallow_clear_network = true\n{ALICE}",
+        free_port.port()
+    );
+    let text = stage.try_reload(&anywhere).await.unwrap_err().to_string();
+    let expected = format!("cannot listen on 0.0.0.0:{} while {free_port} is ", free_port.port());
+    assert!(text.starts_with(&expected), "{text}");
+}
+
+/// What the issue asks for, at once.
+#[tokio::test]
+async fn two_hundred_idle_sessions_feel_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, old) = certificate(folder.path());
+    let port = format!(
+        "{PORT}tls = \"implicit\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        files.certificate.display(),
+        files.key.display()
+    );
+    let alice = format!("{ALICE}connection_limit = 300\n");
+    let stage = Stage::start(&format!("{port}{alice}{BOB}")).await;
+    let connect = || async { TcpStream::connect(stage.running.addresses[0]).await.unwrap() };
+    let log_in = async |pem: &str, login: &str| {
+        let mut client = Peer::new(secure(connect().await, pem, None).await.unwrap());
+        client.send(&format!("a LOGIN {login} \"{PASSWORD}\"\r\nb IDLE\r\n")).await;
+        let mut server = stage.upstream.let_in(login, "good-token").await;
+        client.expect("* OK ").await;
+        client.expect("a OK ").await;
+        assert_eq!(server.line().await, "b IDLE");
+        server.send("+ idling\r\n").await;
+        client.expect("+ idling").await;
+        (client, server)
+    };
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(log_in(&old, "alice@example.org").await);
+    }
+    let (mut bob, _bob_upstream) = log_in(&old, "bob@example.org").await;
+    let carol = "[[account]]\nlogin = \"carol@example.org\"\n";
+    let (_, new) = certificate(folder.path());
+    stage.reload(&format!("{port}{alice}{carol}")).await;
+    bob.expect("* BYE ").await;
+    log_in(&new, "carol@example.org").await;
+    for (client, server) in &mut idle {
+        server.send("* 1 EXISTS\r\n").await;
+        client.expect("* 1 EXISTS").await;
+        client.send("DONE\r\n").await;
+        assert_eq!(server.line().await, "DONE");
+        server.send("b OK done\r\n").await;
+        client.expect("b OK done").await;
+        goes_on(client, server).await;
+    }
 }
 
 #[tokio::test]
