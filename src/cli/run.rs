@@ -18,6 +18,10 @@ use crate::{
 };
 
 /// Runs the gateway until SIGTERM, Ctrl-C, or the end of its terminal.
+///
+/// A changed configuration, account or certificate counts some seconds after its file was saved, and no
+/// session is dropped for it; SIGHUP has it read at once, where standard input is not a terminal. What has
+/// mistakes is not put in force, and the log says what they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  saslgate --config ./saslgate.toml run")]
 pub struct RunArgs {}
