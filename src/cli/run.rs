@@ -11,7 +11,7 @@ use crate::{
     gateway::{Gateway, warning::warn_of},
     listener,
     platform::{Signal, Signals},
-    reload::Source,
+    reload::Origin,
     store::{Store, sqlite::SqliteStore},
     tap::Tap,
     token::Tokens,
@@ -31,13 +31,13 @@ pub struct RunArgs {}
 /// # Errors
 /// The configuration, the store or a port cannot be used.
 pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
-    let (source, config) = Source::read(global.paths()?)?;
+    let (origin, config) = Origin::read(global.paths()?)?;
     global.init_log();
     let config = Arc::new(config);
     block_on(async {
         let store = SqliteStore::open(&config.state_folder).await?;
         warn_of(config.accounts.iter(), &config, &store).await;
-        let options = Options { source: Some(source), ..Options::default() };
+        let options = Options { origin: Some(origin), ..Options::default() };
         serve(config, Arc::new(store), options, |_| {}).await
     })?
 }
@@ -46,7 +46,7 @@ pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
 #[derive(Default)]
 pub struct Options {
     /// Where the configuration was read; without it there is no reload.
-    pub source: Option<Source>,
+    pub origin: Option<Origin>,
     /// Ports that are open already.
     pub sockets: Vec<TcpListener>,
     /// Sees both legs of every connection.
@@ -64,9 +64,9 @@ pub async fn serve(
     ready: impl FnOnce(&[listener::Listener]),
 ) -> Result<(), Failure> {
     let fault = |error: io::Error| Failure::fault(error.to_string());
-    let Options { source, sockets, tap } = options;
+    let Options { origin, sockets, tap } = options;
     // Listened for before the ports open, so that no signal finds us deaf.
-    let mut signals = Signals::new(source.is_some()).map_err(fault)?;
+    let mut signals = Signals::new(origin.is_some()).map_err(fault)?;
     let tokens = Tokens::new(Arc::clone(&store), config.deadlines.token);
     let gateway = Gateway::new(config, store, tokens, tap).map_err(fault)?;
     let listeners = listener::bind(&gateway, sockets).await.map_err(fault)?;
@@ -75,8 +75,8 @@ pub async fn serve(
     for listener in listeners {
         gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
     }
-    if let Some(source) = source {
-        gateway.reload_from(source);
+    if let Some(origin) = origin {
+        gateway.reload_from(origin);
     }
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use saslgate::{
     config::Paths,
-    reload::{ReloadError, Report, Source},
+    reload::{Origin, ReloadError, Report},
     secret::Secret,
     token::ForcedRefresh,
 };
@@ -38,9 +38,9 @@ impl Stage {
         let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &upstream, &endpoint, text);
-        let (source, config) = read(folder.path());
+        let (origin, config) = read(folder.path());
         let running = Running::without_passwords(config, ForcedRefresh::default()).await;
-        running.gateway.reload_from(source);
+        running.gateway.reload_from(origin);
         let stage = Self { running, upstream, endpoint, folder };
         stage.give_passwords().await;
         stage
@@ -96,9 +96,9 @@ fn write(folder: &Path, upstream: &Upstream, endpoint: &Endpoint, text: &str) {
     std::fs::rename(folder.join("next"), folder.join("saslgate.toml")).unwrap();
 }
 
-fn read(folder: &Path) -> (Source, saslgate::config::Config) {
+fn read(folder: &Path) -> (Origin, saslgate::config::Config) {
     let paths = Paths { config: folder.join("saslgate.toml"), state: folder.join("state") };
-    Source::read(paths).unwrap()
+    Origin::read(paths).unwrap()
 }
 
 /// A session that goes on.
@@ -395,9 +395,9 @@ async fn inherited_sockets_are_used_and_outlive_their_table() {
     let folder = tempfile::tempdir().unwrap();
     let here = format!("[[listen]]\naddress = \"{port}\"\n");
     write(folder.path(), &upstream, &endpoint, &format!("{here}{ALICE}"));
-    let (source, config) = read(folder.path());
+    let (origin, config) = read(folder.path());
     let running = Running::with_sockets(config, vec![unused, socket]).await;
-    running.gateway.reload_from(source);
+    running.gateway.reload_from(origin);
     assert_eq!(running.addresses, [port]);
     running.greeted().await;
     for (text, opened, closed) in [(PORT, 1, 1), (&here, 1, 1)] {
