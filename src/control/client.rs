@@ -50,10 +50,8 @@ async fn exchange(folder: &Path, request: &Request) -> Result<Answer, ControlErr
     let mut stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
         Err(error) => {
-            let nobody = matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-            );
+            let nobody =
+                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
             return Err(if nobody { ControlError::NotRunning } else { fault(error) });
         }
     };

@@ -133,9 +133,8 @@ fn of_passwords(facts: &Facts, account: &AccountConfig, findings: &mut Vec<Findi
             .into_iter()
             .find(|known| known.name() == protocol)
             .and_then(|known| account.upstream(known));
-        let asked_for = server.is_some_and(|server| {
-            matches!(server.authentication, Authentication::Password { .. })
-        });
+        let asked_for = server
+            .is_some_and(|server| matches!(server.authentication, Authentication::Password { .. }));
         if !asked_for {
             let (protocol, host) = (protocol.clone(), host.clone());
             findings.push(Finding::UpstreamPasswordUnused { protocol, host });

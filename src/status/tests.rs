@@ -118,9 +118,8 @@ fn unused_interrupted_and_idle_grants() {
     };
     check(&idle, State::Trouble, &["sign_in_idle"], Some("saslgate run"));
     // An application never gets out of practice.
-    let grant = |grant: Grant| {
-        with(|account| account.oauth.as_mut().unwrap().grant = grant).account
-    };
+    let grant =
+        |grant: Grant| with(|account| account.oauth.as_mut().unwrap().grant = grant).account;
     let application =
         Facts { account: grant(Grant::ClientCredentials), refresh_token: false, ..idle };
     check(&application, State::Ok, &[], None);
@@ -175,7 +174,8 @@ fn the_worst_finding_is_the_state() {
     check(&gone, State::NotConfigured, &["not_configured"], next);
     assert!(!judge(&gone, at(0)).configured);
 
-    let mut all = [good(), failed("policy", 60), failed("unavailable", 60)].map(|it| judge(&it, at(0)));
+    let mut all =
+        [good(), failed("policy", 60), failed("unavailable", 60)].map(|it| judge(&it, at(0)));
     sort(&mut all);
     assert_eq!(all.map(|it| it.state), [State::Policy, State::Trouble, State::Ok]);
 }
@@ -195,7 +195,10 @@ fn each_finding_has_its_sentence() {
     let since = UNIX_EPOCH;
     for (finding, expected) in [
         (Finding::SignInMissing, "Nobody has signed in yet."),
-        (Finding::LocalPasswordMissing, "No mail program can log in: there is no local password yet."),
+        (
+            Finding::LocalPasswordMissing,
+            "No mail program can log in: there is no local password yet.",
+        ),
         (
             Finding::RefreshInterrupted { since },
             "A refresh that began at 1970-01-01T00:00:00Z has not ended; the next one settles it.",

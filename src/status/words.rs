@@ -73,9 +73,9 @@ pub fn next_step(finding: &Finding, login: &str) -> Option<String> {
         )),
         Finding::LocalPasswordMissing => Some(format!("saslgate account password {login}")),
         Finding::SignInIdle { .. } => Some("saslgate run".to_owned()),
-        Finding::UpstreamPasswordUnused { protocol, .. } => Some(format!(
-            "saslgate account remove-upstream-password {login} --protocol {protocol}"
-        )),
+        Finding::UpstreamPasswordUnused { protocol, .. } => {
+            Some(format!("saslgate account remove-upstream-password {login} --protocol {protocol}"))
+        }
         Finding::NotConfigured => Some(format!("saslgate account remove {login}")),
         Finding::ConfigurationRefused { .. } => {
             Some("correct the configuration, then: saslgate reload".to_owned())
