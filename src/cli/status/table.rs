@@ -131,7 +131,7 @@ fn counted(number: usize, noun: &str) -> String {
 
 const COLUMNS: usize = 80;
 /// With these widths and two spaces between them a row has 80 columns at most.
-const WIDEST_LOGIN: usize = 26;
+const WIDEST_LOGIN: usize = 25;
 const STATE: usize = 15;
 const TOKEN: usize = 15;
 const REFRESHED: usize = 9;
