@@ -37,6 +37,8 @@ pub mod platform;
 #[cfg(feature = "gateway")]
 pub mod relay;
 #[cfg(feature = "gateway")]
+pub mod reload;
+#[cfg(feature = "gateway")]
 pub mod resolver;
 #[cfg(feature = "gateway")]
 pub mod status;

@@ -15,7 +15,7 @@ use std::{
 use super::{
     Failure, Global,
     log::{self, LogLevel, no_color},
-    run::{block_on, serve},
+    run::{Options, block_on, serve},
     terminal::{remark, say},
 };
 use crate::{
@@ -96,7 +96,7 @@ async fn start_gateway(
     tap: Option<Arc<dyn Tap>>,
     ready: impl FnOnce(Ports),
 ) -> Result<(), Failure> {
-    serve(config, store, tap, |listeners| {
+    serve(config, store, Options { tap, ..Options::default() }, |listeners| {
         // In the order of the configuration.
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
         if let [imap, pop3, smtp] = *addresses.collect::<Vec<_>>() {

@@ -24,7 +24,7 @@ use url::Url;
 
 pub(crate) use self::listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY};
 pub use self::{
-    load::{Loaded, Secrets, load},
+    load::{Loaded, Secrets, load, written_files},
     mistake::{ConfigError, Mistake},
     oauth_config::{ClientAuthentication, ExternalToken, Grant, OAuthConfig, SignIn},
     paths::Paths,
@@ -118,7 +118,7 @@ impl fmt::Display for Protocol {
 }
 
 /// One local port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenConfig {
     /// What is spoken there.
     pub protocol: Protocol,
@@ -132,7 +132,7 @@ pub struct ListenConfig {
 }
 
 /// Protection of a local port: no TLS mode can be written without its certificate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenTls {
     /// Clear text.
     None,
@@ -314,7 +314,9 @@ pub struct Deadlines {
     pub failed_login_delay: Duration,
     /// After one side has closed: how long the other may go on without a byte passing.
     pub linger: Duration,
-    /// How long a stopping gateway waits for its sessions.
+    /// Over how long a stopping gateway spreads the ends of its sessions.
+    pub drain: Duration,
+    /// How long a stopping gateway then waits for its sessions.
     pub shutdown: Duration,
 }
 

@@ -280,7 +280,9 @@ pub(super) struct DeadlinesText {
     pub(super) failed_login_delay: Written<DurationText>,
     /// After one side has closed: silence of the other before it is closed too. Default: 3 min.
     pub(super) linger: Written<DurationText>,
-    /// How long a stopping gateway waits for its sessions. Default: 10 s.
+    /// Over how long a stopping gateway spreads the ends of its sessions. Default: 0 s.
+    pub(super) drain: Written<DurationText>,
+    /// How long a stopping gateway then waits for its sessions. Default: 10 s.
     pub(super) shutdown: Written<DurationText>,
 }
 

@@ -50,6 +50,12 @@ impl Certificates {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
+    /// Keeps those that are still shown, and forgets the others.
+    pub(crate) fn retain(&self, shown: impl Fn(&CertificateFiles) -> bool) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|files, _| shown(files));
+    }
+
     /// Reads again what has changed on disk. Blocks on files.
     pub fn refresh(&self) {
         let known: Vec<_> = {

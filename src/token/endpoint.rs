@@ -14,7 +14,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
@@ -36,7 +36,7 @@ use crate::{
 
 /// The HTTP side of all token endpoints.
 pub(super) struct Endpoint {
-    deadline: Duration,
+    deadline: RwLock<Duration>,
     /// By CA file: reading the system's roots takes a while.
     clients: Mutex<HashMap<Option<PathBuf>, reqwest::Client>>,
 }
@@ -44,12 +44,18 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// `deadline` bounds a whole exchange, from DNS to the last octet.
     pub(super) fn new(deadline: Duration) -> Self {
-        Self { deadline, clients: Mutex::default() }
+        Self { deadline: RwLock::new(deadline), clients: Mutex::default() }
     }
 
     /// How long an exchange may take.
     pub(super) fn deadline(&self) -> Duration {
-        self.deadline
+        *self.deadline.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes another deadline, and reads CA files again.
+    pub(super) fn renew(&self, deadline: Duration) {
+        *self.deadline.write().unwrap_or_else(PoisonError::into_inner) = deadline;
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Asks for an access token.
@@ -58,14 +64,15 @@ impl Endpoint {
         oauth: &OAuthConfig,
         errand: Errand<'_>,
     ) -> Result<Answer, Failure> {
+        let deadline = self.deadline();
         let request = Request::new(oauth, errand)?;
         let client = self.client(oauth.ca_file.as_deref()).await?;
-        let response = tokio::time::timeout(self.deadline, request.send(&Adapter(client)))
+        let response = tokio::time::timeout(deadline, request.send(&Adapter(client)))
             .await
             .map_err(|_| {
-            let seconds = self.deadline.as_secs();
-            Failure::passing(format!("has not answered within {seconds} s"), false)
-        })??;
+                let seconds = deadline.as_secs();
+                Failure::passing(format!("has not answered within {seconds} s"), false)
+            })??;
         answer::read(&response)
     }
 
@@ -77,7 +84,7 @@ impl Endpoint {
         }
         let file = key.clone();
         // Shorter than the whole: a host that does not answer is then told from a lost answer.
-        let patience = self.deadline / 2;
+        let patience = self.deadline() / 2;
         let client = tokio::task::spawn_blocking(move || build_client(file.as_deref(), patience))
             .await
             .map_err(|_| Failure::passing("cannot be asked: the gateway is stopping", true))??;

@@ -113,6 +113,11 @@ impl Tokens {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Follows a new configuration: `deadline` as in [`Tokens::new`]. Flights under way keep the old one.
+    pub fn renew(&self, deadline: Duration) {
+        self.shared.endpoint.renew(deadline);
+    }
+
     /// A token with enough life left for a session. It comes from memory, from the store, or from
     /// the provider, who is asked once for all who wait.
     ///

@@ -48,7 +48,7 @@ impl Running {
 
     pub async fn start_with(config: Config, forced: ForcedRefresh) -> Self {
         let running = Self::without_passwords(config, forced).await;
-        for account in &running.gateway.config.accounts {
+        for account in &running.gateway.config().accounts {
             running.gateway.passwords.set(account, "test", &Secret::new(PASSWORD)).await.unwrap();
         }
         running
@@ -56,11 +56,24 @@ impl Running {
 
     /// One that lets nobody in until its accounts are given passwords.
     pub async fn without_passwords(config: Config, forced: ForcedRefresh) -> Self {
+        Self::open(config, forced, Vec::new()).await
+    }
+
+    /// One that finds some of its ports open already.
+    pub async fn with_sockets(config: Config, sockets: Vec<std::net::TcpListener>) -> Self {
+        Self::open(config, ForcedRefresh::default(), sockets).await
+    }
+
+    async fn open(
+        config: Config,
+        forced: ForcedRefresh,
+        sockets: Vec<std::net::TcpListener>,
+    ) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let deadline = config.deadlines.token;
         let tokens = Tokens::with(Arc::clone(&store), deadline, wall_clock(), forced);
         let gateway = Gateway::new(Arc::new(config), Arc::clone(&store), tokens, None).unwrap();
-        let listeners = listener::bind(&gateway).await.unwrap();
+        let listeners = listener::bind(&gateway, sockets).await.unwrap();
         let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         for listener in listeners {
             gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));

@@ -65,7 +65,7 @@ pub(super) async fn perform(protocol: Protocol, source: &str) -> Result<Played, 
     let forced = if script.replaces_its_token() { youngest } else { ForcedRefresh::default() };
     let running = Running::without_passwords(config, forced).await;
     if let Some(password) = script.password() {
-        for account in &running.gateway.config.accounts {
+        for account in &running.gateway.config().accounts {
             let protocol = spoken(protocol).name();
             let password = Secret::new(password.as_slice());
             running
