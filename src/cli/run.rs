@@ -73,6 +73,9 @@ pub async fn serve(
     }
     if let Some(source) = source {
         gateway.reload_from(source);
+        // Without files there is no store on the disk either, whose commands could ask.
+        #[cfg(unix)]
+        crate::control::daemon::open(&gateway);
     }
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;

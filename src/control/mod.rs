@@ -9,6 +9,8 @@ pub mod client;
 #[cfg(not(unix))]
 #[path = "absent.rs"]
 pub mod client;
+#[cfg(unix)]
+pub mod daemon;
 pub mod message;
 #[cfg(unix)]
 pub mod server;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::Gateway;
-use crate::{account::password::Verified, config::AccountConfig};
+use crate::{account::password::Verified, config::AccountConfig, control::message::RunningAccount};
 
 /// A session, so that a revoked password or a removed account can end it.
 pub(super) struct Session {
@@ -110,6 +110,18 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// What the store does not know of accounts: sessions, and tokens that it has not taken yet.
+    pub fn running_accounts(&self) -> BTreeMap<String, RunningAccount> {
+        let mut accounts: BTreeMap<String, RunningAccount> = BTreeMap::new();
+        for session in self.shared().sessions.values() {
+            accounts.entry(session.account.clone()).or_default().sessions += 1;
+        }
+        for account in self.tokens.unsaved_accounts() {
+            accounts.entry(account).or_default().unsaved = true;
+        }
+        accounts
     }
 
     /// Greets nobody any more: ports close, and who has not logged in is sent away. Sessions go on.
