@@ -13,7 +13,9 @@ use crate::{
 pub(super) async fn status(config: &Config) -> Result<ProcessStatus, ControlError> {
     match client::ask(&config.state_folder, &Request::Status).await? {
         Answer::Status(status) => Ok(status),
-        _ => Err(beside_the_point()),
+        Answer::Reload(_) | Answer::Changed | Answer::Error { .. } | Answer::Unknown => {
+            Err(beside_the_point())
+        }
     }
 }
 

@@ -51,5 +51,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A reload runs the programs that print client secrets.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(120);
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
