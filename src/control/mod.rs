@@ -15,7 +15,9 @@ pub mod message;
 #[cfg(unix)]
 pub mod server;
 
-use std::{fmt, time::Duration};
+use std::fmt;
+#[cfg(unix)]
+use std::time::Duration;
 
 /// Why the daemon did not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,9 +48,11 @@ impl std::error::Error for ControlError {}
 pub const SOCKET: &str = "control.sock";
 
 /// How long a question may take to come, and a quick answer to be found.
+#[cfg(unix)]
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A reload runs the programs that print client secrets.
+#[cfg(unix)]
 const RELOAD_PATIENCE: Duration = Duration::from_secs(120);
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ pub(crate) struct Changed {
 
 impl Ports {
     /// Which are open, and for what.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only the control socket tells"))]
     pub(crate) fn listing(&self) -> Vec<(Protocol, SocketAddr)> {
         let open = self.open();
         open.iter().map(|port| (port.shared.terms().config.protocol, port.address)).collect()

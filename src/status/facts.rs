@@ -9,7 +9,7 @@ use crate::{
     store::{RefreshHistory, SignedIn, Store, StoreError},
 };
 
-/// All that [`judge`](super::judge) looks at.
+/// All that [`judge`](super::judge()) looks at.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The account's key in the store.

@@ -1,6 +1,6 @@
 //! How each account stands, and whose turn it is: from the configuration, the store, and the daemon if
 //! one runs. The hard thing is that it needs no daemon and asks no provider: it is judged from what
-//! was written down ([`judge`]), and says at which command or setting it goes on ([`words`]).
+//! was written down ([`judge()`]), and says at which command or setting it goes on ([`words`]).
 
 mod facts;
 mod finding;
