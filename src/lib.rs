@@ -22,6 +22,8 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "gateway")]
 pub mod connection;
+#[cfg(feature = "gateway")]
+pub mod control;
 #[cfg(feature = "demo")]
 pub mod demo;
 #[cfg(feature = "gateway")]
@@ -38,6 +40,8 @@ pub mod relay;
 pub mod reload;
 #[cfg(feature = "gateway")]
 pub mod resolver;
+#[cfg(feature = "gateway")]
+pub mod status;
 #[cfg(feature = "gateway")]
 pub mod store;
 #[cfg(feature = "gateway")]

@@ -8,6 +8,7 @@
 
 mod cli;
 mod gateway;
+mod status;
 mod support;
 // Its runner for the pure machines is tests/transcripts.rs's.
 #[allow(dead_code, unused_imports)]

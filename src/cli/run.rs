@@ -77,6 +77,9 @@ pub async fn serve(
     }
     if let Some(origin) = origin {
         gateway.reload_from(origin);
+        // Without files there is no store on the disk either, whose commands could ask.
+        #[cfg(unix)]
+        crate::control::daemon::open(&gateway);
     }
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;
