@@ -95,7 +95,7 @@ pub(super) enum Errand<'a> {
     Refresh(&'a Secret),
     /// RFC 6749 section 4.1.3, with RFC 7636's verifier.
     #[expect(dead_code, reason = "the sign-in flows come next")]
-    Code { code: &'a Secret, verifier: &'a Secret, redirect_uri: &'a Url },
+    Code { code: &'a Secret, verifier: &'a Secret, redirect_uri: &'a str },
     /// RFC 8628 section 3.4: one poll.
     #[expect(dead_code, reason = "the sign-in flows come next")]
     Device { device_code: &'a Secret },
