@@ -178,7 +178,7 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
     }
 }
 
-fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, Failure> {
+pub(super) fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, Failure> {
     let key = account_key(login);
     config.accounts.iter().find(|account| account.key() == key).ok_or_else(|| {
         let known: Vec<&str> =
@@ -191,7 +191,7 @@ fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, F
     })
 }
 
-async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     Ok(Arc::new(SqliteStore::open(&config.state_folder).await?))
 }
 

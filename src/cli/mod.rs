@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod log;
 pub mod run;
+pub mod signin;
 pub(crate) mod terminal;
 
 use std::{fmt, path::PathBuf};
@@ -45,6 +46,7 @@ impl Cli {
             Command::Demo(args) => demo::run(&args, &global),
             Command::Config(args) => config::run(&args, &global),
             Command::Account(args) => account::run(&args, &global),
+            Command::Signin(args) => signin::run(&args, &global),
             Command::Cert(args) => cert::run(&args, &global),
         }
     }
@@ -61,6 +63,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// List accounts, set their passwords, bring in a sign-in
     Account(account::AccountArgs),
+    /// Sign in at the provider, for an account whose tokens a person must allow
+    Signin(signin::SigninArgs),
     /// Make a TLS certificate for mail programs on this machine
     Cert(cert::CertArgs),
 }
@@ -167,7 +171,7 @@ Examples:
   saslgate demo                                   see it work, without an account anywhere
   saslgate config check                           find mistakes in the configuration
   saslgate account password me@example.com        set the password for a mail program
-  saslgate account import-token me@example.com    bring in a refresh token
+  saslgate signin me@example.com                  sign in at the provider
   saslgate run                                    serve mail programs"
     };
 }

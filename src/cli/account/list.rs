@@ -78,7 +78,7 @@ async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, S
         ) => format!("nobody has to ({})", grant.name()),
         Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
         Some(Grant::RefreshToken) => {
-            format!("none yet: run `saslgate account import-token {}`", account.login)
+            format!("none yet: run `saslgate signin {}`", account.login)
         }
     };
     if let Some((_, expires)) = status.access_token {

@@ -1,0 +1,360 @@
+//! How a person signs in: in a browser that comes back to us ([`BrowserFlow`]), in any browser with its
+//! last address pasted ([`PasteFlow`]), or on another device ([`DeviceFlow`]). The hard thing is who it
+//! was: a token of the wrong person opens the wrong mailbox, so nothing is stored before that is settled.
+//!
+//! ```text
+//! link ─► the provider's page ─► redirect, pasted text or polling
+//!           └ state, iss ─► code ─► token endpoint (PKCE) ─► id_token: is it the right person?
+//!                                                              └ stored, durably ─► "Signed in"
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use url::Url;
+
+use super::{
+    Clock, TokenError, TokenErrorKind,
+    advice::{self, Advice},
+    answer::{Answer, Failure},
+    endpoint::{Endpoint, Errand},
+    grant, import,
+};
+use crate::{
+    config::{AccountConfig, OAuthConfig, RedirectUri},
+    secret::Secret,
+    store::{Grant, Identity, SignedIn, Store, StoredAccessToken},
+};
+use authorization::{Authorization, Code, Returned};
+use identity::{Expected, Person};
+use landing::{Gate, Landing, Open};
+
+pub use device::DeviceFlow;
+pub use paste::{Pasted, PasteFlow};
+
+mod authorization;
+mod device;
+mod identity;
+mod landing;
+mod page;
+mod paste;
+
+/// Signs a person in for one account.
+pub struct SigningIn<'a> {
+    account: &'a AccountConfig,
+    oauth: &'a OAuthConfig,
+    store: &'a dyn Store,
+    endpoint: Endpoint,
+    clock: Clock,
+}
+
+/// A sign-in that is in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// Who it is, where the provider has said so.
+    pub name: Option<String>,
+    /// What people should know beside that.
+    pub remark: Option<String>,
+}
+
+impl Welcome {
+    /// One sentence.
+    pub fn summary(&self) -> String {
+        self.name.as_ref().map_or_else(|| "Signed in.".to_owned(), |it| format!("Signed in as {it}."))
+    }
+}
+
+/// What an answer of the token endpoint is compared with.
+#[derive(Clone, Copy, Default)]
+struct Asked<'a> {
+    /// What the redirect called its sender.
+    issuer: Option<&'a str>,
+    nonce: Option<&'a str>,
+}
+
+impl<'a> SigningIn<'a> {
+    /// Prepares it; `deadline` bounds one exchange with the provider.
+    ///
+    /// # Errors
+    /// Nobody has to sign in for this account.
+    pub fn new(
+        account: &'a AccountConfig,
+        store: &'a dyn Store,
+        deadline: Duration,
+        clock: Clock,
+    ) -> Result<Self, TokenError> {
+        let login = &account.login;
+        let oauth = account.oauth.as_ref().ok_or_else(|| {
+            let why = match account.external_token {
+                Some(_) => "another program gets its tokens (grant = \"external\")",
+                None => "its servers take passwords",
+            };
+            mistake(format!("{login} needs no sign-in: {why}."))
+        })?;
+        if !oauth.grant.needs_sign_in() {
+            let grant = oauth.grant.name();
+            return Err(mistake(format!("{login} needs no sign-in: grant = \"{grant}\".")));
+        }
+        Ok(Self { account, oauth, store, endpoint: Endpoint::new(deadline), clock })
+    }
+
+    /// Begins one that comes back to this machine's loopback. The link works from now on.
+    ///
+    /// # Errors
+    /// A setting is missing, the port is taken, or the browser would come back elsewhere.
+    pub async fn browser(&self) -> Result<BrowserFlow, TokenError> {
+        let uri = self.redirect_uri()?;
+        let Some(loopback) = uri.loopback() else {
+            return Err(mistake(format!(
+                "The browser of {} comes back to {}, which is not on this machine. Sign in with: \
+                 saslgate signin {} --paste",
+                self.account.login,
+                uri.as_str(),
+                self.account.login,
+            )));
+        };
+        let landing = Landing::bind(uri, loopback).await?;
+        let port = landing.port();
+        let authorization =
+            Authorization::new(&self.account.login, self.oauth, uri.with_port(port))?;
+        let authorization = Arc::new(authorization);
+        let open = landing.open(Gate {
+            authorization: Arc::clone(&authorization),
+            issuer: self.oauth.sign_in.issuer.clone(),
+            host: uri.host().to_owned(),
+            port,
+            path: uri.path().to_owned(),
+        });
+        Ok(BrowserFlow { authorization, open })
+    }
+
+    /// Begins one whose last address is pasted.
+    ///
+    /// # Errors
+    /// A setting is missing.
+    pub fn paste(&self) -> Result<PasteFlow, TokenError> {
+        let uri = self.redirect_uri()?.as_str().to_owned();
+        Ok(PasteFlow::new(Authorization::new(&self.account.login, self.oauth, uri)?))
+    }
+
+    /// Begins one on another device.
+    ///
+    /// # Errors
+    /// A setting is missing, or the provider says no.
+    pub async fn device(&self) -> Result<DeviceFlow, TokenError> {
+        DeviceFlow::begin(self).await
+    }
+
+    fn redirect_uri(&self) -> Result<&'a RedirectUri, TokenError> {
+        self.oauth.sign_in.redirect_uri.as_ref().ok_or_else(|| {
+            mistake(format!("{} has no redirect_uri: write it in the account.", self.account.login))
+        })
+    }
+
+    /// Takes a code to the token endpoint.
+    async fn redeem(
+        &self,
+        authorization: &Authorization,
+        code: &Code,
+    ) -> Result<Welcome, TokenError> {
+        let errand = Errand::Code {
+            code: &code.code,
+            verifier: authorization.verifier(),
+            redirect_uri: authorization.redirect_uri(),
+        };
+        let started = (self.clock)();
+        let answer = self.endpoint.exchange(self.oauth, errand).await;
+        let answer = answer.map_err(|failure| self.describe(&failure))?;
+        let asked = Asked { issuer: code.issuer.as_deref(), nonce: authorization.nonce() };
+        self.keep(answer, asked, started).await
+    }
+
+    /// Finds out who it was, and stores the sign-in if it was the right one.
+    async fn keep(
+        &self,
+        answer: Answer,
+        asked: Asked<'_>,
+        started: std::time::SystemTime,
+    ) -> Result<Welcome, TokenError> {
+        let Some(refresh_token) = &answer.refresh_token else {
+            return Err(self.no_refresh_token());
+        };
+        let person = answer.id_token.as_ref().map(|token| self.person(token, asked)).transpose()?;
+        let identity = person.as_ref().map(|person| person.identity.clone());
+        let new = Grant {
+            refresh_token: Some(refresh_token.clone()),
+            access_token: self.useful_access_token(&answer, started),
+            refresh_started: None,
+            signed_in: Some(SignedIn { at: started, identity }),
+        };
+        import::replace(self.store, self.account, |old| {
+            if let Some(person) = &person {
+                let pinned = old.and_then(|old| old.signed_in.as_ref()?.identity.as_ref());
+                self.check(person, pinned)?;
+            }
+            Ok::<_, TokenError>(new.clone())
+        })
+        .await?;
+        Ok(self.welcome(person.as_ref()))
+    }
+
+    fn person(&self, id_token: &Secret, asked: Asked<'_>) -> Result<Person, TokenError> {
+        let expected = Expected {
+            oauth: self.oauth,
+            issuer: asked.issuer,
+            nonce: asked.nonce,
+            now: (self.clock)(),
+        };
+        identity::read(id_token, &expected).map_err(|what| {
+            let provider = advice::provider(self.oauth);
+            mistake(format!(
+                "{provider} {what}: nothing was stored. Check issuer and client_id of {}.",
+                self.account.login
+            ))
+        })
+    }
+
+    fn check(&self, person: &Person, pinned: Option<&Identity>) -> Result<(), TokenError> {
+        let owner = self.oauth.sign_in.owner.as_deref();
+        person
+            .check(&self.account.login, owner, pinned)
+            .map_err(|text| TokenError { kind: TokenErrorKind::SignIn, text })
+    }
+
+    fn welcome(&self, person: Option<&Person>) -> Welcome {
+        let owner = self.oauth.sign_in.owner.as_deref();
+        match (person, owner) {
+            (Some(person), Some(owner)) if person.identity.name.is_none() => Welcome {
+                name: Some(person.name().to_owned()),
+                remark: Some(format!(
+                    "The provider did not say the person's name, so it could not be compared with \
+                     {owner}."
+                )),
+            },
+            (Some(person), _) => Welcome { name: Some(person.name().to_owned()), remark: None },
+            (None, _) => Welcome {
+                name: None,
+                remark: Some(
+                    "The provider did not say who has signed in, so it could not be checked. With \
+                     signin_scopes = [\"openid\", \"profile\"] most providers do."
+                        .to_owned(),
+                ),
+            },
+        }
+    }
+
+    /// The access token, if it is good for what a refresh would be asked for.
+    fn useful_access_token(
+        &self,
+        answer: &Answer,
+        started: std::time::SystemTime,
+    ) -> Option<StoredAccessToken> {
+        if let Some(granted) = &answer.scope {
+            let mut needed = self.oauth.scopes.iter().filter(|it| !ABOUT_PEOPLE.contains(&it.as_str()));
+            if !needed.all(|scope| granted.split(' ').any(|granted| granted == scope)) {
+                return None;
+            }
+        }
+        Some(StoredAccessToken {
+            secret: answer.access_token.clone(),
+            obtained: started,
+            expires: started + answer.lifetime,
+            purpose: grant::purpose(self.oauth),
+        })
+    }
+
+    fn no_refresh_token(&self) -> TokenError {
+        let (login, client_id) = (&self.account.login, &self.oauth.client_id);
+        let provider = advice::provider(self.oauth);
+        let asked = self.oauth.scopes.iter().any(|scope| scope == "offline_access");
+        let remedy = if advice::is_google(self.oauth) {
+            "Remove the application's access in the Google account, and sign in again.".to_owned()
+        } else if asked {
+            format!("Let the application {client_id} have refresh tokens at the provider.")
+        } else {
+            format!(
+                "Add \"offline_access\" to scopes of {login}, or let the application {client_id} have \
+                 refresh tokens at the provider."
+            )
+        };
+        mistake(format!(
+            "{provider} gave no refresh token, so the sign-in would end soon: nothing was stored. \
+             {remedy}"
+        ))
+    }
+
+    /// A failure in words for people.
+    fn describe(&self, failure: &Failure) -> TokenError {
+        let advice = match failure.advice {
+            Advice::TryLater => "Try again in a moment.".to_owned(),
+            other => other.sentence(&self.account.login, self.oauth),
+        };
+        let trace = failure.trace_id.as_ref();
+        let trace = trace.map_or_else(String::new, |id| format!(" (trace id {id})"));
+        let provider = advice::provider(self.oauth);
+        let text = format!("{provider} {}{trace}. {advice}", failure.what);
+        TokenError { kind: failure.kind, text }
+    }
+
+    fn too_late(&self) -> TokenError {
+        let login = &self.account.login;
+        let text = format!("Nobody has signed in for {login} in time. Again: saslgate signin {login}");
+        TokenError { kind: TokenErrorKind::SignIn, text }
+    }
+}
+
+/// A sign-in that waits for the browser. It is over when this goes.
+pub struct BrowserFlow {
+    authorization: Arc<Authorization>,
+    open: Open,
+}
+
+impl BrowserFlow {
+    /// What to open in the browser; no secret.
+    pub fn link(&self) -> &Url {
+        self.authorization.link()
+    }
+
+    /// Waits at most `patience` for the person. What follows has deadlines of its own.
+    ///
+    /// # Errors
+    /// Nobody came, the provider or the store says no, or it was the wrong person.
+    pub async fn finish(
+        mut self,
+        signing_in: &SigningIn<'_>,
+        patience: Duration,
+    ) -> Result<Welcome, TokenError> {
+        let deadline = Instant::now() + patience;
+        let answer = tokio::time::timeout_at(deadline, self.open.answer()).await;
+        let result = match answer.ok().flatten() {
+            Some(answer) => settle(signing_in, &self.authorization, answer).await,
+            None => Err(signing_in.too_late()),
+        };
+        // The browser hears what happened, not what might: the sign-in is stored by now.
+        let outcome = result.as_ref().map(Welcome::summary).map_err(|error| error.text.clone());
+        self.open.close(outcome).await;
+        result
+    }
+}
+
+/// What an answer leads to.
+async fn settle(
+    signing_in: &SigningIn<'_>,
+    authorization: &Authorization,
+    answer: Returned,
+) -> Result<Welcome, TokenError> {
+    match answer {
+        Returned::Code(code) => signing_in.redeem(authorization, &code).await,
+        Returned::Refused(failure) => Err(signing_in.describe(&failure)),
+        Returned::Wrong(text) => Err(mistake(text)),
+        Returned::Stray => Err(mistake("This is not the answer to this sign-in.".to_owned())),
+    }
+}
+
+/// Something that the operator must put right.
+fn mistake(text: String) -> TokenError {
+    TokenError { kind: TokenErrorKind::Configuration, text }
+}
+
+/// Scopes that open no mailbox; providers differ in whether they name them in an answer.
+const ABOUT_PEOPLE: [&str; 4] = ["offline_access", "openid", "profile", "email"];
