@@ -105,11 +105,8 @@ impl Place {
 
 impl SigninArgs {
     fn way(&self, place: Place) -> Result<Way, Failure> {
-        let chosen = [
-            (self.browser, Way::Browser),
-            (self.paste, Way::Paste),
-            (self.device, Way::Device),
-        ];
+        let chosen =
+            [(self.browser, Way::Browser), (self.paste, Way::Paste), (self.device, Way::Device)];
         if let Some((_, way)) = chosen.into_iter().find(|(is_chosen, _)| *is_chosen) {
             return Ok(way);
         }

@@ -32,8 +32,8 @@ impl RedirectUri {
         let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\\' | '#' | '@');
         // What a URL type would read into another host is not what the provider compares.
         let (host, port) = split_port(authority)?;
-        let as_written =
-            scheme == url.scheme() && url.host_str().is_some_and(|it| it.eq_ignore_ascii_case(host));
+        let as_written = scheme == url.scheme()
+            && url.host_str().is_some_and(|it| it.eq_ignore_ascii_case(host));
         if !as_written || !text.chars().all(plain) {
             return None;
         }

@@ -85,9 +85,8 @@ impl Endpoint {
         scopes: Vec<String>,
     ) -> Result<Response, Failure> {
         let adapter = Adapter(self.client(oauth.ca_file.as_deref()).await?);
-        let response = self
-            .in_time(sign_in::device_code(oauth, device_url, scopes, &adapter))
-            .await??;
+        let response =
+            self.in_time(sign_in::device_code(oauth, device_url, scopes, &adapter)).await??;
         match response.status {
             200..=299 => Ok(response),
             _ => Err(answer::read_error(&response)),
@@ -196,9 +195,7 @@ fn client_secret(oauth: &OAuthConfig) -> Result<Option<ClientSecret>, Failure> {
 }
 
 /// What the adapter has handed past the crate.
-fn handed<T, E>(
-    result: Result<T, RequestTokenError<Handed, E>>,
-) -> Result<Response, Failure>
+fn handed<T, E>(result: Result<T, RequestTokenError<Handed, E>>) -> Result<Response, Failure>
 where
     E: oauth2::ErrorResponse,
 {

@@ -51,8 +51,10 @@ pub(super) async fn replace<E: From<StoreError>>(
             return Ok(());
         }
     }
-    let text =
-        format!("The sign-in of {} is being changed by others all the time. Try again.", account.login);
+    let text = format!(
+        "The sign-in of {} is being changed by others all the time. Try again.",
+        account.login
+    );
     Err(StoreError::Unavailable(text).into())
 }
 

@@ -23,8 +23,8 @@ use crate::{
     store::{Store, StoreError, account_key},
 };
 use endpoint::Endpoint;
-pub use import::import;
 use grant::Need;
+pub use import::import;
 use refresh::Refresh;
 use slot::{Boarding, Landing, Slot};
 

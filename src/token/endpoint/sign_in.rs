@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use oauth2::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, DeviceAuthorizationUrl,
-    PkceCodeVerifier, RedirectUrl, Scope, TokenUrl, basic::BasicClient,
+    AuthType, AuthorizationCode, ClientId, ClientSecret, DeviceAuthorizationUrl, PkceCodeVerifier,
+    RedirectUrl, Scope, TokenUrl, basic::BasicClient,
 };
 use url::{Url, form_urlencoded};
 
@@ -43,7 +43,8 @@ pub(super) async fn code(
     if advice::is_microsoft(oauth) {
         // One resource at a time; the person may have agreed to more.
         let about_people = oauth.sign_in.scopes.iter().filter(|it| is_about_people(it));
-        let scopes: Vec<&str> = oauth.scopes.iter().chain(about_people).map(String::as_str).collect();
+        let scopes: Vec<&str> =
+            oauth.scopes.iter().chain(about_people).map(String::as_str).collect();
         request = request.add_extra_param("scope", scopes.join(" "));
     }
     handed(request.request_async(adapter).await)

@@ -28,16 +28,14 @@ pub(super) struct Authorization {
     nonce: Option<String>,
 }
 
-/// What a redirect turns out to be.
+/// What a redirect turns out to be that is about this request.
 #[derive(Debug)]
 pub(super) enum Returned {
-    /// Not about this request.
-    Stray,
     /// To be taken to the token endpoint.
     Code(Code),
     /// The provider says no.
     Refused(Failure),
-    /// It is about this request and cannot be right.
+    /// It cannot be right.
     Wrong(String),
 }
 
@@ -67,9 +65,8 @@ impl Authorization {
         let state = random_text()?;
         let verifier = random_text()?;
         let nonce = asks_for_identity(oauth).then(random_text).transpose()?;
-        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(
-            verifier.clone(),
-        ));
+        let challenge =
+            PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(verifier.clone()));
         let client = BasicClient::new(ClientId::new(oauth.client_id.clone()))
             .set_auth_uri(AuthUrl::from_url(endpoint.clone()));
         let mut request = client
@@ -104,39 +101,35 @@ impl Authorization {
         self.nonce.as_deref()
     }
 
-    /// Judges the query of a redirect; `issuer` is the configured one.
-    pub(super) fn judge(&self, query: &str, issuer: Option<&str>) -> Returned {
+    /// Judges the query of a redirect; `issuer` is the configured one. `None` is a stray.
+    pub(super) fn judge(&self, query: &str, issuer: Option<&str>) -> Option<Returned> {
         let find = |name: &str| {
-            let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+            let mut values =
+                form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
             let first = values.next().map(|(_, value)| value);
             // RFC 6749 section 3.1: no parameter may come twice.
             if values.next().is_some() { None } else { first }
         };
         let state = find("state");
         let state = state.as_deref().unwrap_or_default().as_bytes();
-        if constant_time::verify_slices_are_equal(state, self.state.expose()).is_err() {
-            return Returned::Stray;
-        }
+        constant_time::verify_slices_are_equal(state, self.state.expose()).ok()?;
         let sender = find("iss").map(Cow::into_owned);
         if let (Some(issuer), Some(sender)) = (issuer, &sender)
             && issuer != sender
         {
-            return Returned::Wrong(format!(
+            return Some(Returned::Wrong(format!(
                 "The browser came back from another issuer than {issuer}: nothing was stored. If that \
                  is a mistake, correct issuer in the account{}.",
                 shown_issuer(sender)
-            ));
+            )));
         }
         if let Some(error) = find("error") {
-            return Returned::Refused(refusal(&error, &find("error_description").unwrap_or_default()));
+            let description = find("error_description").unwrap_or_default();
+            return Some(Returned::Refused(refusal(&error, &description)));
         }
-        match find("code") {
-            Some(code) if !code.is_empty() => {
-                let code = Secret::new(code.into_owned());
-                Returned::Code(Code { code, issuer: sender })
-            }
-            _ => Returned::Stray,
-        }
+        let code = find("code").filter(|code| !code.is_empty())?;
+        let code = Secret::new(code.into_owned());
+        Some(Returned::Code(Code { code, issuer: sender }))
     }
 }
 
@@ -150,9 +143,9 @@ fn shown_issuer(sender: &str) -> String {
 
 /// Sorts an error redirect (RFC 6749 section 4.1.2.1). Of the description only Microsoft's number counts.
 fn refusal(error: &str, description: &str) -> Failure {
-    let number = description.split_once("AADSTS").map(|(_, rest)| {
-        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default()
-    });
+    let number = description
+        .split_once("AADSTS")
+        .map(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
     let number = number.filter(|digits| (4..=8).contains(&digits.len()));
     answer::refusal(error, number.and_then(|digits| digits.parse().ok()))
 }
@@ -200,8 +193,7 @@ mod tests {
     use crate::{config::Grant, token::TokenErrorKind};
 
     fn oauth(token_url: &str) -> OAuthConfig {
-        let mut oauth =
-            OAuthConfig::new(token_url.parse().unwrap(), "app id", Grant::RefreshToken);
+        let mut oauth = OAuthConfig::new(token_url.parse().unwrap(), "app id", Grant::RefreshToken);
         oauth.scopes = vec!["mail".into(), "offline_access".into()];
         oauth.sign_in.scopes = vec!["openid".into(), "mail".into()];
         oauth.sign_in.owner = Some("me@example.test".into());
@@ -271,19 +263,19 @@ mod tests {
             format!("state={state}&code=c&code=d"),
             "error=access_denied".to_owned(),
         ] {
-            assert!(matches!(judge(&stray), Returned::Stray), "{stray}");
+            assert!(judge(&stray).is_none(), "{stray}");
         }
-        let Returned::Code(code) = judge(&format!("state={state}&code=a%2Bb+c&x=y")) else {
+        let Some(Returned::Code(code)) = judge(&format!("state={state}&code=a%2Bb+c&x=y")) else {
             panic!("a good answer was refused");
         };
         assert_eq!(code.code.expose(), b"a+b c");
         let from = |issuer: &str| judge(&format!("state={state}&code=c&iss={issuer}"));
-        assert!(matches!(from("https%3A%2F%2Fid.example.test"), Returned::Code(_)));
-        let Returned::Wrong(text) = from("https://evil.example.test") else {
+        assert!(matches!(from("https%3A%2F%2Fid.example.test"), Some(Returned::Code(_))));
+        let Some(Returned::Wrong(text)) = from("https://evil.example.test") else {
             panic!("another issuer was believed");
         };
         assert!(text.contains("(it says https://evil.example.test/)"), "{text}");
-        assert!(matches!(from("%1b"), Returned::Wrong(text) if !text.contains("it says")));
+        assert!(matches!(from("%1b"), Some(Returned::Wrong(text)) if !text.contains("it says")));
     }
 
     #[test]
@@ -298,7 +290,7 @@ mod tests {
             ("server_error", "AADSTS9999999999", TokenErrorKind::Unavailable, "server_error"),
         ] {
             let query = format!("state={state}&error={error}&error_description={description}");
-            let Returned::Refused(failure) = authorization.judge(&query, None) else {
+            let Some(Returned::Refused(failure)) = authorization.judge(&query, None) else {
                 panic!("{query}");
             };
             assert_eq!(failure.kind, kind, "{query}");

@@ -13,8 +13,9 @@ use super::{
         answer::{self, Answer, Failure, Response},
         endpoint::Errand,
     },
-    Asked, SigningIn, TokenError, Welcome,
+    SigningIn, TokenError, Welcome,
     authorization::scopes,
+    keep::Asked,
     mistake,
 };
 use crate::{proto::text::printable, secret::Secret};
@@ -45,8 +46,7 @@ impl DeviceFlow {
         };
         let began = Instant::now();
         let scopes = scopes(signing_in.oauth).collect();
-        let response =
-            signing_in.endpoint.device_code(signing_in.oauth, device_url, scopes).await;
+        let response = signing_in.endpoint.device_code(signing_in.oauth, device_url, scopes).await;
         let response = response.map_err(|failure| signing_in.describe(&failure))?;
         let offer = read(&response).ok_or_else(|| {
             mistake(format!(

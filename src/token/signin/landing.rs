@@ -7,7 +7,7 @@ use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
@@ -100,14 +100,14 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    fn judge<B>(&self, request: &Request<B>) -> Returned {
+    fn judge<B>(&self, request: &Request<B>) -> Option<Returned> {
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         // Another name that leads to this machine (DNS rebinding) is not ours.
         if request.method() != Method::GET
             || !host.is_some_and(|host| self.is_ours(host))
             || request.uri().path() != self.path
         {
-            return Returned::Stray;
+            return None;
         }
         let query = request.uri().query().unwrap_or_default();
         self.authorization.judge(query, self.issuer.as_deref())
@@ -189,26 +189,31 @@ impl Server {
     }
 
     async fn serve(self, stream: TcpStream) {
-        let stop = self.stop.clone();
-        let service = service_fn(|request| self.respond(request));
+        let asked = CancellationToken::new();
+        let service = service_fn(|request| {
+            asked.cancel();
+            self.respond(request)
+        });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIME)
             .max_buf_size(LONGEST_HEAD)
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
-        let whole = async {
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                () = stop.cancelled() => {}
+        let patience = async {
+            // Only who has asked for something is worth more than a moment.
+            if tokio::time::timeout(HEAD_TIME, asked.cancelled()).await.is_ok() {
+                tokio::time::sleep(ANSWER_TIME).await;
             }
-            // One that has not asked for anything yet has nothing to wait for.
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
         };
         // What a stranger makes of a connection is of no interest to anybody.
-        let _ = tokio::time::timeout(CONNECTION_TIME, whole).await;
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = patience => return,
+            () = self.stop.cancelled() => {}
+        }
+        // One that has not asked for anything yet has nothing to wait for.
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(LAST_WORDS, connection).await;
     }
 
     async fn respond(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
@@ -216,20 +221,18 @@ impl Server {
             let text = "This address only waits for a browser.";
             return Ok(page::page(StatusCode::METHOD_NOT_ALLOWED, "Not allowed", text));
         }
-        match self.gate.judge(&request) {
-            Returned::Stray => Ok(page::stray()),
-            answer => {
-                // Only the first counts; a page that is loaded again waits for the same outcome.
-                let _ = self.sender.try_send(answer);
-                let mut shown = self.shown.clone();
-                let outcome = shown.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
-                Ok(match outcome {
-                    Some(Ok(summary)) => page::signed_in(&summary),
-                    Some(Err(reason)) => page::failed(&reason),
-                    None => page::failed("This sign-in has ended without a result."),
-                })
-            }
-        }
+        let Some(answer) = self.gate.judge(&request) else {
+            return Ok(page::stray());
+        };
+        // Only the first counts; a page that is loaded again waits for the same outcome.
+        let _ = self.sender.try_send(answer);
+        let mut shown = self.shown.clone();
+        let outcome = shown.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
+        Ok(match outcome {
+            Some(Ok(summary)) => page::signed_in(&summary),
+            Some(Err(reason)) => page::failed(&reason),
+            None => page::failed("This sign-in has ended without a result."),
+        })
     }
 }
 
@@ -249,10 +252,8 @@ async fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpList
     if listeners.is_empty() { Err(io::ErrorKind::AddrNotAvailable.into()) } else { Ok(listeners) }
 }
 
-const BOTH: [IpAddr; 2] = [
-    IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-    IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
-];
+const BOTH: [IpAddr; 2] =
+    [IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
 
 /// For a port that is free at both addresses.
 const TRIES: usize = 32;
@@ -263,10 +264,10 @@ const MAX_CONNECTIONS: usize = 64;
 /// Codes of a few kilobytes, and the cookies of everything else on this machine's loopback.
 const LONGEST_HEAD: usize = 64 * 1024;
 
-const HEADER_TIME: Duration = Duration::from_secs(10);
+const HEAD_TIME: Duration = Duration::from_secs(10);
 
 /// The exchange with the provider included.
-const CONNECTION_TIME: Duration = Duration::from_secs(180);
+const ANSWER_TIME: Duration = Duration::from_secs(180);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

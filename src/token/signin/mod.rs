@@ -16,25 +16,24 @@ use url::Url;
 use super::{
     Clock, TokenError, TokenErrorKind,
     advice::{self, Advice},
-    answer::{Answer, Failure},
+    answer::Failure,
     endpoint::{Endpoint, Errand},
-    grant, import,
 };
 use crate::{
     config::{AccountConfig, OAuthConfig, RedirectUri},
-    secret::Secret,
-    store::{Grant, Identity, SignedIn, Store, StoredAccessToken},
+    store::Store,
 };
 use authorization::{Authorization, Code, Returned};
-use identity::{Expected, Person};
+use keep::Asked;
 use landing::{Gate, Landing, Open};
 
 pub use device::DeviceFlow;
-pub use paste::{Pasted, PasteFlow};
+pub use paste::{PasteFlow, Pasted};
 
 mod authorization;
 mod device;
 mod identity;
+mod keep;
 mod landing;
 mod page;
 mod paste;
@@ -60,16 +59,10 @@ pub struct Welcome {
 impl Welcome {
     /// One sentence.
     pub fn summary(&self) -> String {
-        self.name.as_ref().map_or_else(|| "Signed in.".to_owned(), |it| format!("Signed in as {it}."))
+        self.name
+            .as_ref()
+            .map_or_else(|| "Signed in.".to_owned(), |it| format!("Signed in as {it}."))
     }
-}
-
-/// What an answer of the token endpoint is compared with.
-#[derive(Clone, Copy, Default)]
-struct Asked<'a> {
-    /// What the redirect called its sender.
-    issuer: Option<&'a str>,
-    nonce: Option<&'a str>,
 }
 
 impl<'a> SigningIn<'a> {
@@ -169,125 +162,12 @@ impl<'a> SigningIn<'a> {
         self.keep(answer, asked, started).await
     }
 
-    /// Finds out who it was, and stores the sign-in if it was the right one.
-    async fn keep(
-        &self,
-        answer: Answer,
-        asked: Asked<'_>,
-        started: std::time::SystemTime,
-    ) -> Result<Welcome, TokenError> {
-        let Some(refresh_token) = &answer.refresh_token else {
-            return Err(self.no_refresh_token());
-        };
-        let person = answer.id_token.as_ref().map(|token| self.person(token, asked)).transpose()?;
-        let identity = person.as_ref().map(|person| person.identity.clone());
-        let new = Grant {
-            refresh_token: Some(refresh_token.clone()),
-            access_token: self.useful_access_token(&answer, started),
-            refresh_started: None,
-            signed_in: Some(SignedIn { at: started, identity }),
-        };
-        import::replace(self.store, self.account, |old| {
-            if let Some(person) = &person {
-                let pinned = old.and_then(|old| old.signed_in.as_ref()?.identity.as_ref());
-                self.check(person, pinned)?;
-            }
-            Ok::<_, TokenError>(new.clone())
-        })
-        .await?;
-        Ok(self.welcome(person.as_ref()))
-    }
-
-    fn person(&self, id_token: &Secret, asked: Asked<'_>) -> Result<Person, TokenError> {
-        let expected = Expected {
-            oauth: self.oauth,
-            issuer: asked.issuer,
-            nonce: asked.nonce,
-            now: (self.clock)(),
-        };
-        identity::read(id_token, &expected).map_err(|what| {
-            let provider = advice::provider(self.oauth);
-            mistake(format!(
-                "{provider} {what}: nothing was stored. Check issuer and client_id of {}.",
-                self.account.login
-            ))
-        })
-    }
-
-    fn check(&self, person: &Person, pinned: Option<&Identity>) -> Result<(), TokenError> {
-        let owner = self.oauth.sign_in.owner.as_deref();
-        person
-            .check(&self.account.login, owner, pinned)
-            .map_err(|text| TokenError { kind: TokenErrorKind::SignIn, text })
-    }
-
-    fn welcome(&self, person: Option<&Person>) -> Welcome {
-        let owner = self.oauth.sign_in.owner.as_deref();
-        match (person, owner) {
-            (Some(person), Some(owner)) if person.identity.name.is_none() => Welcome {
-                name: Some(person.name().to_owned()),
-                remark: Some(format!(
-                    "The provider did not say the person's name, so it could not be compared with \
-                     {owner}."
-                )),
-            },
-            (Some(person), _) => Welcome { name: Some(person.name().to_owned()), remark: None },
-            (None, _) => Welcome {
-                name: None,
-                remark: Some(
-                    "The provider did not say who has signed in, so it could not be checked. With \
-                     signin_scopes = [\"openid\", \"profile\"] most providers do."
-                        .to_owned(),
-                ),
-            },
-        }
-    }
-
-    /// The access token, if it is good for what a refresh would be asked for.
-    fn useful_access_token(
-        &self,
-        answer: &Answer,
-        started: std::time::SystemTime,
-    ) -> Option<StoredAccessToken> {
-        if let Some(granted) = &answer.scope {
-            let mut needed = self.oauth.scopes.iter().filter(|it| !ABOUT_PEOPLE.contains(&it.as_str()));
-            if !needed.all(|scope| granted.split(' ').any(|granted| granted == scope)) {
-                return None;
-            }
-        }
-        Some(StoredAccessToken {
-            secret: answer.access_token.clone(),
-            obtained: started,
-            expires: started + answer.lifetime,
-            purpose: grant::purpose(self.oauth),
-        })
-    }
-
-    fn no_refresh_token(&self) -> TokenError {
-        let (login, client_id) = (&self.account.login, &self.oauth.client_id);
-        let provider = advice::provider(self.oauth);
-        let asked = self.oauth.scopes.iter().any(|scope| scope == "offline_access");
-        let remedy = if advice::is_google(self.oauth) {
-            "Remove the application's access in the Google account, and sign in again.".to_owned()
-        } else if asked {
-            format!("Let the application {client_id} have refresh tokens at the provider.")
-        } else {
-            format!(
-                "Add \"offline_access\" to scopes of {login}, or let the application {client_id} have \
-                 refresh tokens at the provider."
-            )
-        };
-        mistake(format!(
-            "{provider} gave no refresh token, so the sign-in would end soon: nothing was stored. \
-             {remedy}"
-        ))
-    }
-
     /// A failure in words for people.
     fn describe(&self, failure: &Failure) -> TokenError {
-        let advice = match failure.advice {
-            Advice::TryLater => "Try again in a moment.".to_owned(),
-            other => other.sentence(&self.account.login, self.oauth),
+        let advice = if failure.advice == Advice::TryLater {
+            "Try again in a moment.".to_owned()
+        } else {
+            failure.advice.sentence(&self.account.login, self.oauth)
         };
         let trace = failure.trace_id.as_ref();
         let trace = trace.map_or_else(String::new, |id| format!(" (trace id {id})"));
@@ -298,7 +178,8 @@ impl<'a> SigningIn<'a> {
 
     fn too_late(&self) -> TokenError {
         let login = &self.account.login;
-        let text = format!("Nobody has signed in for {login} in time. Again: saslgate signin {login}");
+        let text =
+            format!("Nobody has signed in for {login} in time. Again: saslgate signin {login}");
         TokenError { kind: TokenErrorKind::SignIn, text }
     }
 }
@@ -347,7 +228,6 @@ async fn settle(
         Returned::Code(code) => signing_in.redeem(authorization, &code).await,
         Returned::Refused(failure) => Err(signing_in.describe(&failure)),
         Returned::Wrong(text) => Err(mistake(text)),
-        Returned::Stray => Err(mistake("This is not the answer to this sign-in.".to_owned())),
     }
 }
 
@@ -355,6 +235,3 @@ async fn settle(
 fn mistake(text: String) -> TokenError {
     TokenError { kind: TokenErrorKind::Configuration, text }
 }
-
-/// Scopes that open no mailbox; providers differ in whether they name them in an answer.
-const ABOUT_PEOPLE: [&str; 4] = ["offline_access", "openid", "profile", "email"];

@@ -59,10 +59,10 @@ impl PasteFlow {
             };
         };
         match self.authorization.judge(query, issuer) {
-            Returned::Stray if has(query, "client_id") => Err(START),
-            Returned::Stray if has(query, "code") || has(query, "error") => Err(OTHER),
-            Returned::Stray => Err(NO_ANSWER),
-            answer => Ok(answer),
+            Some(answer) => Ok(answer),
+            None if has(query, "client_id") => Err(START),
+            None if has(query, "code") || has(query, "error") => Err(OTHER),
+            None => Err(NO_ANSWER),
         }
     }
 }

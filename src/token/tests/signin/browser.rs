@@ -117,13 +117,11 @@ async fn strays_change_nothing() {
         (with(&|it| it.host = format!("evil.example.test:{}", it.port)), "404"),
         (with(&|it| it.host = format!("localhost:{}", it.port)), "404"),
         (with(&|it| it.host = "127.0.0.1".into()), "404"),
-        (with(&|it| it.more = format!("Cookie: {}\r\n", "c".repeat(100_000))), "431"),
+        (with(&|it| it.more = "Cookie: c\r\n".repeat(1000)), "431"),
         (with(&|it| it.more = "no header\r\n".into()), "400"),
     ] {
         let answer = visit.go().await;
-        // A head that is too long may be cut off before its answer is read.
-        let cut = status == "431" && answer.is_empty();
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) || cut, "{status}: {answer}");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
     }
     let (result, page) = come_back(&desk, flow, good).await;
     result.unwrap();

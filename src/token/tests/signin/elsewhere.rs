@@ -28,7 +28,11 @@ async fn a_bare_code_is_enough() {
     let mut desk = Desk::with_redirect("http://localhost").await;
     let flow = desk.signing_in().paste().unwrap();
     let link = Link::of(flow.link());
-    assert_eq!(link.get("redirect_uri"), "http://localhost", "nobody listens, so no port is made up");
+    assert_eq!(
+        link.get("redirect_uri"),
+        "http://localhost",
+        "nobody listens, so no port is made up"
+    );
     let provider = desk.provider(vec![desk.answer(&link, Some("r1"), &json!({}))]);
     let signing_in = desk.signing_in();
     let Pasted::Done(result) = flow.finish(&signing_in, &Secret::new("0.AX-code\n")).await else {

@@ -37,8 +37,7 @@ async fn a_person_is_pinned_by_number() {
         name: Some("user@example.test".to_owned()),
     };
     let signed_in = Some(SignedIn { at: desk.time.now(), identity: Some(identity) });
-    let before =
-        Grant { refresh_token: Some(Secret::new("r0")), signed_in, ..Grant::default() };
+    let before = Grant { refresh_token: Some(Secret::new("r0")), signed_in, ..Grant::default() };
     desk.store.write_grant(KEY, None, &before).await.unwrap();
     let error = sign_in_as(&mut desk, &json!({})).await.0.unwrap_err();
     assert!(error.text.contains("saslgate account signout User@Example.test"), "{error}");
