@@ -44,7 +44,9 @@ impl PasteFlow {
     }
 
     fn read(&self, pasted: &Secret, issuer: Option<&str>) -> Result<Returned, &'static str> {
-        let text = std::str::from_utf8(pasted.expose()).map_err(|_| NO_TEXT)?.trim();
+        let text = std::str::from_utf8(pasted.expose()).map_err(|_| NO_TEXT)?;
+        // Windows shells put the mark before what they pipe.
+        let text = text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
             return Err(EMPTY);
         }
