@@ -89,7 +89,8 @@ pub(super) fn is_microsoft(oauth: &OAuthConfig) -> bool {
 
 /// Whether the tokens come from Google.
 pub(super) fn is_google(oauth: &OAuthConfig) -> bool {
-    matches!(oauth.token_url.host_str(), Some("oauth2.googleapis.com" | "accounts.google.com"))
+    let host = oauth.token_url.host_str();
+    matches!(host, Some("oauth2.googleapis.com" | "www.googleapis.com" | "accounts.google.com"))
 }
 
 fn of_tenant(oauth: &OAuthConfig) -> String {

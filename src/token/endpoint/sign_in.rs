@@ -40,12 +40,8 @@ pub(super) async fn code(
         .exchange_code(code)
         .set_pkce_verifier(verifier)
         .set_redirect_uri(Cow::Owned(redirect_uri));
-    if advice::is_microsoft(oauth) {
-        // One resource at a time; the person may have agreed to more.
-        let about_people = oauth.sign_in.scopes.iter().filter(|it| is_about_people(it));
-        let scopes: Vec<&str> =
-            oauth.scopes.iter().chain(about_people).map(String::as_str).collect();
-        request = request.add_extra_param("scope", scopes.join(" "));
+    if let Some(scope) = scope(oauth) {
+        request = request.add_extra_param("scope", scope);
     }
     handed(request.request_async(adapter).await)
 }
@@ -97,6 +93,30 @@ fn device_form(oauth: &OAuthConfig, device_code: &Secret) -> Result<Vec<u8>, Fai
     Ok(form.finish().into_bytes())
 }
 
-fn is_about_people(scope: &str) -> bool {
-    matches!(scope, "openid" | "profile" | "email")
+/// What to narrow a code down to. RFC 6749 knows no such thing, but Microsoft's tokens are for one resource
+/// at a time, and the person may have agreed to more.
+fn scope(oauth: &OAuthConfig) -> Option<String> {
+    let is_about_people = |it: &&String| matches!(it.as_str(), "openid" | "profile" | "email");
+    let beside = oauth.sign_in.scopes.iter().filter(is_about_people);
+    let scopes: Vec<&str> = oauth.scopes.iter().chain(beside).map(String::as_str).collect();
+    advice::is_microsoft(oauth).then(|| scopes.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Grant;
+
+    #[test]
+    fn only_microsoft_is_asked_for_one_resource() {
+        let oauth = |url: &str| {
+            let mut oauth = OAuthConfig::new(url.parse().unwrap(), "app", Grant::RefreshToken);
+            oauth.scopes = vec!["https://o/IMAP".into(), "offline_access".into()];
+            oauth.sign_in.scopes = vec!["openid".into(), "https://graph/Mail".into()];
+            oauth
+        };
+        let microsoft = oauth("https://login.microsoftonline.com/t/oauth2/v2.0/token");
+        assert_eq!(scope(&microsoft).as_deref(), Some("https://o/IMAP offline_access openid"));
+        assert_eq!(scope(&oauth("https://id.example.test/token")), None);
+    }
 }

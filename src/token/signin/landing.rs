@@ -238,6 +238,7 @@ impl Server {
 
 async fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
     let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut fault = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match TcpListener::bind((*address, port)).await {
             Ok(listener) => {
@@ -245,11 +246,11 @@ async fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpList
                 listeners.push(listener);
             }
             // A machine without one of the two families needs no ear there.
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse && addresses.len() > 1 => {}
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => fault = error,
             Err(error) => return Err(error),
         }
     }
-    if listeners.is_empty() { Err(io::ErrorKind::AddrNotAvailable.into()) } else { Ok(listeners) }
+    if listeners.is_empty() { Err(fault) } else { Ok(listeners) }
 }
 
 const BOTH: [IpAddr; 2] =

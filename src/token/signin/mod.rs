@@ -155,9 +155,20 @@ impl<'a> SigningIn<'a> {
             verifier: authorization.verifier(),
             redirect_uri: authorization.redirect_uri(),
         };
-        let started = (self.clock)();
-        let answer = self.endpoint.exchange(self.oauth, errand).await;
-        let answer = answer.map_err(|failure| self.describe(&failure))?;
+        let mut pauses = PAUSES.iter();
+        let (started, answer) = loop {
+            let started = (self.clock)();
+            let failure = match self.endpoint.exchange(self.oauth, errand).await {
+                Ok(answer) => break (started, answer),
+                Err(failure) => failure,
+            };
+            // A code that is certainly unspent saves the person a second sign-in.
+            let again = failure.unspent && failure.kind == TokenErrorKind::Unavailable;
+            match pauses.next() {
+                Some(pause) if again => tokio::time::sleep(*pause).await,
+                _ => return Err(self.describe(&failure)),
+            }
+        };
         let asked = Asked { issuer: code.issuer.as_deref(), nonce: authorization.nonce() };
         self.keep(answer, asked, started).await
     }
@@ -235,3 +246,7 @@ async fn settle(
 fn mistake(text: String) -> TokenError {
     TokenError { kind: TokenErrorKind::Configuration, text }
 }
+
+/// Before a code is offered again. It is good for a minute or more.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];

@@ -143,3 +143,21 @@ async fn who_needs_no_sign_in_hears_so() {
     let error = SigningIn::new(&desk.account, &*desk.store, DEADLINE, clock).err().unwrap();
     assert!(error.text.contains("needs no sign-in: grant = \"client_credentials\""), "{error}");
 }
+
+#[tokio::test]
+async fn a_passing_fault_costs_no_second_sign_in() {
+    let mut desk = Desk::new().await;
+    let (flow, link) = desk.browser().await;
+    let good = desk.answer(&link, Some("r1"), &json!({}));
+    let provider = desk.provider(vec![Reply::error(503, ""), good]);
+    come_back(&desk, flow, link.back("code=c")).await.0.unwrap();
+    assert_eq!(provider.finish().await.len(), 2);
+
+    // Where the code may be spent, asking again could only hide why.
+    let mut desk = Desk::new().await;
+    let (flow, link) = desk.browser().await;
+    let provider = desk.provider(vec![Reply::error(500, "")]);
+    let error = come_back(&desk, flow, link.back("code=c")).await.0.unwrap_err();
+    assert!(error.text.ends_with("Try again in a moment."), "{error}");
+    provider.finish().await;
+}
