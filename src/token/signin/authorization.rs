@@ -107,13 +107,13 @@ impl Authorization {
             let mut values =
                 form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
             let first = values.next().map(|(_, value)| value);
-            // RFC 6749 section 3.1: no parameter may come twice.
-            if values.next().is_some() { None } else { first }
+            // RFC 6749 section 3.1: none may come twice. Who reads another one than we is misled.
+            values.next().is_none().then_some(first)
         };
-        let state = find("state");
+        let state = find("state")?;
         let state = state.as_deref().unwrap_or_default().as_bytes();
         constant_time::verify_slices_are_equal(state, self.state.expose()).ok()?;
-        let sender = find("iss").map(Cow::into_owned);
+        let sender = find("iss")?.map(Cow::into_owned);
         if let (Some(issuer), Some(sender)) = (issuer, &sender)
             && issuer != sender
         {
@@ -123,11 +123,11 @@ impl Authorization {
                 shown_issuer(sender)
             )));
         }
-        if let Some(error) = find("error") {
-            let description = find("error_description").unwrap_or_default();
+        if let Some(error) = find("error")? {
+            let description = find("error_description")?.unwrap_or_default();
             return Some(Returned::Refused(refusal(&error, &description)));
         }
-        let code = find("code").filter(|code| !code.is_empty())?;
+        let code = find("code")?.filter(|code| !code.is_empty())?;
         let code = Secret::new(code.into_owned());
         Some(Returned::Code(Code { code, issuer: sender }))
     }
@@ -261,6 +261,7 @@ mod tests {
             format!("state={state}"),
             format!("state={state}&code="),
             format!("state={state}&code=c&code=d"),
+            format!("state={state}&code=c&iss=https://evil.example.test&iss=x"),
             "error=access_denied".to_owned(),
         ] {
             assert!(judge(&stray).is_none(), "{stray}");

@@ -72,19 +72,20 @@ impl Landing {
     pub(super) fn open(self, gate: Gate) -> Open {
         let (sender, arrived) = mpsc::channel(1);
         let (outcome, shown) = watch::channel(None);
+        let tasks = TaskTracker::new();
         let server = Server {
             gate: Arc::new(gate),
             sender,
             shown,
-            connections: TaskTracker::new(),
+            tasks: tasks.clone(),
             permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             stop: CancellationToken::new(),
         };
         for listener in self.listeners {
             let server = server.clone();
-            tokio::spawn(server.accept(listener));
+            tasks.spawn(server.accept(listener));
         }
-        Open { arrived, outcome, stop: server.stop, connections: server.connections }
+        Open { arrived, outcome, stop: server.stop, tasks }
     }
 }
 
@@ -128,7 +129,7 @@ pub(super) struct Open {
     arrived: mpsc::Receiver<Returned>,
     outcome: watch::Sender<Option<Outcome>>,
     stop: CancellationToken,
-    connections: TaskTracker,
+    tasks: TaskTracker,
 }
 
 impl Open {
@@ -141,9 +142,9 @@ impl Open {
     pub(super) async fn close(self, outcome: Outcome) {
         self.outcome.send_replace(Some(outcome));
         self.stop.cancel();
-        self.connections.close();
+        self.tasks.close();
         // A browser that does not listen any more is not waited for.
-        let _ = tokio::time::timeout(LAST_WORDS, self.connections.wait()).await;
+        let _ = tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await;
     }
 }
 
@@ -158,7 +159,7 @@ struct Server {
     gate: Arc<Gate>,
     sender: mpsc::Sender<Returned>,
     shown: watch::Receiver<Option<Outcome>>,
-    connections: TaskTracker,
+    tasks: TaskTracker,
     permits: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -174,7 +175,7 @@ impl Server {
                 match listener.accept().await {
                     Ok((stream, _)) => {
                         let server = self.clone();
-                        self.connections.spawn(async move {
+                        self.tasks.spawn(async move {
                             server.serve(stream).await;
                             drop(permit);
                         });
