@@ -107,6 +107,25 @@ impl Signals {
     }
 }
 
+/// Opens a link in the system's browser, on a thread that nobody waits for: some launchers stay as long as
+/// the browser does. No shell sees the link.
+pub(crate) fn open_link(link: String, failed: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        if open::that_detached(link).is_err() {
+            failed();
+        }
+    });
+}
+
+/// Whether a browser that is opened here would be seen by whoever types.
+pub(crate) fn has_display() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if cfg!(any(windows, target_os = "macos")) {
+        return !is_set("SSH_CONNECTION");
+    }
+    ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].into_iter().any(is_set)
+}
+
 /// Whether who started us had SIGHUP ignored (`nohup`). Only Linux tells without unsafe code
 /// (proc_pid_status(5): bit 0 of the mask is signal 1).
 #[cfg(unix)]

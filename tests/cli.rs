@@ -107,6 +107,7 @@ fn help_on_every_level_shows_an_example() {
         "account password",
         "account remove-password",
         "account import-token",
+        "signin",
         "account upstream-password",
         "account remove-upstream-password",
         "cert",
@@ -260,6 +261,26 @@ fn a_start_tells_of_missing_passwords_for_servers() {
                     saslgate account upstream-password scanner --protocol smtp";
     assert!(said.contains(expected), "{said}");
     assert_eq!(said.matches("there is no password").count(), 1, "{said}");
+}
+
+#[test]
+fn a_sign_in_prints_its_link_alone() {
+    let program = Program::new(CONFIG);
+    let words = ["signin", "me@example.com", "--paste"];
+    let ran = program.run_with(&words, "two words\n");
+    ran.check(1, "", "nobody has signed in: this is neither an address nor a code");
+    let link = ran.out.strip_suffix('\n').unwrap();
+    assert!(link.starts_with("https://login.microsoftonline.com/"), "{link}");
+    assert!(!link.contains(char::is_whitespace), "{link}");
+    let (_, query) = link.split_once('?').unwrap();
+    let redirect = query.split('&').find(|it| it.starts_with("redirect_uri=")).unwrap();
+    assert_eq!(redirect, "redirect_uri=http%3A%2F%2Flocalhost", "as it is registered");
+
+    let again = program.run_with(&words, &format!("{link}\n"));
+    again.check(1, "", "this is the link to the sign-in page");
+    let both = [&words[..], &["--device"]].concat();
+    program.run(&both).check(2, "", "cannot be used with");
+    program.run(&["signin", "nobody@example.com"]).check(2, "", "there is no account");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod log;
 pub mod reload;
 pub mod run;
+pub mod signin;
 pub mod status;
 pub(crate) mod terminal;
 
@@ -50,6 +51,7 @@ impl Cli {
             Command::Reload(args) => reload::run(&args, &global),
             Command::Config(args) => config::run(&args, &global),
             Command::Account(args) => account::run(&args, &global),
+            Command::Signin(args) => signin::run(&args, &global),
             Command::Cert(args) => cert::run(&args, &global),
         }
     }
@@ -70,6 +72,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// List accounts, set their passwords, bring in a sign-in or end it
     Account(account::AccountArgs),
+    /// Sign in at the provider, for an account whose tokens a person must allow
+    Signin(signin::SigninArgs),
     /// Make a TLS certificate for mail programs on this machine
     Cert(cert::CertArgs),
 }
@@ -186,7 +190,7 @@ Examples:
   saslgate demo                                   see it work, without an account anywhere
   saslgate config check                           find mistakes in the configuration
   saslgate account password me@example.com        set the password for a mail program
-  saslgate account import-token me@example.com    bring in a refresh token
+  saslgate signin me@example.com                  sign in at the provider
   saslgate run                                    serve mail programs
   saslgate status                                 see how it is"
     };

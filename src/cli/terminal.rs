@@ -82,6 +82,17 @@ pub(crate) fn read_secret(prompt: &str, again: bool) -> Result<Secret, Failure> 
     Ok(secret)
 }
 
+/// The same for who writes to us and waits: one line, and what follows may come later.
+pub(crate) fn read_pasted(prompt: &str) -> Result<Secret, Failure> {
+    if io::stdin().is_terminal() {
+        return read_secret(prompt, false);
+    }
+    let fault = |error| Failure::fault(format!("cannot read standard input: {error}"));
+    let mut line = Vec::with_capacity(MAX_SECRET + 1);
+    io::stdin().lock().take(MAX_SECRET as u64).read_until(b'\n', &mut line).map_err(fault)?;
+    Ok(Secret::new(line))
+}
+
 /// The first line without its end; whatever follows is refused, since it would be lost in silence.
 fn first_line(input: impl BufRead) -> Result<Secret, Failure> {
     let fault = |error| Failure::fault(format!("cannot read standard input: {error}"));

@@ -11,6 +11,7 @@ mod oauth;
 mod oauth_config;
 mod paths;
 mod preset;
+mod redirect_uri;
 mod resolve;
 mod secret_source;
 mod show;
@@ -28,6 +29,7 @@ pub use self::{
     mistake::{ConfigError, Mistake},
     oauth_config::{ClientAuthentication, ExternalToken, Grant, OAuthConfig, SignIn},
     paths::Paths,
+    redirect_uri::{Loopback, RedirectUri},
     show::{Row, Section, Source},
 };
 

@@ -185,7 +185,7 @@ pub(super) fn secure_url(cx: &mut Context, at: &At<'_>, text: &str) -> Option<Ur
     Some(url)
 }
 
-pub(super) fn is_loopback(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
+use super::RedirectUri;
 use crate::secret::Secret;
 
 /// How an account's access tokens come about.
@@ -131,7 +132,7 @@ pub struct SignIn {
     pub device_url: Option<Url>,
     /// Where the browser comes back to; `None` where there is no authorization endpoint. On loopback
     /// without a port the port is chosen at each sign-in (RFC 8252 section 7.3).
-    pub redirect_uri: Option<Url>,
+    pub redirect_uri: Option<RedirectUri>,
     /// Compared with `iss` of the redirect (RFC 9207) and of the id_token, where given.
     pub issuer: Option<String>,
     /// Whose sign-in it must be, by `preferred_username` or `email`; `None`: whoever comes first.

@@ -36,10 +36,10 @@ impl Advice {
     pub(super) fn sentence(self, login: &str, oauth: &OAuthConfig) -> String {
         let client_id = &oauth.client_id;
         match self {
-            Self::SignIn => format!("Sign in again: saslgate account import-token {login}"),
+            Self::SignIn => format!("Sign in again: saslgate signin {login}"),
             Self::Consent => format!(
                 "Let the user or an administrator agree to the permissions of the application \
-                 {client_id}, then sign in again: saslgate account import-token {login}"
+                 {client_id}, then sign in again: saslgate signin {login}"
             ),
             Self::AskAdministrator => format!(
                 "Ask the administrator{} to allow the application {client_id} for {login}.",
@@ -73,14 +73,24 @@ impl Advice {
 
 /// How the provider is called in texts.
 pub(super) fn provider(oauth: &OAuthConfig) -> &str {
-    let host = oauth.token_url.host_str().unwrap_or("the token endpoint");
-    if MICROSOFT.contains(&host) {
+    if is_microsoft(oauth) {
         "Microsoft 365"
-    } else if host == "oauth2.googleapis.com" {
+    } else if is_google(oauth) {
         "Google"
     } else {
-        host
+        oauth.token_url.host_str().unwrap_or("the token endpoint")
     }
+}
+
+/// Whether the tokens come from one of Microsoft's clouds.
+pub(super) fn is_microsoft(oauth: &OAuthConfig) -> bool {
+    oauth.token_url.host_str().is_some_and(|host| MICROSOFT.contains(&host))
+}
+
+/// Whether the tokens come from Google.
+pub(super) fn is_google(oauth: &OAuthConfig) -> bool {
+    let host = oauth.token_url.host_str();
+    matches!(host, Some("oauth2.googleapis.com" | "www.googleapis.com" | "accounts.google.com"))
 }
 
 fn of_tenant(oauth: &OAuthConfig) -> String {
@@ -216,7 +226,7 @@ mod tests {
         );
         assert_eq!(
             SignIn.sentence(LOGIN, &oauth),
-            "Sign in again: saslgate account import-token User@Example.test",
+            "Sign in again: saslgate signin User@Example.test",
         );
     }
 }

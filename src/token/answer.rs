@@ -33,8 +33,9 @@ pub(super) struct Answer {
     pub(super) lifetime: Duration,
     /// OpenID Connect Core section 3.1.3.3; says who has signed in. It is personal, so it is kept
     /// like a secret.
-    #[expect(dead_code, reason = "the sign-in flows come next")]
     pub(super) id_token: Option<Secret>,
+    /// What was granted, where that is said (RFC 6749 section 5.1).
+    pub(super) scope: Option<String>,
 }
 
 /// Why an exchange brought no access token.
@@ -54,6 +55,8 @@ pub(super) struct Failure {
     pub(super) rotated: Option<Secret>,
     /// Whether the refresh token itself is what the provider refused.
     pub(super) refused_grant: bool,
+    /// The provider's own word, where it has the usual form.
+    pub(super) error: Option<String>,
 }
 
 impl Failure {
@@ -68,6 +71,7 @@ impl Failure {
             trace_id: None,
             rotated: None,
             refused_grant: false,
+            error: None,
         }
     }
 
@@ -106,6 +110,7 @@ struct Success {
     expires_in: Option<Seconds>,
     refresh_token: Option<Lenient<String>>,
     id_token: Option<Lenient<String>>,
+    scope: Option<Lenient<String>>,
 }
 
 /// A member that is read where it has the type it should have: an odd one must not cost the others,
@@ -170,7 +175,8 @@ fn read_success(body: &[u8]) -> Result<Answer, Failure> {
     }
     let lifetime = lifetime(success.expires_in.as_ref());
     let id_token = success.id_token.and_then(Lenient::fit).map(Secret::new);
-    Ok(Answer { access_token, refresh_token, lifetime, id_token })
+    let scope = success.scope.and_then(Lenient::fit);
+    Ok(Answer { access_token, refresh_token, lifetime, id_token, scope })
 }
 
 /// RFC 6749 appendix A.12: `access-token = 1*VSCHAR`. Anything else could break out of a SASL message.
@@ -201,7 +207,8 @@ struct ErrorBody {
     trace_id: Option<Lenient<String>>,
 }
 
-fn read_error(response: &Response) -> Failure {
+/// Sorts an answer that is none.
+pub(super) fn read_error(response: &Response) -> Failure {
     let status = response.status;
     let body: Option<ErrorBody> = serde_json::from_slice(&response.body).ok();
     let body = body.unwrap_or_default();
@@ -237,7 +244,26 @@ fn sort(status: u16, error: Option<&str>, codes: &[u32]) -> Failure {
         }
     };
     let refused_grant = error == "invalid_grant";
-    Failure { kind, advice, refused_grant, ..Failure::passing(what, true) }
+    let error = Some(error.to_owned());
+    Failure { kind, advice, refused_grant, error, ..Failure::passing(what, true) }
+}
+
+/// Sorts a refusal that did not come from the token endpoint: from the redirect of a sign-in, say.
+pub(super) fn refusal(error: &str, code: Option<u32>) -> Failure {
+    let error = if is_code(error) { error } else { "an error of unknown form" };
+    let codes: Vec<u32> = code.into_iter().collect();
+    let failure = sort(400, Some(error), &codes);
+    let known = codes.first().is_some_and(|code| advice::of_code(*code).is_some());
+    if known || !matches!(error, "access_denied" | "authorization_declined") {
+        return failure;
+    }
+    // Most often it was the person who said no.
+    Failure {
+        kind: TokenErrorKind::SignIn,
+        what: format!("says that the sign-in was cancelled or forbidden ({})", name(error, &codes)),
+        advice: Advice::SignIn,
+        ..failure
+    }
 }
 
 fn name(error: &str, codes: &[u32]) -> String {

@@ -34,6 +34,8 @@ use crate::{
     tls,
 };
 
+mod sign_in;
+
 /// The HTTP side of all token endpoints.
 pub(super) struct Endpoint {
     deadline: RwLock<Duration>,
@@ -64,16 +66,46 @@ impl Endpoint {
         oauth: &OAuthConfig,
         errand: Errand<'_>,
     ) -> Result<Answer, Failure> {
-        let deadline = self.deadline();
-        let request = Request::new(oauth, errand)?;
-        let client = self.client(oauth.ca_file.as_deref()).await?;
-        let response = tokio::time::timeout(deadline, request.send(&Adapter(client)))
-            .await
-            .map_err(|_| {
-                let seconds = deadline.as_secs();
-                Failure::passing(format!("has not answered within {seconds} s"), false)
-            })??;
+        let adapter = Adapter(self.client(oauth.ca_file.as_deref()).await?);
+        let exchange = async {
+            match errand {
+                Errand::Code { code, verifier, redirect_uri } => {
+                    sign_in::code(oauth, (code, verifier, redirect_uri), &adapter).await
+                }
+                Errand::Device { device_code } => {
+                    sign_in::device(oauth, device_code, &adapter).await
+                }
+                Errand::Own => Request::new(oauth, None)?.send(&adapter).await,
+                Errand::Refresh(token) => Request::new(oauth, Some(token))?.send(&adapter).await,
+            }
+        };
+        let response = self.in_time(exchange).await??;
         answer::read(&response)
+    }
+
+    /// Asks for a device code (RFC 8628 section 3.1); the answer is whatever has a good status.
+    pub(super) async fn device_code(
+        &self,
+        oauth: &OAuthConfig,
+        device_url: &Url,
+        scopes: Vec<String>,
+    ) -> Result<Response, Failure> {
+        let adapter = Adapter(self.client(oauth.ca_file.as_deref()).await?);
+        let response =
+            self.in_time(sign_in::device_code(oauth, device_url, scopes, &adapter)).await??;
+        match response.status {
+            200..=299 => Ok(response),
+            _ => Err(answer::read_error(&response)),
+        }
+    }
+
+    /// One exchange within the deadline.
+    async fn in_time<T>(&self, exchange: impl Future<Output = T>) -> Result<T, Failure> {
+        let deadline = self.deadline();
+        tokio::time::timeout(deadline, exchange).await.map_err(|_| {
+            let seconds = deadline.as_secs();
+            Failure::passing(format!("has not answered within {seconds} s"), false)
+        })
     }
 
     async fn client(&self, ca_file: Option<&Path>) -> Result<reqwest::Client, Failure> {
@@ -101,10 +133,8 @@ pub(super) enum Errand<'a> {
     /// RFC 6749 section 6.
     Refresh(&'a Secret),
     /// RFC 6749 section 4.1.3, with RFC 7636's verifier.
-    #[expect(dead_code, reason = "the sign-in flows come next")]
-    Code { code: &'a Secret, verifier: &'a Secret, redirect_uri: &'a Url },
+    Code { code: &'a Secret, verifier: &'a Secret, redirect_uri: &'a str },
     /// RFC 8628 section 3.4: one poll.
-    #[expect(dead_code, reason = "the sign-in flows come next")]
     Device { device_code: &'a Secret },
 }
 
@@ -116,26 +146,8 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn new(oauth: &'a OAuthConfig, errand: Errand<'_>) -> Result<Self, Failure> {
-        let refresh_token = match errand {
-            Errand::Refresh(token) => Some(token),
-            Errand::Own => None,
-            Errand::Code { .. } | Errand::Device { .. } => {
-                return Err(Failure::configuration("is not built yet"));
-            }
-        };
-        let secret = match &oauth.client_authentication {
-            ClientAuthentication::Public => None,
-            ClientAuthentication::Secret(secret) => Some(secret),
-            ClientAuthentication::Certificate { .. }
-            | ClientAuthentication::FederatedToken { .. } => {
-                return Err(Failure::configuration("is not built yet"));
-            }
-        };
-        let client_secret = secret
-            .map(|secret| text(secret).map(ClientSecret::new))
-            .transpose()
-            .map_err(|()| Failure::configuration("cannot be asked: client_secret is not text"))?;
+    fn new(oauth: &'a OAuthConfig, refresh_token: Option<&Secret>) -> Result<Self, Failure> {
+        let client_secret = client_secret(oauth)?;
         let refresh_token =
             refresh_token.map(|secret| text(secret).map(RefreshToken::new)).transpose().map_err(
                 |()| Failure::configuration("cannot be asked: the refresh token is not text"),
@@ -170,14 +182,35 @@ impl<'a> Request<'a> {
                 client.exchange_client_credentials().add_scopes(scopes).request_async(adapter).await
             }
         };
-        match result {
-            Err(RequestTokenError::Request(Handed::Answer(response))) => Ok(response),
-            Err(RequestTokenError::Request(Handed::Fault(failure))) => Err(failure),
-            // The adapter never lets the crate see an answer, so what is left is a bad request.
-            Ok(_) | Err(_) => {
-                Err(Failure::configuration("cannot be asked: the request is malformed"))
-            }
+        handed(result)
+    }
+}
+
+/// The client secret, where there is one.
+fn client_secret(oauth: &OAuthConfig) -> Result<Option<ClientSecret>, Failure> {
+    let secret = match &oauth.client_authentication {
+        ClientAuthentication::Public => None,
+        ClientAuthentication::Secret(secret) => Some(secret),
+        ClientAuthentication::Certificate { .. } | ClientAuthentication::FederatedToken { .. } => {
+            return Err(Failure::configuration("is not built yet"));
         }
+    };
+    secret
+        .map(|secret| text(secret).map(ClientSecret::new))
+        .transpose()
+        .map_err(|()| Failure::configuration("cannot be asked: client_secret is not text"))
+}
+
+/// What the adapter has handed past the crate.
+fn handed<T, E>(result: Result<T, RequestTokenError<Handed, E>>) -> Result<Response, Failure>
+where
+    E: oauth2::ErrorResponse,
+{
+    match result {
+        Err(RequestTokenError::Request(Handed::Answer(response))) => Ok(response),
+        Err(RequestTokenError::Request(Handed::Fault(failure))) => Err(failure),
+        // The adapter never lets the crate see an answer, so what is left is a bad request.
+        Ok(_) | Err(_) => Err(Failure::configuration("cannot be asked: the request is malformed")),
     }
 }
 

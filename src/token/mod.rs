@@ -20,10 +20,11 @@ use tracing::{error, info, warn};
 use crate::{
     config::{AccountConfig, OAuthConfig},
     secret::Secret,
-    store::{Grant, Store, StoreError, account_key},
+    store::{Store, StoreError, account_key},
 };
 use endpoint::Endpoint;
 use grant::Need;
+pub use import::import;
 use refresh::Refresh;
 use slot::{Boarding, Landing, Slot};
 
@@ -31,8 +32,10 @@ mod advice;
 mod answer;
 mod endpoint;
 mod grant;
+mod import;
 mod refresh;
 mod save;
+pub mod signin;
 mod slot;
 
 #[cfg(test)]
@@ -333,35 +336,6 @@ impl Tokens {
     }
 }
 
-/// Stores a refresh token that a person brings along: a new sign-in, which replaces whatever there
-/// was. A running gateway uses it from the next login on.
-pub async fn import(
-    store: &dyn Store,
-    account: &AccountConfig,
-    refresh_token: Secret,
-) -> Result<(), StoreError> {
-    let key = account_key(&account.login);
-    let grant = Grant { refresh_token: Some(refresh_token), ..Grant::default() };
-    for _ in 0..IMPORT_TRIES {
-        let expected = match store.grant(&key).await {
-            Ok(record) => record.map(|record| record.version),
-            // What cannot be opened is of no use to anybody, and a new sign-in is the way out.
-            Err(StoreError::Unusable(_)) => {
-                store.remove_grant(&key).await?;
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        if store.write_grant(&key, expected, &grant).await?.is_some() {
-            return Ok(());
-        }
-    }
-    Err(StoreError::Unavailable(format!(
-        "The sign-in of {} is being changed by others all the time. Try again.",
-        account.login
-    )))
-}
-
 /// What a list of accounts shows of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantStatus {
@@ -468,6 +442,3 @@ impl fmt::Display for TokenError {
 }
 
 impl std::error::Error for TokenError {}
-
-/// Each try loses only to someone who has won, so many in a row mean that something spins.
-const IMPORT_TRIES: usize = 16;

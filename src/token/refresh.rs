@@ -296,8 +296,7 @@ impl Refresh {
             return Err(TokenError {
                 kind: TokenErrorKind::SignIn,
                 text: format!(
-                    "Nobody has signed in for {login} yet. Do it with: saslgate account \
-                     import-token {login}"
+                    "Nobody has signed in for {login} yet. Do it with: saslgate signin {login}"
                 ),
             });
         }

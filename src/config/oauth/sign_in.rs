@@ -3,8 +3,9 @@
 
 use url::Url;
 
-use super::{SignIn, fit_scopes, is_loopback, secure_url, with_tenant};
+use super::{SignIn, fit_scopes, secure_url, with_tenant};
 use crate::config::{
+    RedirectUri,
     resolve::At,
     show::{Row, Source, quoted},
     text::{AccountText, GrantText, Written},
@@ -75,7 +76,7 @@ fn endpoint<'a>(
     secure_url(values.cx, &at, &text).map(Some)
 }
 
-fn redirect_uri(values: &mut Values<'_, '_>, preset: &'static str) -> Option<Url> {
+fn redirect_uri(values: &mut Values<'_, '_>, preset: &'static str) -> Option<RedirectUri> {
     let written = values.text("redirect_uri", |t| &t.redirect_uri, Inherit::WithProvider);
     let (text, at) = written.unwrap_or_else(|| {
         values.rows.push(Row::new(
@@ -85,18 +86,10 @@ fn redirect_uri(values: &mut Values<'_, '_>, preset: &'static str) -> Option<Url
         ));
         (preset.to_owned(), values.own.at("redirect_uri"))
     });
-    let fit = |url: &Url| {
-        (url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))
-            && url.fragment().is_none()
-            && url.username().is_empty()
-    };
-    match Url::parse(&text) {
-        Ok(url) if fit(&url) => Some(url),
-        Ok(_) | Err(_) => refuse(values, &at),
-    }
+    RedirectUri::parse(&text).or_else(|| refuse(values, &at))
 }
 
-fn refuse(values: &mut Values<'_, '_>, at: &At<'_>) -> Option<Url> {
+fn refuse(values: &mut Values<'_, '_>, at: &At<'_>) -> Option<RedirectUri> {
     values.cx.mistake(
         at,
         "must be a loopback address such as http://localhost or http://127.0.0.1:8400, or an https:// \

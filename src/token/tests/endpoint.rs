@@ -87,7 +87,7 @@ async fn a_refused_grant_is_not_asked_again_until_something_changes() {
         assert_eq!(fault.kind, TokenErrorKind::SignIn);
         assert_eq!(
             fault.text,
-            "localhost says that the sign-in has ended or was revoked (invalid_grant). Sign in again: saslgate account import-token User@Example.test",
+            "localhost says that the sign-in has ended or was revoked (invalid_grant). Sign in again: saslgate signin User@Example.test",
         );
         scene.time.advance(10);
     }
@@ -122,7 +122,7 @@ async fn microsofts_codes_become_advice() {
             r#"{"error":"invalid_grant","error_codes":[700082],"error_description":"secret-words"}"#,
             TokenErrorKind::SignIn,
             "localhost says that the sign-in has ended because it was not used for too long \
-             (AADSTS700082). Sign in again: saslgate account import-token \
+             (AADSTS700082). Sign in again: saslgate signin \
              User@Example.test",
         ),
         (

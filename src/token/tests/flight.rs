@@ -110,8 +110,8 @@ async fn nobody_signed_in_is_said_without_asking_the_provider() {
     assert_eq!(fault.kind, TokenErrorKind::SignIn);
     assert_eq!(
         fault.text,
-        "Nobody has signed in for User@Example.test yet. Do it with: saslgate account \
-         import-token User@Example.test",
+        "Nobody has signed in for User@Example.test yet. Do it with: saslgate signin \
+         User@Example.test",
     );
     scene.provider.finish().await;
 }

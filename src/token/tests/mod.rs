@@ -8,7 +8,7 @@ use std::{
 use super::*;
 use crate::{
     config::{ClientAuthentication, Grant as GrantKind, OAuthConfig},
-    store::{StoredAccessToken, memory::MemoryStore},
+    store::{Grant, StoredAccessToken, memory::MemoryStore},
 };
 use faulty::FaultyStore;
 use provider::{Provider, Reply};
@@ -20,6 +20,7 @@ mod forced;
 mod loss;
 mod provider;
 mod shared;
+mod signin;
 
 pub(super) fn account(token_url: &str) -> AccountConfig {
     AccountConfig {

@@ -95,6 +95,15 @@ impl Provider {
 
     pub(super) async fn start_with(script: Vec<Reply>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, script, tls)
+    }
+
+    /// On a port that is known before the script is.
+    pub(super) fn start_on(
+        listener: TcpListener,
+        script: Vec<Reply>,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let port = listener.local_addr().unwrap().port();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (sender, arrived) = mpsc::unbounded_channel();
@@ -187,7 +196,8 @@ async fn read_form(stream: &mut (impl AsyncRead + Unpin)) -> Form {
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
             continue;
         };
-        assert!(head.starts_with("POST /tenant/token HTTP/1.1\r\n"), "{head}");
+        let paths = ["POST /tenant/token HTTP/1.1\r\n", "POST /tenant/device HTTP/1.1\r\n"];
+        assert!(paths.iter().any(|path| head.starts_with(path)), "{head}");
         let head = head.to_ascii_lowercase();
         assert!(head.contains("content-type: application/x-www-form-urlencoded"), "{head}");
         assert!(!head.contains("authorization:"), "the secret goes into the body");

@@ -1,0 +1,68 @@
+//! A new sign-in in the place of whatever there was. The hard thing is that a running gateway may write
+//! at the same moment: the version fences each try, and what is decided on what was there before is
+//! decided again.
+
+use super::TokenError;
+use crate::{
+    config::AccountConfig,
+    secret::Secret,
+    store::{Grant, RefreshHistory, Store, StoreError, account_key},
+};
+
+/// Stores a refresh token that a person brings along: a new sign-in, which replaces whatever there
+/// was. A running gateway uses it from the next login on.
+pub async fn import(
+    store: &dyn Store,
+    account: &AccountConfig,
+    refresh_token: Secret,
+) -> Result<(), StoreError> {
+    let grant = Grant { refresh_token: Some(refresh_token), ..Grant::default() };
+    replace(store, account, |_| Ok(grant.clone())).await
+}
+
+/// Replaces the account's grant by the one that `make` makes, in sight of what was there before, and
+/// forgets how the refreshes of the old one went.
+pub(super) async fn replace<E: From<StoreError>>(
+    store: &dyn Store,
+    account: &AccountConfig,
+    make: impl Fn(Option<&Grant>) -> Result<Grant, E>,
+) -> Result<(), E> {
+    let key = account_key(&account.login);
+    for _ in 0..TRIES {
+        let (record, unusable) = match store.grant(&key).await {
+            // What cannot be opened is of no use to anybody, and a new sign-in is the way out.
+            Err(StoreError::Unusable(_)) => (None, true),
+            found => (found?, false),
+        };
+        let grant = make(record.as_ref().map(|record| &record.grant))?;
+        let expected = record.map(|record| record.version);
+        if unusable {
+            store.remove_grant(&key).await?;
+        }
+        if store.write_grant(&key, expected, &grant).await?.is_some() {
+            let history = RefreshHistory {
+                succeeded: grant.access_token.map(|token| token.obtained),
+                failure: None,
+            };
+            // The sign-in itself is safe, and the next refresh says the rest.
+            if let Err(error) = store.write_refresh_history(&key, &history).await {
+                tracing::warn!(account = account.login, "the history was not reset: {error}");
+            }
+            return Ok(());
+        }
+    }
+    let text = format!(
+        "The sign-in of {} is being changed by others all the time. Try again.",
+        account.login
+    );
+    Err(StoreError::Unavailable(text).into())
+}
+
+impl From<StoreError> for TokenError {
+    fn from(error: StoreError) -> Self {
+        Self { kind: super::TokenErrorKind::Unavailable, text: error.to_string() }
+    }
+}
+
+/// Each try loses only to someone who has won, so many in a row mean that something spins.
+const TRIES: usize = 16;
