@@ -161,7 +161,12 @@ impl Keeper {
         let store = &self.tokens.shared.store;
         let key = account_key(&account.login);
         let record = store.grant(&key).await?;
-        let failure = store.refresh_history(&key).await?.and_then(|history| history.failure);
+        let slot = self.tokens.slot(account, oauth);
+        let history = match slot.history() {
+            Some(unwritten) => Some(unwritten),
+            None => store.refresh_history(&key).await?,
+        };
+        let failure = history.and_then(|history| history.failure);
         let version = record.as_ref().map(|record| record.version);
         let grant = record.map(|record| record.grant).unwrap_or_default();
         let purpose = grant::purpose(oauth);
@@ -179,7 +184,6 @@ impl Keeper {
         }
         let spent = grant.refresh_token.as_ref().filter(|_| oauth.grant.needs_sign_in());
         let fingerprint = Fingerprint::new(oauth, &purpose, spent);
-        let slot = self.tokens.slot(account, oauth);
         if slot.rests(fingerprint, version, now) {
             // As if tried just now: looked at again with the next reading.
             watch.tried = Some((now, token.as_ref().map(|token| token.obtained)));

@@ -174,7 +174,8 @@ async fn passing_trouble_is_told_once_it_lasts_and_the_old_token_goes_on() {
     let RefreshFailure { since, last, kind, .. } = failure.unwrap();
     assert_eq!((since, kind.as_str()), (began, "unavailable"));
     assert!(last > since + Duration::from_secs(4000));
-    let told: HashSet<_> = std::iter::from_fn(|| changes.try_recv().ok()).map(|it| it.reason).collect();
+    let told: HashSet<_> =
+        std::iter::from_fn(|| changes.try_recv().ok()).map(|it| it.reason).collect();
     assert_eq!(told.len(), 1);
     scene.provider.finish().await;
 }
