@@ -14,7 +14,7 @@ fn change() -> Change {
     }
 }
 
-const JSON: &str = r#"{"account":"u@example.test","state":"sign-in","reason":"It \"ended\".","next_step":"Sign in.","time":"1970-01-01T00:00:00Z"}"#;
+const JSON: &str = r#"{"account":"u@example.test","state":"sign_in_needed","reason":"It \"ended\".","next_step":"Sign in.","time":"1970-01-01T00:00:00Z"}"#;
 
 #[tokio::test]
 async fn a_program_reads_one_object_and_is_called_once() {

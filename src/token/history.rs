@@ -24,12 +24,15 @@ pub enum State {
 }
 
 impl State {
-    /// As hooks read it.
+    /// As hooks read it: the words of `saslgate status`, where it has one.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Works => "works",
-            Self::Expiring => "expiring",
-            Self::Fails(kind) => kind.name(),
+            Self::Works => "ok",
+            Self::Expiring => "sign_in_ends",
+            Self::Fails(TokenErrorKind::SignIn) => "sign_in_needed",
+            Self::Fails(TokenErrorKind::Policy) => "policy",
+            Self::Fails(TokenErrorKind::Configuration) => "configuration",
+            Self::Fails(TokenErrorKind::Unavailable | TokenErrorKind::TooSoon) => "trouble",
         }
     }
 
