@@ -9,10 +9,21 @@ use std::{
 use super::{Failure, log::no_color};
 use crate::secret::Secret;
 
-/// Writes a line to standard output. Whoever closed it (`| head`) has seen enough.
+/// Writes a line to standard output.
 pub(crate) fn say(line: impl Display) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
-    match writeln!(output, "{line}").and_then(|()| output.flush()) {
+    judge(writeln!(output, "{line}").and_then(|()| output.flush()))
+}
+
+/// Writes what has its own line ends to standard output.
+pub(crate) fn write_out(text: &[u8]) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    judge(output.write_all(text).and_then(|()| output.flush()))
+}
+
+/// Whoever closed it (`| head`) has seen enough.
+fn judge(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::fault(format!("cannot write to standard output: {error}")))
         }

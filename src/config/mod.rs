@@ -11,6 +11,7 @@ mod paths;
 mod preset;
 mod resolve;
 mod secret_source;
+mod service;
 mod show;
 mod text;
 mod upstream;
@@ -25,6 +26,7 @@ pub use self::{
     load::{Loaded, Secrets, load},
     mistake::{ConfigError, Mistake},
     paths::Paths,
+    service::ServiceConfig,
     show::{Row, Section, Source},
 };
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub state_folder: PathBuf,
     /// How a client hears that a person must sign in again.
     pub signin_refusal: SigninRefusal,
+    /// Who the daemon is once its ports are open.
+    pub service: ServiceConfig,
 }
 
 impl Config {

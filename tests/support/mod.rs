@@ -9,7 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use saslgate::{
     config::{
         AccountConfig, Authentication, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls,
-        OAuthConfig, Protocol, SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
+        OAuthConfig, Protocol, ServiceConfig, SigninRefusal, UpstreamConfig, UpstreamTlsMode,
+        Verification,
     },
     gateway::Gateway,
     listener,
@@ -176,6 +177,7 @@ pub fn config(upstream: &upstream::Upstream, token_url: &str) -> Config {
         },
         state_folder: PathBuf::new(),
         signin_refusal: SigninRefusal::Temporary,
+        service: ServiceConfig::default(),
     }
 }
 

@@ -1,0 +1,8 @@
+//! saslgate under a service manager: what the manager is told and what it hands over, by systemd's protocols.
+//! The hard thing is the order of a start. Ports and secrets may need root, everything that meets a client
+//! must not have it, and "ready" may be said only when a client would be served.
+
+pub mod notify;
+pub mod privileges;
+pub mod sockets;
+pub mod watchdog;
