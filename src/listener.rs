@@ -46,11 +46,14 @@ struct Load {
     before_login: BTreeMap<u64, CancellationToken>,
 }
 
-/// Opens every port of the configuration, or none.
+/// Opens every port of the configuration, or none. Where one of `inherited` has its address, that one is taken.
 ///
 /// # Errors
 /// Names the port that cannot be opened, or the certificate that cannot be used.
-pub async fn bind(gateway: &Arc<Gateway>) -> io::Result<Vec<Listener>> {
+pub async fn bind(
+    gateway: &Arc<Gateway>,
+    mut inherited: Vec<std::net::TcpListener>,
+) -> io::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     for config in &gateway.config.listeners {
         let acceptor = match &config.tls {
@@ -61,13 +64,31 @@ pub async fn bind(gateway: &Arc<Gateway>) -> io::Result<Vec<Listener>> {
                 Some(gateway.certificates.acceptor(certificate, alpn(config.protocol))?)
             }
         };
-        let socket = TcpListener::bind(config.address)
+        let socket = open(config.address, &mut inherited)
             .await
             .map_err(|error| cannot_listen(config.address, &error))?;
         let shared = Shared { config: config.clone(), acceptor, load: Mutex::default() };
         listeners.push(Listener { socket, shared: Arc::new(shared) });
     }
+    for address in inherited.iter().filter_map(|socket| socket.local_addr().ok()) {
+        warn!("the inherited socket {address} is not used: no [[listen]] has this address");
+    }
     Ok(listeners)
+}
+
+async fn open(
+    address: SocketAddr,
+    inherited: &mut Vec<std::net::TcpListener>,
+) -> io::Result<TcpListener> {
+    let same = |socket: &std::net::TcpListener| socket.local_addr().is_ok_and(|it| it == address);
+    match inherited.iter().position(same) {
+        Some(index) => {
+            let socket = inherited.swap_remove(index);
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        }
+        None => TcpListener::bind(address).await,
+    }
 }
 
 impl Listener {
@@ -302,7 +323,8 @@ fn alpn(protocol: Protocol) -> &'static str {
     }
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
+/// Says what to do about a port that cannot be opened.
+pub(crate) fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
     let kind = error.kind();
     let advice = if kind == io::ErrorKind::AddrInUse {
         ": another program has this port, perhaps another saslgate; stop it, or choose another port \

@@ -96,7 +96,7 @@ async fn start_gateway(
     tap: Option<Arc<dyn Tap>>,
     ready: impl FnOnce(Ports),
 ) -> Result<(), Failure> {
-    serve(config, store, tap, |listeners| {
+    serve(config, store, Vec::new(), tap, |listeners| {
         // In the order of the configuration.
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
         if let [imap, pop3, smtp] = *addresses.collect::<Vec<_>>() {

@@ -27,7 +27,8 @@ pub struct ManArgs {
 /// # Errors
 /// A page cannot be written.
 pub fn run(args: &ManArgs) -> Result<(), Failure> {
-    let command = Cli::command();
+    // It has no page of its own.
+    let command = Cli::command().disable_help_subcommand(true);
     let Some(folder) = &args.folder else {
         let mut page = Vec::new();
         Man::new(command)

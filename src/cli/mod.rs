@@ -10,6 +10,7 @@ pub mod demo;
 pub mod log;
 pub mod man;
 pub mod run;
+mod start;
 pub(crate) mod terminal;
 
 use std::{fmt, path::PathBuf};

@@ -1,15 +1,19 @@
 //! `saslgate run`: the daemon. The hard thing is the end: sessions get their goodbye, and a token
 //! refresh under way is waited for, since its new refresh token exists nowhere else yet.
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, net::TcpListener, sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
-use super::{Failure, Global};
+use super::{
+    Failure, Global,
+    start::{Prepared, prepare, status},
+};
 use crate::{
     config::{Authentication, Config, Protocol, Verification},
     gateway::Gateway,
     listener, platform,
+    service::{notify, watchdog},
     store::{Store, sqlite::SqliteStore},
     tap::Tap,
     token::Tokens,
@@ -25,23 +29,26 @@ pub struct RunArgs {}
 /// # Errors
 /// The configuration, the store or a port cannot be used.
 pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
-    let config = Arc::new(global.load_config()?);
-    global.init_log();
+    let Prepared { config, sockets, key } = prepare(global)?;
     warn_of_danger(&config);
     block_on(async {
-        let store = SqliteStore::open(&config.state_folder).await?;
+        let store = SqliteStore::open_with(&config.state_folder, key).await?;
         warn_of_missing_passwords(&config, &store).await;
-        serve(config, Arc::new(store), None, |_| {}).await
+        let store: Arc<dyn Store> = Arc::new(store);
+        let _watchdog = watchdog::start(Arc::clone(&store));
+        let serving = status(&config);
+        serve(config, store, sockets, None, |_| notify::ready(&serving)).await
     })?
 }
 
-/// Serves until the process is asked to stop. `ready` hears where, once every port is open.
+/// Serves until the process is asked to stop. `sockets` are ports that are open already; `ready` hears where, once every port is open.
 ///
 /// # Errors
 /// A port cannot be opened.
 pub async fn serve(
     config: Arc<Config>,
     store: Arc<dyn Store>,
+    sockets: Vec<TcpListener>,
     tap: Option<Arc<dyn Tap>>,
     ready: impl FnOnce(&[listener::Listener]),
 ) -> Result<(), Failure> {
@@ -50,7 +57,7 @@ pub async fn serve(
     let mut signals = platform::StopSignals::new().map_err(fault)?;
     let tokens = Tokens::new(Arc::clone(&store), config.deadlines.token);
     let gateway = Gateway::new(config, store, tokens, tap).map_err(fault)?;
-    let listeners = listener::bind(&gateway).await.map_err(fault)?;
+    let listeners = listener::bind(&gateway, sockets).await.map_err(fault)?;
     listener::announce(&listeners).map_err(fault)?;
     ready(&listeners);
     for listener in listeners {
@@ -59,6 +66,7 @@ pub async fn serve(
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = signals.next().await;
     info!("{asked_by}: stopping");
+    notify::stopping("stopping", longest_stop(&gateway.config));
     tokio::select! {
         () = end_sessions(&gateway) => {}
         again = signals.next() => warn!("{again} again: connections are cut at once"),
@@ -71,6 +79,11 @@ pub async fn serve(
         }
     }
     Ok(())
+}
+
+/// Sessions get their goodbye, and then a token refresh under way is waited for.
+fn longest_stop(config: &Config) -> Duration {
+    config.deadlines.shutdown + config.deadlines.token
 }
 
 async fn end_sessions(gateway: &Gateway) {

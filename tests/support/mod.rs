@@ -60,7 +60,7 @@ impl Running {
         let deadline = config.deadlines.token;
         let tokens = Tokens::with(Arc::clone(&store), deadline, wall_clock(), forced);
         let gateway = Gateway::new(Arc::new(config), Arc::clone(&store), tokens, None).unwrap();
-        let listeners = listener::bind(&gateway).await.unwrap();
+        let listeners = listener::bind(&gateway, Vec::new()).await.unwrap();
         let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         for listener in listeners {
             gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
