@@ -262,3 +262,21 @@ fn a_user_who_is_not_there_stops_the_start() {
     assert_eq!(daemon.status.code(), Some(2), "{said}");
     assert!(said.contains("there is no user \"no-such-user\" here"), "{said}");
 }
+
+/// The lines are for the journal, then, whose socket may not be there: text stands in.
+#[test]
+fn a_standard_error_that_leads_to_the_journal_is_known() {
+    let manager = Manager::new("[[acount]]\n");
+    let log = manager.folder.path().join("log");
+    let file = fs::File::create(&log).unwrap();
+    let about = file.metadata().unwrap();
+    let stream = format!("{}:{}", about.dev(), about.ino());
+    for (stream, expected) in [(stream.as_str(), "<3>error: "), ("1:2", "error: "), ("", "error: ")]
+    {
+        let file = fs::File::create(&log).unwrap();
+        let mut command = manager.command(None);
+        command.env("JOURNAL_STREAM", stream).stderr(file).status().unwrap();
+        let said = fs::read_to_string(&log).unwrap();
+        assert!(said.starts_with(expected), "{stream}: {said}");
+    }
+}

@@ -64,10 +64,18 @@ pub fn init(level: LogLevel, format: Option<LogFormat>) {
     }
 }
 
+/// Whether standard error leads to systemd's journal.
+pub(crate) fn is_journal() -> bool {
+    #[cfg(unix)]
+    return journal::is_standard_error();
+    #[cfg(not(unix))]
+    return false;
+}
+
 #[cfg(unix)]
 fn layer(level: LogLevel, format: Option<LogFormat>) -> (BoxedLayer, Option<String>) {
     let journal = match format {
-        None => journal::is_standard_error(),
+        None => is_journal(),
         Some(format) => format == LogFormat::Journald,
     };
     if !journal {

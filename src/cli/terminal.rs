@@ -6,7 +6,10 @@ use std::{
     io::{self, BufRead, IsTerminal, Read, Write},
 };
 
-use super::{Failure, log::no_color};
+use super::{
+    Failure,
+    log::{self, no_color},
+};
 use crate::secret::Secret;
 
 /// Writes a line to standard output.
@@ -44,10 +47,12 @@ pub(crate) fn complain(text: &str) {
     } else {
         ("", "")
     };
+    // systemd takes it as the line's priority (sd-daemon(3)): err.
+    let priority = if log::is_journal() { "<3>" } else { "" };
     let mut lines = text.lines();
-    remark(format_args!("{red}error:{plain} {}", lines.next().unwrap_or_default()));
+    remark(format_args!("{priority}{red}error:{plain} {}", lines.next().unwrap_or_default()));
     for line in lines {
-        remark(format_args!("       {line}"));
+        remark(format_args!("{priority}       {line}"));
     }
 }
 
