@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
 use crate::{
-    config::Protocol,
+    config::{Config, Protocol},
     gateway::Gateway,
     leg::Leg,
     listener::Place,
@@ -45,6 +45,8 @@ pub struct Client {
     pub number: u64,
     /// Where it comes from.
     pub address: SocketAddr,
+    /// The configuration that was in force when it was accepted. A login goes by the one of its moment.
+    pub config: Arc<Config>,
     /// What is spoken on its port.
     pub protocol: Protocol,
     /// What its port shows as a TLS server, where it is one.
@@ -105,10 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
 
     /// Speaks with the client until a login has opened the upstream, or all is said.
     async fn log_in(&mut self, machine: &mut dyn Downstream) -> io::Result<LoginEnd> {
-        let gateway = self.gateway;
         let mut failures = 0;
         loop {
-            let next = timeout(gateway.config.deadlines.login, self.leg.next_event(machine));
+            let next = timeout(self.client.config.deadlines.login, self.leg.next_event(machine));
             let event = match self.client.place.evicted().run_until_cancelled(next).await {
                 Some(Ok(event)) => event?,
                 Some(Err(_)) => {
@@ -142,7 +143,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     if cause != Cause::Beyond {
                         self.make_wait(failures.max(1)).await;
                     }
-                    if failures as usize >= gateway.config.limits.login_failures_per_connection {
+                    let most = self.client.config.limits.login_failures_per_connection;
+                    if failures as usize >= most {
                         // Not concluded: a login behind it would be answered and never checked.
                         let text = "too many wrong logins on this connection";
                         return Ok(LoginEnd::Dismiss(RefusalReason::TooManyFailures, text));
@@ -175,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         opened: Box<Opened>,
     ) -> io::Result<()> {
         let gateway = self.gateway;
-        let Opened { account, password, slot, upstream } = *opened;
+        let Opened { config, account, password, slot, upstream } = *opened;
         let mut leg = upstream.leg;
         let filter = CapabilityFilter::new(&account.hide_capabilities);
         let mut welcome = upstream.welcome;
@@ -204,9 +206,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         from_downstream.unsplit(self.leg.take_read_ahead());
         let early = Early { from_downstream, from_upstream: upstream.machine.into_residue() };
         let options = relay::Options {
-            linger: gateway.config.deadlines.linger,
+            linger: config.deadlines.linger,
             // The rest is for saying goodbye.
-            verdict: gateway.config.deadlines.shutdown / 2,
+            verdict: config.deadlines.shutdown / 2,
             stop: session.end().clone(),
             farewell: Refusal::new(RefusalReason::ShuttingDown, "the gateway ends this session"),
             tap: gateway.tap.as_ref().map(|tap| (self.client.number, Arc::clone(tap))),
@@ -270,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let Some(acceptor) = &self.client.acceptor else {
             return Err(io::Error::other("this port has no certificate"));
         };
-        let deadline = self.gateway.config.deadlines.handshake;
+        let deadline = self.client.config.deadlines.handshake;
         let handshake = timeout(deadline, self.leg.stream_mut().accept_tls(acceptor));
         let ended = self.client.place.evicted().run_until_cancelled(handshake).await;
         let fault = match ended {
@@ -297,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             (false, None) => LocalTls::Unavailable,
             (false, Some(_)) => LocalTls::Offer { login_in_clear: self.client.login_in_clear },
         };
-        let bounds = self.gateway.config.limits.before_login;
+        let bounds = self.client.config.limits.before_login;
         match self.client.protocol {
             Protocol::Imap => Box::new(ImapDownstream::new(tls, bounds)),
             Protocol::Pop3 => Box::new(Pop3Downstream::new(tls, bounds)),
@@ -316,12 +318,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     /// A wrong login waits for its answer, longer each time, and so does one that could not be checked,
     /// so that guesses are not answered the quicker for being many; a correct one never does.
     async fn make_wait(&self, failures: u32) {
-        let delay = self.gateway.config.deadlines.failed_login_delay.saturating_mul(failures);
+        let delay = self.client.config.deadlines.failed_login_delay.saturating_mul(failures);
         self.client.place.evicted().run_until_cancelled(tokio::time::sleep(delay)).await;
     }
 
     fn evicted(&self) -> LoginEnd {
-        if self.gateway.stop.is_cancelled() {
+        if self.gateway.closing.is_cancelled() {
             LoginEnd::Dismiss(RefusalReason::ShuttingDown, "the gateway is stopping")
         } else {
             let text = "too many connections, and you had not logged in yet";

@@ -2,31 +2,33 @@
 //! as an account's connections, without one connection being able to keep another from its due.
 
 mod promise;
+mod session;
+mod slot;
 mod trial;
+pub(crate) mod warning;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::warn;
 
-pub use self::trial::Standing;
-use self::{promise::Promises, trial::Trials};
+use self::{promise::Promises, session::Session, slot::Slots, trial::Trials};
+pub use self::{session::SessionGuard, slot::AccountSlot, trial::Standing};
 use crate::{
-    account::{
-        Accounts,
-        password::{Passwords, Verified},
-    },
+    account::{Accounts, password::Passwords},
     config::{AccountConfig, Config, Protocol, UpstreamConfig},
+    listener::Ports,
     proto::smtp::extension::Extensions,
+    reload::Reloads,
     secret::Secret,
     store::{Store, StoreError},
     tap::Tap,
@@ -36,10 +38,8 @@ use crate::{
 
 /// A gateway: configuration, store, and what its connections have in common.
 pub struct Gateway {
-    /// What is in force.
-    pub config: Arc<Config>,
-    /// Login name to account.
-    pub accounts: Accounts,
+    /// A lock and no more: it is read some times per connection, and only to copy the pointer.
+    in_force: RwLock<Arc<InForce>>,
     /// Local passwords.
     pub passwords: Passwords,
     /// Access tokens.
@@ -48,35 +48,55 @@ pub struct Gateway {
     pub connectors: Connectors,
     /// TLS towards clients.
     pub certificates: Certificates,
-    /// Cancelled when the gateway stops: greets nobody any more, ends sessions.
+    /// Cancelled when nobody is greeted any more: ports close, and who has not logged in is sent away.
+    pub closing: CancellationToken,
+    /// Cancelled when the gateway stops: as `closing`, and sessions end.
     pub stop: CancellationToken,
     /// Every connection is a task in here.
     pub tasks: TaskTracker,
     /// Sees both legs of every connection (`saslgate demo`).
     pub tap: Option<Arc<dyn Tap>>,
-    store: Arc<dyn Store>,
+    /// Open ports, so that a reload can change them.
+    pub(crate) ports: Ports,
+    /// How the configuration is read again.
+    pub(crate) reloads: OnceLock<Reloads>,
+    pub(crate) store: Arc<dyn Store>,
     connection_number: AtomicU64,
     promises: Promises,
     trials: Trials,
     shared: Mutex<Shared>,
+    /// Told when the last session has ended.
+    no_sessions: Notify,
+}
+
+/// What is in force: a configuration, with what follows from it alone. Whoever needs two of its values
+/// to agree takes both from the same one.
+#[derive(Debug)]
+pub struct InForce {
+    /// What people wrote.
+    pub config: Arc<Config>,
+    /// Login name to account.
+    pub accounts: Accounts,
+}
+
+impl InForce {
+    fn new(config: Arc<Config>) -> Arc<Self> {
+        Arc::new(Self { accounts: Accounts::new(&config.accounts), config })
+    }
+
+    /// How many connections the account may have, as it stands here; `None`: it is not here.
+    fn connection_limit(&self, account: &str, protocol: Protocol) -> Option<usize> {
+        let account = self.accounts.find(account.as_bytes())?;
+        account.upstream(protocol).map(|server| server.connection_limit)
+    }
 }
 
 #[derive(Default)]
 struct Shared {
-    /// By account key. Fair: whoever waits longest is next.
-    slots: HashMap<(String, Protocol), Arc<Semaphore>>,
+    /// By account key. Bounded by the accounts of the configurations that were in force.
+    slots: HashMap<(String, Protocol), Arc<Slots>>,
     alerts: HashMap<String, SystemTime>,
     sessions: HashMap<u64, Session>,
-}
-
-/// A session, as long as it lasts, so that a revoked password can end it.
-struct Session {
-    account: String,
-    password_name: String,
-    digest: [u8; 32],
-    /// The store's generation in which the password was last known to stand.
-    generation: i64,
-    end: CancellationToken,
 }
 
 impl Gateway {
@@ -90,22 +110,52 @@ impl Gateway {
         tokens: Tokens,
         tap: Option<Arc<dyn Tap>>,
     ) -> io::Result<Arc<Self>> {
+        let stop = CancellationToken::new();
         Ok(Arc::new(Self {
-            accounts: Accounts::new(&config.accounts),
             passwords: Passwords::new(Arc::clone(&store))?,
             tokens,
             connectors: Connectors::default(),
             certificates: Certificates::default(),
-            stop: CancellationToken::new(),
+            closing: stop.child_token(),
+            stop,
             tasks: TaskTracker::new(),
             tap,
+            ports: Ports::default(),
+            reloads: OnceLock::new(),
             store,
             connection_number: AtomicU64::new(1),
             trials: Trials::new()?,
             promises: Promises::new(config.accounts.iter().map(AsRef::as_ref)),
             shared: Mutex::default(),
-            config,
+            no_sessions: Notify::new(),
+            in_force: RwLock::new(InForce::new(config)),
         }))
+    }
+
+    /// What is in force now. A reload may put another in its place at any time.
+    pub fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The configuration in force now.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.in_force().config)
+    }
+
+    /// Puts a configuration in force, ports excepted: whatever is asked from here on is answered by it,
+    /// and what goes on keeps what it has.
+    pub(crate) fn put_in_force(&self, config: Config) {
+        let next = InForce::new(Arc::new(config));
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+        self.tokens.renew(next.config.deadlines.token);
+        self.promises.renew(next.config.accounts.iter().map(AsRef::as_ref));
+        // Slots that are made from here on have their limit from `next`.
+        for ((account, protocol), slots) in &self.shared().slots {
+            if let Some(limit) = next.connection_limit(account, *protocol) {
+                slots.set_limit(limit);
+            }
+        }
+        self.end_orphaned_sessions();
     }
 
     /// A number for a connection, unique in this process; log lines carry it.
@@ -130,7 +180,7 @@ impl Gateway {
         protocol: Protocol,
         server: &UpstreamConfig,
     ) -> Option<AccountSlot> {
-        self.slots(account, protocol, server).try_acquire_owned().ok().map(AccountSlot)
+        self.slots(account, protocol, server).take()
     }
 
     /// The same, in turn with all who wait for one, until the deadline.
@@ -140,12 +190,11 @@ impl Gateway {
         protocol: Protocol,
         server: &UpstreamConfig,
     ) -> Option<AccountSlot> {
-        let turn = self.slots(account, protocol, server).acquire_owned();
-        let deadlines = &self.config.deadlines;
+        let turn = self.slots(account, protocol, server).wait();
+        let deadlines = &self.config().deadlines;
         // Who waits so long that the verdict comes first would not hear what he has waited for.
         let longest = deadlines.connection_turn.min(deadlines.verdict * 3 / 4);
-        let slot = tokio::time::timeout(longest, turn).await;
-        slot.ok()?.ok().map(AccountSlot)
+        tokio::time::timeout(longest, turn).await.ok()?
     }
 
     fn slots(
@@ -153,10 +202,16 @@ impl Gateway {
         account: &AccountConfig,
         protocol: Protocol,
         server: &UpstreamConfig,
-    ) -> Arc<Semaphore> {
+    ) -> Arc<Slots> {
         let mut shared = self.shared();
-        let slots = shared.slots.entry((account.key(), protocol));
-        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(server.connection_limit))))
+        let key = account.key();
+        // `server` may be of a configuration that has just been replaced. The lock is held, so that
+        // either this reads the new limit, or the reload finds these slots.
+        let limit = || {
+            let limit = self.in_force().connection_limit(&key, protocol);
+            Arc::new(Slots::new(limit.unwrap_or(server.connection_limit)))
+        };
+        Arc::clone(shared.slots.entry((key.clone(), protocol)).or_insert_with(limit))
     }
 
     /// The stored password for this server, and how it stands there.
@@ -209,34 +264,16 @@ impl Gateway {
         !recently
     }
 
-    /// Registers a session under its connection's number until the returned guard goes.
-    pub fn register(
-        self: &Arc<Self>,
-        connection: u64,
-        account: &AccountConfig,
-        password: &Verified,
-    ) -> SessionGuard {
-        let end = self.stop.child_token();
-        let session = Session {
-            account: account.key(),
-            password_name: password.name.clone(),
-            digest: password.digest,
-            generation: password.generation,
-            end: end.clone(),
-        };
-        self.shared().sessions.insert(connection, session);
-        SessionGuard { gateway: Arc::clone(self), connection, end }
-    }
-
-    /// Does what nobody waits for, until the gateway stops: reads changed certificates, saves
-    /// what the store did not take, and ends the sessions of local passwords that were revoked, by
-    /// whichever process.
+    /// Does what nobody waits for, until the gateway stops: reads changed certificates and a changed
+    /// configuration, saves what the store did not take, and ends the sessions of local passwords that
+    /// were revoked, by whichever process.
     pub async fn keep_house(self: Arc<Self>) {
         let mut rounds = tokio::time::interval(HOUSEKEEPING_INTERVAL);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.stop.run_until_cancelled(rounds.tick()).await.is_some() {
             let gateway = Arc::clone(&self);
             let _ = tokio::task::spawn_blocking(move || gateway.certificates.refresh()).await;
+            self.reload_if_changed().await;
             self.tokens.save_unsaved().await;
             match self.store.generation().await {
                 Ok(now) => self.end_revoked_sessions(now).await,
@@ -245,62 +282,8 @@ impl Gateway {
         }
     }
 
-    /// Judges every session that was not yet judged in this generation of the store. A session tells
-    /// itself how far it is judged, since a password may be revoked between its login and its session.
-    async fn end_revoked_sessions(&self, generation: i64) {
-        let mut accounts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for (&number, session) in &self.shared().sessions {
-            if session.generation != generation {
-                accounts.entry(session.account.clone()).or_default().push(number);
-            }
-        }
-        for (account, numbers) in accounts {
-            // What cannot be judged now is judged in the next round.
-            let Ok(known) = self.store.local_passwords(&account).await else { continue };
-            let known = known.map(|known| known.passwords).unwrap_or_default();
-            let mut shared = self.shared();
-            for number in numbers {
-                let Some(session) = shared.sessions.get_mut(&number) else { continue };
-                session.generation = generation;
-                let stands = known.iter().any(|password| {
-                    password.name == session.password_name && password.digest == session.digest
-                });
-                if !stands {
-                    info!(
-                        connection = number,
-                        account, "its local password was revoked: the session ends",
-                    );
-                    session.end.cancel();
-                }
-            }
-        }
-    }
-
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One of an account's connections; given back on drop.
-pub struct AccountSlot(#[expect(dead_code, reason = "it is held, not used")] OwnedSemaphorePermit);
-
-/// A registered session.
-pub struct SessionGuard {
-    gateway: Arc<Gateway>,
-    connection: u64,
-    end: CancellationToken,
-}
-
-impl SessionGuard {
-    /// Cancelled when the session must end.
-    pub fn end(&self) -> &CancellationToken {
-        &self.end
-    }
-}
-
-impl Drop for SessionGuard {
-    fn drop(&mut self) {
-        self.gateway.shared().sessions.remove(&self.connection);
     }
 }
 

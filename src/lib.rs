@@ -35,6 +35,8 @@ pub mod platform;
 #[cfg(feature = "gateway")]
 pub mod relay;
 #[cfg(feature = "gateway")]
+pub mod reload;
+#[cfg(feature = "gateway")]
 pub mod resolver;
 #[cfg(feature = "gateway")]
 pub mod service;

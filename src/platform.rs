@@ -1,24 +1,37 @@
 //! What differs between operating systems, in one place. The hard thing is the mode of a file: it must
 //! be right from the first moment of the file's life.
 
+#[cfg(unix)]
+use std::io::IsTerminal as _;
 use std::{
     fs::{self, File, OpenOptions},
     io,
     path::Path,
 };
 
-/// The process's stop signals: Ctrl-C, the service manager's, and the end of the terminal or of the
-/// whole system. They are listened for from the moment this exists: each of them would otherwise kill
-/// the process on the spot, and with it a token refresh under way.
-pub struct StopSignals {
+/// What a signal asks for; the text is the signal's name for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// An orderly end.
+    Stop(&'static str),
+    /// The configuration is to be read again.
+    Reload(&'static str),
+}
+
+/// The process's signals: Ctrl-C, the service manager's, and the end of the terminal or of the whole
+/// system. They are listened for from the moment this exists: each of them would otherwise kill the
+/// process on the spot, and with it a token refresh under way.
+pub struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    /// A terminal that closes. It will come to mean "read the configuration again" once that exists.
-    /// `None` under `nohup`, which asks to outlive the terminal.
+    /// `None` under `nohup` in a terminal, which asks to outlive it.
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
+    /// What SIGHUP means.
+    #[cfg(unix)]
+    on_hangup: Signal,
     #[cfg(windows)]
     interrupt: tokio::signal::windows::CtrlC,
     #[cfg(windows)]
@@ -28,23 +41,26 @@ pub struct StopSignals {
 }
 
 #[cfg(unix)]
-impl StopSignals {
-    /// Starts to listen; needs a running tokio runtime.
+impl Signals {
+    /// Starts to listen; needs a running tokio runtime. SIGHUP says that the terminal has gone where
+    /// standard input is one, or else, where there is something to reload, that it is to be reloaded.
     ///
     /// # Errors
     /// The operating system does not let us.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(can_reload: bool) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        let reloads = can_reload && !io::stdin().is_terminal();
+        let deaf = !reloads && is_hangup_ignored();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hangup,
+            hangup: if deaf { None } else { Some(signal(SignalKind::hangup())?) },
+            on_hangup: if reloads { Signal::Reload("SIGHUP") } else { Signal::Stop("SIGHUP") },
         })
     }
 
-    /// Resolves when the next signal comes, with its name.
-    pub async fn next(&mut self) -> &'static str {
+    /// Resolves when the next signal comes.
+    pub async fn next(&mut self) -> Signal {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -52,30 +68,41 @@ impl StopSignals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => "Ctrl-C",
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = hangup => "SIGHUP",
+            _ = self.interrupt.recv() => Signal::Stop("Ctrl-C"),
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = hangup => self.on_hangup,
         }
     }
 }
 
 #[cfg(windows)]
-impl StopSignals {
-    /// Starts to listen; needs a running tokio runtime.
+impl Signals {
+    /// Starts to listen; needs a running tokio runtime. No signal asks for a reload here.
     ///
     /// # Errors
     /// The operating system does not let us.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(_: bool) -> io::Result<Self> {
         use tokio::signal::windows::{ctrl_c, ctrl_close, ctrl_shutdown};
         Ok(Self { interrupt: ctrl_c()?, close: ctrl_close()?, shutdown: ctrl_shutdown()? })
     }
 
-    /// Resolves when the next signal comes, with its name.
-    pub async fn next(&mut self) -> &'static str {
+    /// Resolves when the next signal comes.
+    pub async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => "Ctrl-C",
-            _ = self.close.recv() => "the console was closed",
-            _ = self.shutdown.recv() => "the system shuts down",
+            _ = self.interrupt.recv() => Signal::Stop("Ctrl-C"),
+            _ = self.close.recv() => Signal::Stop("the console was closed"),
+            _ = self.shutdown.recv() => Signal::Stop("the system shuts down"),
+        }
+    }
+}
+
+impl Signals {
+    /// Resolves when the next signal to stop comes, with its name.
+    pub async fn next_stop(&mut self) -> &'static str {
+        loop {
+            if let Signal::Stop(name) = self.next().await {
+                return name;
+            }
         }
     }
 }

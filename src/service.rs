@@ -6,3 +6,18 @@ pub mod notify;
 pub mod privileges;
 pub mod sockets;
 pub mod watchdog;
+
+use crate::config::Config;
+
+/// What a running service does, in one line for `systemctl status`.
+pub fn status(config: &Config) -> String {
+    let count = |number, one: &str| match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {one}s"),
+    };
+    format!(
+        "serving {} on {}",
+        count(config.accounts.len(), "account"),
+        count(config.listeners.len(), "port")
+    )
+}

@@ -7,7 +7,10 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::{
         fd::{AsRawFd as _, OwnedFd},
-        unix::{fs::MetadataExt as _, net::UnixDatagram},
+        unix::{
+            fs::{MetadataExt as _, PermissionsExt as _},
+            net::UnixDatagram,
+        },
     },
     process::{Child, Command, Stdio},
     time::Duration,
@@ -45,6 +48,13 @@ impl Manager {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         command
+    }
+
+    /// Lets another user pass through the folder, and report; what else is inside stays root's.
+    fn open_to_others(&self) {
+        let set = |path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        set(self.folder.path().to_owned(), 0o711);
+        set(self.folder.path().join("notify"), 0o777);
     }
 
     /// The next notification, its assignments one a line.
@@ -95,6 +105,10 @@ impl Drop for Daemon {
     }
 }
 
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
 fn config(address: SocketAddr, more: &str) -> String {
     format!(
         "{more}\n[[listen]]\naddress = \"{address}\"\n[[account]]\nlogin = \"me@example.com\"\n\
@@ -126,6 +140,28 @@ fn ready_alive_and_stopping_are_told() {
     daemon.signal("TERM");
     let stopping = manager.wait_for("STOPPING=1");
     assert!(stopping.contains("\nEXTEND_TIMEOUT_USEC="), "{stopping}");
+    daemon.stop();
+}
+
+#[test]
+fn a_reload_is_told_from_its_beginning_to_its_end() {
+    let manager = Manager::new(&config(ANY_PORT.parse().unwrap(), ""));
+    let file = manager.folder.path().join("saslgate.toml");
+    let written = fs::read_to_string(&file).unwrap();
+    let daemon = Daemon::start(&mut manager.command(None));
+    manager.wait_for("READY=1");
+    let reload = |text: &str, expected: &str| {
+        fs::write(&file, text).unwrap();
+        daemon.signal("HUP");
+        let begun = manager.wait_for("RELOADING=1");
+        let time = begun.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
+        assert!(time.is_some_and(|time| time.parse::<u64>().is_ok()), "{begun}");
+        manager.wait_for(&format!("STATUS={expected}"));
+    };
+    let pop3 = "[[listen]]\nprotocol = \"pop3\"\naddress = \"127.0.0.1:0\"\n";
+    reload(&format!("{written}{pop3}"), "serving 1 account on 2 ports");
+    reload("[[acount]]\n", "serving 1 account on 2 ports");
+    reload(&written, "serving 1 account on 1 port");
     daemon.stop();
 }
 
@@ -210,7 +246,7 @@ fn a_child_gets_neither_socket_nor_variables() {
 /// Only root has rights to drop, and a port below 1024 to show that it had them.
 #[test]
 fn roots_rights_are_dropped_for_good() {
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+    if !is_root() {
         eprintln!("skipped: not root");
         return;
     }
@@ -220,10 +256,7 @@ fn roots_rights_are_dropped_for_good() {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let manager = Manager::new(&config(address, "[service]\nuser = \"daemon\""));
     let folder = manager.folder.path();
-    // For others to pass through; what is inside stays root's.
-    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
-    let socket = folder.join("notify");
-    fs::set_permissions(socket, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    manager.open_to_others();
     let daemon = Daemon::start(&mut manager.command(None));
     manager.wait_for("READY=1");
     check_greeting(address);
@@ -251,6 +284,34 @@ fn roots_rights_are_dropped_for_good() {
     let said = daemon.stop();
     assert!(said.contains("running as daemon from here on"), "{said}");
     assert!(!said.contains("running as root"), "{said}");
+}
+
+/// A reload could not read it again: that is said at once, and not when a certificate ends.
+#[test]
+fn what_only_root_may_read_is_read_before() {
+    if !is_root() {
+        eprintln!("skipped: not root");
+        return;
+    }
+    let tls = config(ANY_PORT.parse().unwrap(), "[service]\nuser = \"daemon\"")
+        + "[[listen]]\n\
+        address = \"127.0.0.1:0\"\nprotocol = \"pop3\"\ntls = \"implicit\"\n";
+    let manager = Manager::new(&tls);
+    manager.open_to_others();
+    let made = Command::new(env!("CARGO_BIN_EXE_saslgate"))
+        .args(["cert", "new", "--out"])
+        .arg(manager.folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let key = fs::metadata(manager.folder.path().join("saslgate-key.pem")).unwrap();
+    assert_eq!((key.uid(), key.mode() & 0o777), (0, 0o600));
+    let daemon = Daemon::start(&mut manager.command(None));
+    manager.wait_for("READY=1");
+    let said = daemon.stop();
+    assert!(said.contains("listening for POP3"), "{said}");
+    assert!(said.contains("as daemon the configuration cannot be read again"), "{said}");
+    assert!(said.contains("saslgate-key.pem"), "{said}");
 }
 
 #[test]

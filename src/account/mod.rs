@@ -38,15 +38,12 @@ pub(crate) mod tests {
         Arc::new(AccountConfig {
             login: login.into(),
             mailbox: login.into(),
-            oauth: Some(OAuthConfig {
-                token_url: "https://login.example/token".parse().unwrap(),
-                client_id: "client".into(),
-                client_secret: None,
-                scopes: Vec::new(),
-                grant: Grant::RefreshToken,
-                ca_file: None,
-                fresh_percent: 50,
-            }),
+            oauth: Some(OAuthConfig::new(
+                "https://login.example/token".parse().unwrap(),
+                "client",
+                Grant::RefreshToken,
+            )),
+            external_token: None,
             mechanism: None,
             imap: None,
             pop3: None,

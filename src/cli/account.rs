@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     account::password::{self, Passwords, SetPasswordError},
-    config::{AccountConfig, Config, Grant, Protocol, Secrets},
+    config::{AccountConfig, Config, Protocol, Secrets},
     store::{Store, StoreError, account_key, sqlite::SqliteStore},
     token,
 };
@@ -201,7 +201,7 @@ fn import_token(
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), Failure> {
     let account = find(config, login)?;
-    if account.oauth.as_ref().is_none_or(|oauth| oauth.grant != Grant::RefreshToken) {
+    if account.oauth.as_ref().is_none_or(|oauth| !oauth.grant.needs_sign_in()) {
         return Err(Failure::mistake(format!(
             "{} has no grant = \"refresh_token\" and needs no sign-in: there is nothing to import",
             account.login

@@ -15,15 +15,15 @@ use std::{
 use super::{
     Failure, Global,
     log::{self, LogLevel, no_color},
-    run::{block_on, serve},
+    run::{Options, block_on, serve},
     terminal::{remark, say},
 };
 use crate::{
     account::password::{Passwords, generate},
     config::{
-        AccountConfig, Authentication, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls,
-        OAuthConfig, Protocol, ServiceConfig, SigninRefusal, UpstreamConfig, UpstreamTlsMode,
-        Verification,
+        AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
+        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig, SigninRefusal,
+        UpstreamConfig, UpstreamTlsMode, Verification,
     },
     demo::{Provider, SMTP_EXTENSIONS, view::View},
     secret::Secret,
@@ -96,7 +96,7 @@ async fn start_gateway(
     tap: Option<Arc<dyn Tap>>,
     ready: impl FnOnce(Ports),
 ) -> Result<(), Failure> {
-    serve(config, store, Vec::new(), tap, |listeners| {
+    serve(config, store, Options { tap, ..Options::default() }, |listeners| {
         // In the order of the configuration.
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
         if let [imap, pop3, smtp] = *addresses.collect::<Vec<_>>() {
@@ -144,14 +144,14 @@ fn config(provider: &Provider, ports: [u16; 3]) -> Config {
         login: LOGIN.to_owned(),
         mailbox: LOGIN.to_owned(),
         oauth: Some(OAuthConfig {
-            token_url: provider.token_url.clone(),
-            client_id: provider.client_id.clone(),
-            client_secret: Some(provider.client_secret.clone()),
-            scopes: Vec::new(),
-            grant: Grant::ClientCredentials,
-            ca_file: None,
-            fresh_percent: 50,
+            client_authentication: ClientAuthentication::Secret(provider.client_secret.clone()),
+            ..OAuthConfig::new(
+                provider.token_url.clone(),
+                provider.client_id.clone(),
+                Grant::ClientCredentials,
+            )
         }),
+        external_token: None,
         mechanism: None,
         imap: Some(upstream(provider, provider.imap, &[])),
         pop3: Some(upstream(provider, provider.pop3, &[])),
@@ -174,6 +174,7 @@ fn config(provider: &Provider, ports: [u16; 3]) -> Config {
         state_folder: PathBuf::new(),
         signin_refusal: SigninRefusal::default(),
         service: ServiceConfig::default(),
+        hooks: Hooks::default(),
     }
 }
 

@@ -7,15 +7,18 @@ use tracing::{info, warn};
 
 use super::{
     Failure, Global,
-    start::{Prepared, prepare, status},
+    start::{Prepared, prepare},
 };
 use crate::{
-    config::{Authentication, Config, Protocol, Verification},
-    gateway::Gateway,
-    listener, platform,
-    service::{notify, watchdog},
+    config::{Config, Deadlines},
+    gateway::{Gateway, warning::warn_of},
+    listener,
+    platform::{Signal, Signals},
+    reload::Source,
+    service::{self, notify, watchdog},
     store::{Store, sqlite::SqliteStore},
     tap::Tap,
+    tls::Certificates,
     token::Tokens,
 };
 
@@ -29,67 +32,110 @@ pub struct RunArgs {}
 /// # Errors
 /// The configuration, the store or a port cannot be used.
 pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
-    let Prepared { config, sockets, key } = prepare(global)?;
-    warn_of_danger(&config);
+    let Prepared { source, config, sockets, certificates, key } = prepare(global)?;
     block_on(async {
-        let store = SqliteStore::open_with(&config.state_folder, key).await?;
-        warn_of_missing_passwords(&config, &store).await;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open_with(&config.state_folder, key).await?);
+        warn_of(config.accounts.iter(), &config, store.as_ref()).await;
         let _watchdog = watchdog::start(Arc::clone(&store));
-        let serving = status(&config);
-        serve(config, store, sockets, None, |_| notify::ready(&serving)).await
+        let options = Options { source: Some(source), sockets, certificates, tap: None };
+        let serving = service::status(&config);
+        serve(config, store, options, |_| notify::ready(&serving)).await
     })?
 }
 
-/// Serves until the process is asked to stop. `sockets` are ports that are open already; `ready` hears where, once every port is open.
+/// What a daemon may have beside configuration and store.
+#[derive(Default)]
+pub struct Options {
+    /// Where the configuration was read; without it there is no reload.
+    pub source: Option<Source>,
+    /// Ports that are open already.
+    pub sockets: Vec<TcpListener>,
+    /// Certificates that were read already.
+    pub certificates: Certificates,
+    /// Sees both legs of every connection.
+    pub tap: Option<Arc<dyn Tap>>,
+}
+
+/// Serves until the process is asked to stop. `ready` hears where, once every port is open.
 ///
 /// # Errors
 /// A port cannot be opened.
 pub async fn serve(
     config: Arc<Config>,
     store: Arc<dyn Store>,
-    sockets: Vec<TcpListener>,
-    tap: Option<Arc<dyn Tap>>,
+    options: Options,
     ready: impl FnOnce(&[listener::Listener]),
 ) -> Result<(), Failure> {
     let fault = |error: io::Error| Failure::fault(error.to_string());
+    let Options { source, sockets, certificates, tap } = options;
     // Listened for before the ports open, so that no signal finds us deaf.
-    let mut signals = platform::StopSignals::new().map_err(fault)?;
+    let mut signals = Signals::new(source.is_some()).map_err(fault)?;
     let tokens = Tokens::new(Arc::clone(&store), config.deadlines.token);
     let gateway = Gateway::new(config, store, tokens, tap).map_err(fault)?;
+    gateway.certificates.take_over(certificates);
     let listeners = listener::bind(&gateway, sockets).await.map_err(fault)?;
     listener::announce(&listeners).map_err(fault)?;
     ready(&listeners);
     for listener in listeners {
         gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
     }
+    if let Some(source) = source {
+        gateway.reload_from(source);
+    }
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
-    let asked_by = signals.next().await;
+    let asked_by = reload_until_stop(&gateway, &mut signals).await;
     info!("{asked_by}: stopping");
-    notify::stopping("stopping", longest_stop(&gateway.config));
+    notify::stopping("ending its sessions", longest_stop(&gateway.config().deadlines));
+    stop(&gateway, &mut signals).await;
+    Ok(())
+}
+
+/// Returns the name of the signal that asks to stop.
+async fn reload_until_stop(gateway: &Arc<Gateway>, signals: &mut Signals) -> &'static str {
+    loop {
+        match signals.next().await {
+            Signal::Stop(name) => return name,
+            Signal::Reload(name) => {
+                let gateway = Arc::clone(gateway);
+                // Not waited for: a stop must be heard meanwhile. How it went is logged.
+                tokio::spawn(async move { gateway.reload(name).await });
+            }
+        }
+    }
+}
+
+async fn stop(gateway: &Gateway, signals: &mut Signals) {
+    gateway.close();
+    let drain = gateway.config().deadlines.drain;
+    if !drain.is_zero() {
+        tokio::select! {
+            () = gateway.drain(drain) => {}
+            again = signals.next_stop() => warn!("{again} again: all sessions end now"),
+        }
+    }
     tokio::select! {
-        () = end_sessions(&gateway) => {}
-        again = signals.next() => warn!("{again} again: connections are cut at once"),
+        () = end_sessions(gateway) => {}
+        again = signals.next_stop() => warn!("{again} again: connections are cut at once"),
     }
     // People press Ctrl-C twice; that must not cost a sign-in. A third time is on purpose.
     tokio::select! {
         () = gateway.tokens.settle() => info!("stopped"),
-        again = signals.next() => {
+        again = signals.next_stop() => {
             warn!("{again} again: a token refresh under way is given up, and may cost a sign-in");
         }
     }
-    Ok(())
 }
 
-/// Sessions get their goodbye, and then a token refresh under way is waited for.
-fn longest_stop(config: &Config) -> Duration {
-    config.deadlines.shutdown + config.deadlines.token
+/// Sessions may end by themselves, then they are told to, and then a token refresh under way is waited for.
+fn longest_stop(deadlines: &Deadlines) -> Duration {
+    deadlines.drain + deadlines.shutdown + deadlines.token
 }
 
 async fn end_sessions(gateway: &Gateway) {
     gateway.stop.cancel();
     gateway.tasks.close();
-    let patience = gateway.config.deadlines.shutdown;
+    let patience = gateway.config().deadlines.shutdown;
     if tokio::time::timeout(patience, gateway.tasks.wait()).await.is_err() {
         warn!("{} connections did not end in {patience:?} and are cut", gateway.tasks.len());
     }
@@ -106,50 +152,4 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
     // A name resolution that hangs in the operating system must not hold up the end.
     runtime.shutdown_background();
     Ok(output)
-}
-
-/// What weakens everybody's safety is said at every start, not only when it was written.
-fn warn_of_danger(config: &Config) {
-    for account in &config.accounts {
-        for protocol in Protocol::ALL {
-            if let Some(server) = account.upstream(protocol)
-                && server.verification == Verification::DangerSkip
-            {
-                let secret = match server.authentication {
-                    Authentication::OAuth => "token",
-                    Authentication::Password { .. } => "password",
-                };
-                warn!(
-                    account = %account.login,
-                    "DANGER: the certificate of {server} is not verified: whoever is in between reads \
-                     the mail and the {secret}; pin_sha256 is the safe way"
-                );
-            }
-        }
-    }
-}
-
-/// Said at the start, and not only to the first mail program whose login fails for it.
-async fn warn_of_missing_passwords(config: &Config, store: &dyn Store) {
-    for account in &config.accounts {
-        for protocol in Protocol::ALL {
-            let Some(server) = account.upstream(protocol) else { continue };
-            let takes_password = matches!(server.authentication, Authentication::Password { .. });
-            if !takes_password || !config.listens_for(protocol) {
-                continue;
-            }
-            match store.upstream_password(&account.key(), protocol.name(), &server.host_key()).await
-            {
-                Ok(Some(_)) => {}
-                Ok(None) => warn!(
-                    account = %account.login,
-                    "there is no password for the {protocol} server {server} yet; set it with: saslgate \
-                     account upstream-password {} --protocol {}",
-                    account.login,
-                    protocol.name()
-                ),
-                Err(error) => warn!(account = %account.login, "{error}"),
-            }
-        }
-    }
 }

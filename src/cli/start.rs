@@ -9,18 +9,24 @@ use super::{Failure, Global};
 use crate::{
     config::Config,
     listener,
+    reload::Source,
     service::{
         privileges::{self, Plan, Start},
         sockets,
     },
     store::key::KeySource,
+    tls::Certificates,
 };
 
 /// What needed to be opened first.
 pub(super) struct Prepared {
     pub(super) config: Arc<Config>,
+    /// Where it was read.
+    pub(super) source: Source,
     /// Ports that are open already.
     pub(super) sockets: Vec<TcpListener>,
+    /// Those of the local ports.
+    pub(super) certificates: Certificates,
     /// Of the store.
     pub(super) key: KeySource,
 }
@@ -28,30 +34,30 @@ pub(super) struct Prepared {
 /// Reads the configuration, starts the log, and gives up root's rights where the configuration says so.
 pub(super) fn prepare(global: &Global) -> Result<Prepared, Failure> {
     let inherited = sockets::inherited();
-    let config = global.load_config()?;
+    let (source, config) = Source::read(global.paths()?)?;
     global.init_log();
     for remark in &inherited.remarks {
         warn!("{remark}");
     }
     let mut sockets = inherited.listeners;
     let key = KeySource::find(&config.state_folder)?;
+    let certificates = Certificates::default();
     match privileges::plan(&config.service).map_err(Failure::mistake)? {
         Start::AsItIs => {}
         Start::Warn(text) => warn!("{text}"),
-        Start::Drop(plan) => become_user(&plan, &config, &mut sockets, global)?,
+        Start::Drop(plan) => {
+            sockets::open(config.listeners.iter().map(|it| it.address), &mut sockets)
+                .map_err(|(address, error)| fault(&listener::cannot_listen(address, &error)))?;
+            for files in config.listeners.iter().filter_map(|it| it.tls.certificate()) {
+                certificates.read(files).map_err(|error| fault(&error))?;
+            }
+            become_user(&plan, &config, global)?;
+        }
     }
-    Ok(Prepared { config: Arc::new(config), sockets, key })
+    Ok(Prepared { config: Arc::new(config), source, sockets, certificates, key })
 }
 
-fn become_user(
-    plan: &Plan,
-    config: &Config,
-    sockets: &mut Vec<TcpListener>,
-    global: &Global,
-) -> Result<(), Failure> {
-    sockets::open(config.listeners.iter().map(|it| it.address), sockets).map_err(
-        |(address, error)| Failure::fault(listener::cannot_listen(address, &error).to_string()),
-    )?;
+fn become_user(plan: &Plan, config: &Config, global: &Global) -> Result<(), Failure> {
     let folder = &config.state_folder;
     privileges::give_state_folder(folder, plan).map_err(|error| {
         Failure::fault(format!("cannot make the folder {} for {plan}: {error}", folder.display()))
@@ -68,15 +74,6 @@ fn become_user(
     Ok(())
 }
 
-/// One line for `systemctl status`.
-pub(super) fn status(config: &Config) -> String {
-    let count = |number, one: &str| match number {
-        1 => format!("1 {one}"),
-        _ => format!("{number} {one}s"),
-    };
-    format!(
-        "serving {} on {}",
-        count(config.accounts.len(), "account"),
-        count(config.listeners.len(), "port")
-    )
+fn fault(error: &impl ToString) -> Failure {
+    Failure::fault(error.to_string())
 }

@@ -8,6 +8,7 @@ use super::{
     AccountConfig, Protocol, oauth,
     resolve::{At, Context},
     show::Source,
+    text::GrantText,
     upstream,
     values::{Inherit, Layer, MAX_CONNECTION_LIMIT, Values},
 };
@@ -54,12 +55,17 @@ pub(super) fn resolve(
     let server_rows = values.rows.split_off(above);
     let with_tokens: Vec<Protocol> =
         servers.iter().filter(|it| it.takes_tokens).map(|it| it.protocol).collect();
+    let mut external_token = Some(None);
     let (oauth, mechanism) = if with_tokens.is_empty() && !servers.is_empty() {
         (oauth::refuse_unused(&mut values).map(|()| None), Some(None))
+    } else if values.grant_text() == GrantText::External {
+        external_token = oauth::external(&mut values).map(Some);
+        (Some(None), values.mechanism())
     } else {
         let used: Vec<Protocol> =
             with_tokens.into_iter().filter(|protocol| in_use.contains(protocol)).collect();
-        let oauth = oauth::oauth(&mut values, &used, ca_file.clone().flatten());
+        let names = [login.as_str(), user];
+        let oauth = oauth::oauth(&mut values, &used, ca_file.clone().flatten(), names);
         (oauth.map(Some), values.mechanism())
     };
     values.rows.extend(server_rows);
@@ -72,6 +78,7 @@ pub(super) fn resolve(
         login,
         mailbox: mailbox?,
         oauth: oauth?,
+        external_token: external_token?,
         mechanism: mechanism?,
         imap,
         pop3,

@@ -90,6 +90,7 @@ pub(super) fn deadlines(
             0..=3600,
         ),
         linger: waits.wait("linger", &text.linger, defaults.linger, 1..=3600),
+        drain: waits.wait("drain", &text.drain, defaults.drain, 0..=3600),
         shutdown: waits.wait("shutdown", &text.shutdown, defaults.shutdown, 0..=3600),
     };
     let rows = waits.rows;
@@ -124,6 +125,7 @@ impl Default for Deadlines {
             failed_login_delay: seconds(2),
             // The operating system tells of a slow reader's progress in steps of up to a megabyte.
             linger: seconds(180),
+            drain: Duration::ZERO,
             shutdown: seconds(10),
         }
     }

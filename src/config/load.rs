@@ -22,6 +22,8 @@ pub struct Loaded {
     pub config: Config,
     /// The same in words, with the source of each value.
     pub sections: Vec<Section>,
+    /// The files that were asked for beside the configuration's own: certificates, keys, secrets.
+    pub files: Vec<PathBuf>,
 }
 
 /// Whether client secrets are read.
@@ -47,6 +49,13 @@ pub fn load(paths: &Paths, secrets: Secrets) -> Result<Loaded, ConfigError> {
         .map(|path| SourceFile::read(path))
         .collect::<Result<Vec<_>, _>>()?;
     resolve::resolve(&main, &files, &paths.state, secrets)
+}
+
+/// The files that make up the configuration, as far as they are there now.
+pub fn written_files(paths: &Paths) -> Vec<PathBuf> {
+    // What cannot be read is told by `load`.
+    let accounts = account_files(&paths.config.with_file_name("accounts.d")).unwrap_or_default();
+    [paths.config.clone()].into_iter().chain(accounts).collect()
 }
 
 fn account_files(folder: &Path) -> io::Result<Vec<PathBuf>> {

@@ -17,6 +17,9 @@ use crate::platform;
 pub struct ConfigError {
     /// In the order found.
     pub mistakes: Vec<Mistake>,
+    /// The files that were asked for beside the configuration's own: it may be one of them that makes
+    /// it good.
+    pub files: Vec<PathBuf>,
 }
 
 /// One mistake.
@@ -34,7 +37,7 @@ pub struct Mistake {
 
 impl From<Mistake> for ConfigError {
     fn from(mistake: Mistake) -> Self {
-        Self { mistakes: vec![mistake] }
+        Self { mistakes: vec![mistake], files: Vec::new() }
     }
 }
 

@@ -2,11 +2,13 @@
 //! these types is the only validation there is, so whatever holds a [`Config`] can rely on it.
 
 mod account;
+mod hooks;
 mod limits;
 mod listen;
 mod load;
 mod mistake;
 mod oauth;
+mod oauth_config;
 mod paths;
 mod preset;
 mod resolve;
@@ -23,8 +25,9 @@ use url::Url;
 
 pub(crate) use self::listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY};
 pub use self::{
-    load::{Loaded, Secrets, load},
+    load::{Loaded, Secrets, load, written_files},
     mistake::{ConfigError, Mistake},
+    oauth_config::{ClientAuthentication, ExternalToken, Grant, OAuthConfig, SignIn},
     paths::Paths,
     service::ServiceConfig,
     show::{Row, Section, Source},
@@ -32,7 +35,6 @@ pub use self::{
 
 use crate::{
     proto::{BearerMechanism, LoginBounds},
-    secret::Secret,
     store::account_key,
 };
 
@@ -53,6 +55,17 @@ pub struct Config {
     pub signin_refusal: SigninRefusal,
     /// Who the daemon is once its ports are open.
     pub service: ServiceConfig,
+    /// Who hears when an account's sign-in dies or works again.
+    pub hooks: Hooks,
+}
+
+/// Who hears when an account's sign-in dies, will die, or works again.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// A program and its arguments; it reads one JSON object from its standard input.
+    pub command: Vec<String>,
+    /// Gets the same object by POST.
+    pub webhook: Option<Url>,
 }
 
 impl Config {
@@ -109,7 +122,7 @@ impl fmt::Display for Protocol {
 }
 
 /// One local port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenConfig {
     /// What is spoken there.
     pub protocol: Protocol,
@@ -123,7 +136,7 @@ pub struct ListenConfig {
 }
 
 /// Protection of a local port: no TLS mode can be written without its certificate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenTls {
     /// Clear text.
     None,
@@ -150,6 +163,18 @@ pub enum ListenTls {
     },
 }
 
+impl ListenTls {
+    /// What the gateway shows there.
+    pub(crate) fn certificate(&self) -> Option<&CertificateFiles> {
+        match self {
+            Self::None => None,
+            Self::StartTls { certificate, .. }
+            | Self::Implicit { certificate }
+            | Self::Auto { certificate, .. } => Some(certificate),
+        }
+    }
+}
+
 /// A certificate chain and its key, both PEM; they may be the same file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CertificateFiles {
@@ -166,8 +191,11 @@ pub struct AccountConfig {
     pub login: String,
     /// The user in the SASL exchange with the upstream: the mailbox.
     pub mailbox: String,
-    /// How its access tokens come about; `None` only where every server of it takes a password.
+    /// How its access tokens come about; `None` where every server of it takes a password, or the
+    /// tokens come from elsewhere.
     pub oauth: Option<OAuthConfig>,
+    /// Where its access tokens come from, if not by OAuth; then `oauth` is `None`.
+    pub external_token: Option<ExternalToken>,
     /// Which mechanism carries the token; `None` takes XOAUTH2 if offered, else OAUTHBEARER.
     pub mechanism: Option<BearerMechanism>,
     /// The IMAP upstream, where the account has one.
@@ -268,35 +296,6 @@ pub enum Verification {
     DangerSkip,
 }
 
-/// How an account's access tokens come about.
-#[derive(Clone, Debug)]
-pub struct OAuthConfig {
-    /// The token endpoint: https, or http on loopback.
-    pub token_url: Url,
-    /// The application's id at the provider.
-    pub client_id: String,
-    /// The application's secret; public clients have none.
-    pub client_secret: Option<Secret>,
-    /// Scopes asked for, in order.
-    pub scopes: Vec<String>,
-    /// Which grant.
-    pub grant: Grant,
-    /// PEM; believed beside the system's roots for the token endpoint.
-    pub ca_file: Option<PathBuf>,
-    /// How much of its lifetime an access token must have left to open an IMAP session, in percent:
-    /// providers cut a session when its token ends.
-    pub fresh_percent: u8,
-}
-
-/// The OAuth 2.0 grants that the gateway knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grant {
-    /// RFC 6749 section 4.4: the application itself.
-    ClientCredentials,
-    /// RFC 6749 section 6: a person signed in once, and the refresh token goes on.
-    RefreshToken,
-}
-
 /// Bounds on numbers; the defaults stand in `config::limits`.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -331,7 +330,9 @@ pub struct Deadlines {
     pub failed_login_delay: Duration,
     /// After one side has closed: how long the other may go on without a byte passing.
     pub linger: Duration,
-    /// How long a stopping gateway waits for its sessions.
+    /// Over how long a stopping gateway spreads the ends of its sessions.
+    pub drain: Duration,
+    /// How long a stopping gateway then waits for its sessions.
     pub shutdown: Duration,
 }
 

@@ -2,7 +2,7 @@
 //! value here can be said otherwise in `[defaults]` or in an account.
 
 use super::{
-    Grant, Protocol,
+    Protocol,
     text::{GrantText, MechanismText, ProviderText, UpstreamTlsText},
 };
 
@@ -16,11 +16,22 @@ pub(super) struct Preset {
     pub(super) client_credentials_scopes: &'static [&'static str],
     /// Beside those of the servers.
     pub(super) refresh_token_scopes: &'static [&'static str],
+    pub(super) sign_in: Option<&'static SignInPreset>,
     pub(super) mechanism: Option<MechanismText>,
     pub(super) hide_capabilities: &'static [&'static str],
     imap: Option<&'static ServerPreset>,
     pop3: Option<&'static ServerPreset>,
     smtp: Option<&'static ServerPreset>,
+}
+
+/// How a person signs in there.
+#[derive(Debug)]
+pub(super) struct SignInPreset {
+    pub(super) authorization_url: &'static str,
+    pub(super) device_url: &'static str,
+    pub(super) redirect_uri: &'static str,
+    /// So that the provider says who has signed in.
+    pub(super) scopes: &'static [&'static str],
 }
 
 /// One of a provider's servers. Its port is the usual one of its protocol and TLS mode.
@@ -52,14 +63,15 @@ impl Preset {
     }
 
     /// The scopes for a token that opens the servers of these protocols.
-    pub(super) fn scopes(&self, grant: Grant, protocols: &[Protocol]) -> Vec<String> {
+    pub(super) fn scopes(&self, grant: GrantText, protocols: &[Protocol]) -> Vec<String> {
         let servers = protocols.iter().filter_map(|&protocol| self.server(protocol));
         let scopes: Vec<&str> = match grant {
-            Grant::ClientCredentials => self.client_credentials_scopes.to_vec(),
-            Grant::RefreshToken => servers
+            GrantText::ClientCredentials => self.client_credentials_scopes.to_vec(),
+            GrantText::RefreshToken | GrantText::Password => servers
                 .map(|it| it.scope)
                 .chain(self.refresh_token_scopes.iter().copied())
                 .collect(),
+            GrantText::ServiceAccount | GrantText::External => Vec::new(),
         };
         scopes.into_iter().map(str::to_owned).collect()
     }
@@ -79,6 +91,13 @@ const MICROSOFT365: Preset = Preset {
     token_url: Some("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"),
     client_credentials_scopes: &["https://outlook.office365.com/.default"],
     refresh_token_scopes: &["offline_access"],
+    sign_in: Some(&SignInPreset {
+        authorization_url: "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
+        device_url: "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode",
+        // Any port matches, but a path would have to be registered.
+        redirect_uri: "http://localhost",
+        scopes: &["openid", "profile"],
+    }),
     mechanism: Some(MechanismText::Xoauth2),
     hide_capabilities: &["IMAP4REV2", "ENABLE"],
     imap: Some(&ServerPreset {
@@ -120,6 +139,7 @@ const CUSTOM: Preset = Preset {
     token_url: None,
     client_credentials_scopes: &[],
     refresh_token_scopes: &[],
+    sign_in: None,
     mechanism: None,
     hide_capabilities: &[],
     imap: None,

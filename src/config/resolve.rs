@@ -2,12 +2,18 @@
 //! after a mistake, so that a person hears of all of them at once: each function leaves its mistakes
 //! in the [`Context`] and returns `None`, and a [`Config`] exists only if there were none.
 
-use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use toml::Spanned;
 
 use super::{
     AccountConfig, Config, Loaded, Protocol, Secrets, SigninRefusal, account,
+    hooks::hooks,
     limits::{deadlines, limits},
     listen::{judge_served, listeners},
     mistake::{ConfigError, Mistake, SourceFile},
@@ -33,6 +39,7 @@ pub(super) fn resolve(
     let limits = limits(main, &text.limits, &mut cx);
     let deadlines = deadlines(main, &text.deadlines, &mut cx);
     let service = service(main, &text.service, &mut cx);
+    let hooks = hooks(main, &text.hooks, &mut cx);
     let listens = |protocol: &Protocol| listeners.iter().any(|it| it.protocol == *protocol);
     let in_use: Vec<Protocol> = Protocol::ALL.into_iter().filter(listens).collect();
     let accounts = accounts(main, &text, account_files, &account_texts, &in_use, &mut cx);
@@ -46,8 +53,10 @@ pub(super) fn resolve(
                 state_folder: state_folder.into(),
                 signin_refusal,
                 service: service?,
+                hooks: hooks?,
             },
             sections: std::mem::take(&mut cx.sections),
+            files: cx.take_files(),
         })
     })
 }
@@ -56,13 +65,19 @@ pub(super) fn resolve(
 pub(super) struct Context {
     mistakes: Vec<Mistake>,
     sections: Vec<Section>,
+    files: Vec<PathBuf>,
     /// Reads client secrets, each once.
     pub(super) secrets: SecretReader,
 }
 
 impl Context {
     fn new(secrets: Secrets) -> Self {
-        Self { mistakes: Vec::new(), sections: Vec::new(), secrets: SecretReader::new(secrets) }
+        Self {
+            mistakes: Vec::new(),
+            sections: Vec::new(),
+            files: Vec::new(),
+            secrets: SecretReader::new(secrets),
+        }
     }
 
     /// Notes a mistake; `None`, so that a caller can return it.
@@ -84,6 +99,7 @@ impl Context {
         missing: impl FnOnce() -> String,
         check: impl FnOnce() -> Result<(), TlsError>,
     ) -> Option<()> {
+        self.files.push(path.into());
         let checked = match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
             _ if !self.secrets.may_read() => Ok(()),
@@ -95,6 +111,15 @@ impl Context {
             Ok(()) => Some(()),
             Err(text) => self.mistake(at, text),
         }
+    }
+
+    /// Every file that a value names, each once.
+    fn take_files(&mut self) -> Vec<PathBuf> {
+        let mut files = std::mem::take(&mut self.files);
+        files.extend(self.secrets.take_files());
+        files.sort_unstable();
+        files.dedup();
+        files
     }
 
     pub(super) fn section(&mut self, title: impl Into<String>, rows: Vec<Row>) {
@@ -112,7 +137,8 @@ impl Context {
                 // Unreachable while every `None` leaves a mistake; said rather than assumed.
                 self.mistakes.push(main.mistake(0, "", "is not complete"));
             }
-            ConfigError { mistakes: self.mistakes }
+            let files = self.take_files();
+            ConfigError { mistakes: self.mistakes, files }
         })
     }
 }
@@ -148,7 +174,7 @@ fn parse_all(
     if cx.mistakes.is_empty() {
         Ok((text, accounts))
     } else {
-        Err(ConfigError { mistakes: std::mem::take(&mut cx.mistakes) })
+        Err(ConfigError { mistakes: std::mem::take(&mut cx.mistakes), files: Vec::new() })
     }
 }
 

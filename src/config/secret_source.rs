@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     env, fs,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
@@ -19,16 +19,22 @@ use crate::{platform, secret::Secret};
 pub(super) struct SecretReader {
     mode: Secrets,
     seen: HashMap<String, Result<Secret, String>>,
+    files: Vec<PathBuf>,
 }
 
 impl SecretReader {
     pub(super) fn new(mode: Secrets) -> Self {
-        Self { mode, seen: HashMap::new() }
+        Self { mode, seen: HashMap::new(), files: Vec::new() }
     }
 
     /// Whether secrets are read at all.
     pub(super) fn may_read(&self) -> bool {
         self.mode == Secrets::Read
+    }
+
+    /// The files that were read, or should have been.
+    pub(super) fn take_files(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.files)
     }
 
     /// The secret, or what is wrong and how to put it right. Without leave to read, an empty secret.
@@ -40,10 +46,22 @@ impl SecretReader {
         match self.mode {
             Secrets::Skip => Ok(Secret::default()),
             Secrets::Read => {
+                self.files.extend(file_of(file, source));
                 let key = format!("{}\n{source:?}", file.path().display());
                 self.seen.entry(key).or_insert_with(|| read(file, source)).clone()
             }
         }
+    }
+}
+
+/// The file from which a secret comes, where that is known.
+fn file_of(file: &SourceFile, source: &SecretText) -> Option<PathBuf> {
+    match source {
+        SecretText::File(path) => Some(file.resolve_path(path)),
+        SecretText::Credential(name) => {
+            Some(Path::new(&env::var_os("CREDENTIALS_DIRECTORY")?).join(name))
+        }
+        SecretText::Env(_) | SecretText::Command(_) => None,
     }
 }
 

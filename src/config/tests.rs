@@ -54,7 +54,7 @@ fn microsoft_needs_little() {
         account.oauth.as_ref().unwrap().scopes,
         ["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"]
     );
-    assert_eq!(account.oauth.as_ref().unwrap().grant, Grant::RefreshToken);
+    assert!(account.oauth.as_ref().unwrap().grant.needs_sign_in());
     assert_eq!(account.mechanism, Some(BearerMechanism::XOAuth2));
     assert_eq!(account.hide_capabilities, ["IMAP4REV2", "ENABLE"]);
     assert_eq!(account.imap.as_ref().unwrap().connection_limit, 16);
@@ -116,7 +116,7 @@ client_id = "theirs"
 imap = { host = "imap.example.org", tls = "starttls" }
 "#;
     let account = account(text);
-    assert!(account.oauth.as_ref().unwrap().client_secret.is_none());
+    assert!(account.oauth.as_ref().unwrap().client_authentication.secret().is_none());
     assert!(account.oauth.as_ref().unwrap().scopes.is_empty());
     assert_eq!((account.mechanism, account.oauth.as_ref().unwrap().fresh_percent), (None, 20));
     assert_eq!(account.imap.as_ref().unwrap().to_string(), "imap.example.org:143");
@@ -383,6 +383,11 @@ token_url             = "https://login.microsoftonline.com/example.com/oauth2/v2
 client_id             = "id"                                      # saslgate.toml:5
 client_secret         = { command = ["pass", …] }                 # saslgate.toml:6
 scopes                = ["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"]  # preset microsoft365
+authorization_url     = "https://login.microsoftonline.com/example.com/oauth2/v2.0/authorize"  # preset microsoft365
+device_url            = "https://login.microsoftonline.com/example.com/oauth2/v2.0/devicecode"  # preset microsoft365
+redirect_uri          = "http://localhost"                        # preset microsoft365
+signin_scopes         = ["openid", "profile"]                     # preset microsoft365
+refresh_idle          = "1day"                                    # default
 fresh_percent         = 50                                        # default
 mechanism             = "xoauth2"                                 # preset microsoft365
 imap.host             = "outlook.office365.com"                   # preset microsoft365
@@ -423,9 +428,15 @@ fn the_example_is_true() {
 #[test]
 fn the_example_shows_every_key() {
     let text = include_str!("../../saslgate.example.toml");
-    for table in
-        ["[[listen]]", "[defaults]", "[defaults.smtp]", "[limits]", "[deadlines]", "[service]"]
-    {
+    for table in [
+        "[[listen]]",
+        "[defaults]",
+        "[defaults.smtp]",
+        "[limits]",
+        "[deadlines]",
+        "[hooks]",
+        "[service]",
+    ] {
         let error = judge(&format!("{table}\nno_such_key = 1\n")).map(|_| ()).unwrap_err();
         let error = error.to_string();
         let (_, known) = error.split_once("known here: ").unwrap();

@@ -32,6 +32,17 @@ pub(super) struct FileText {
     pub(super) limits: LimitsText,
     pub(super) deadlines: DeadlinesText,
     pub(super) service: ServiceText,
+    pub(super) hooks: HooksText,
+}
+
+/// `[hooks]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HooksText {
+    /// A program and its arguments. Default: none.
+    pub(super) command: Written<Vec<String>>,
+    /// https, or http on loopback. Default: none.
+    pub(super) webhook: Written<String>,
 }
 
 /// `accounts.d/*.toml`: accounts and nothing else.
@@ -104,8 +115,42 @@ pub(super) struct AccountText {
     pub(super) tenant: Written<String>,
     pub(super) client_id: Written<String>,
     pub(super) client_secret: Written<SecretText>,
+    /// PEM: the application proves itself with this certificate's key instead of a secret.
+    pub(super) client_certificate: Written<String>,
+    /// PEM. Default: in the certificate's file.
+    pub(super) client_key: Written<String>,
+    /// Of an encrypted key.
+    pub(super) client_key_passphrase: Written<SecretText>,
+    /// An assertion that another system keeps in this file proves the application.
+    pub(super) federated_token_file: Written<String>,
     /// Default: `refresh_token`.
     pub(super) grant: Written<GrantText>,
+    /// With `grant = "service_account"`: Google's JSON key file.
+    pub(super) service_account_key: Written<String>,
+    /// With `grant = "password"`: the user's own password at the provider.
+    pub(super) owner_password: Written<SecretText>,
+    /// RFC 9700 section 2.4 forbids that grant. Default: no.
+    pub(super) danger_allow_password_grant: Written<bool>,
+    /// With `grant = "external"`: a program that prints an access token.
+    pub(super) token_command: Written<Vec<String>>,
+    /// With `grant = "external"`: a file that holds an access token.
+    pub(super) token_file: Written<String>,
+    /// Whose sign-in it must be. Default: the login if it is an address, else the mailbox if it is.
+    pub(super) token_owner: Written<String>,
+    /// Default: the preset's.
+    pub(super) authorization_url: Written<String>,
+    /// Default: the preset's.
+    pub(super) device_url: Written<String>,
+    /// Default: the preset's, else `http://127.0.0.1`.
+    pub(super) redirect_uri: Written<String>,
+    /// Compared with what the provider calls itself. Default: nothing.
+    pub(super) issuer: Written<String>,
+    /// Asked for at a sign-in beside `scopes`. Default: the preset's.
+    pub(super) signin_scopes: Written<Vec<String>>,
+    /// An HTTP proxy for the token endpoint. Default: none.
+    pub(super) proxy: Written<String>,
+    /// The longest time between two refreshes of an account that nobody uses. Default: 1 day.
+    pub(super) refresh_idle: Written<DurationText>,
     /// Default: the preset's, for the protocols that have a listener.
     pub(super) scopes: Written<Vec<String>>,
     /// Default: the preset's; with `custom` XOAUTH2 if the server offers it, else OAUTHBEARER.
@@ -138,6 +183,9 @@ pub(super) enum ProviderText {
 pub(super) enum GrantText {
     ClientCredentials,
     RefreshToken,
+    ServiceAccount,
+    Password,
+    External,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -233,7 +281,9 @@ pub(super) struct DeadlinesText {
     pub(super) failed_login_delay: Written<DurationText>,
     /// After one side has closed: silence of the other before it is closed too. Default: 3 min.
     pub(super) linger: Written<DurationText>,
-    /// How long a stopping gateway waits for its sessions. Default: 10 s.
+    /// Over how long a stopping gateway spreads the ends of its sessions. Default: 0 s.
+    pub(super) drain: Written<DurationText>,
+    /// How long a stopping gateway then waits for its sessions. Default: 10 s.
     pub(super) shutdown: Written<DurationText>,
 }
 

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::{
-    Grant,
     account::unfit_name,
     mistake::SourceFile,
     preset::{DEFAULT_GRANT, Preset},
@@ -221,14 +220,21 @@ impl<'a, 'c> Values<'a, 'c> {
         }
     }
 
-    pub(super) fn grant(&mut self) -> Grant {
-        let (grant, source) = match self.written(|t| &t.grant, Inherit::WithProvider) {
-            Some((grant, at)) => (*grant, at.source()),
-            None => (DEFAULT_GRANT, Source::Default),
-        };
-        let (grant, word) = match grant {
-            GrantText::ClientCredentials => (Grant::ClientCredentials, "client_credentials"),
-            GrantText::RefreshToken => (Grant::RefreshToken, "refresh_token"),
+    /// The grant, with no row for it yet.
+    pub(super) fn grant_text(&self) -> GrantText {
+        self.written(|t| &t.grant, Inherit::WithProvider).map_or(DEFAULT_GRANT, |(grant, _)| *grant)
+    }
+
+    pub(super) fn grant(&mut self) -> GrantText {
+        let grant = self.grant_text();
+        let written = self.written(|t| &t.grant, Inherit::WithProvider);
+        let source = written.map_or(Source::Default, |(_, at)| at.source());
+        let word = match grant {
+            GrantText::ClientCredentials => "client_credentials",
+            GrantText::RefreshToken => "refresh_token",
+            GrantText::ServiceAccount => "service_account",
+            GrantText::Password => "password",
+            GrantText::External => "external",
         };
         self.rows.push(Row::new("grant", quoted(word), source));
         grant

@@ -10,12 +10,12 @@ use tracing::{debug, info, warn};
 
 use super::{
     Client, refuse,
-    upstream::{self, OpenError, OpenUpstream},
+    upstream::{self, OpenError, OpenUpstream, Route},
 };
 use crate::{
     account::password::Verified,
-    config::{AccountConfig, Authentication, Protocol, UpstreamConfig},
-    gateway::{AccountSlot, Gateway, Standing},
+    config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
+    gateway::{AccountSlot, Gateway, InForce, Standing},
     proto::{Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions},
     secret::Secret,
     token::{AccessToken, TokenErrorKind},
@@ -24,6 +24,8 @@ use crate::{
 
 /// What a login has opened.
 pub(super) struct Opened {
+    /// By which it was opened.
+    pub(super) config: Arc<Config>,
     pub(super) account: Arc<AccountConfig>,
     pub(super) password: Verified,
     pub(super) slot: AccountSlot,
@@ -55,15 +57,20 @@ pub(super) async fn open(
     client: &Client,
     credentials: Credentials,
 ) -> Result<Opened, NotOpened> {
-    let attempt = Attempt { gateway, client };
+    let in_force = gateway.in_force();
+    let config = &in_force.config;
+    let attempt = Attempt { gateway, client, in_force: &in_force };
     let began = Instant::now();
-    let until = began + gateway.config.deadlines.verdict;
+    let until = began + config.deadlines.verdict;
     let authenticated = timeout_at(until, attempt.authenticate(&credentials)).await;
     let unchecked = NotOpened { refusal: refuse::too_slow(), cause: Cause::Unchecked };
     let (account, password) = authenticated.unwrap_or(Err(unchecked))?;
     drop(credentials);
     let refusal = match timeout_at(until, attempt.open(&account, began.elapsed())).await {
-        Ok(Ok((slot, upstream))) => return Ok(Opened { account, password, slot, upstream }),
+        Ok(Ok((slot, upstream))) => {
+            let config = Arc::clone(config);
+            return Ok(Opened { config, account, password, slot, upstream });
+        }
         Ok(Err(refusal)) => refusal,
         Err(_) => refuse::too_slow(),
     };
@@ -77,13 +84,14 @@ pub(super) async fn open(
         "login not possible: {}", refusal.text,
     );
     let refusal = Refusal { alert, ..refusal };
-    let refusal = refuse::as_configured(refusal, gateway.config.signin_refusal);
+    let refusal = refuse::as_configured(refusal, config.signin_refusal);
     Err(NotOpened { refusal, cause: Cause::Beyond })
 }
 
 struct Attempt<'a> {
     gateway: &'a Arc<Gateway>,
     client: &'a Client,
+    in_force: &'a InForce,
 }
 
 impl Attempt<'_> {
@@ -93,7 +101,7 @@ impl Attempt<'_> {
         &self,
         credentials: &Credentials,
     ) -> Result<(Arc<AccountConfig>, Verified), NotOpened> {
-        let account = self.gateway.accounts.find(&credentials.login);
+        let account = self.in_force.accounts.find(&credentials.login);
         let passwords = &self.gateway.passwords;
         let address = self.client.address.ip();
         // On loopback everybody has the same address.
@@ -204,8 +212,7 @@ impl Attempt<'_> {
             password = self.stored_password(account, config).await?.0;
         }
         let credential = UpstreamCredential::Password(password.clone());
-        let opened =
-            upstream::open(self.gateway, self.client, account, config, user, credential).await;
+        let opened = upstream::open(&self.route(), account, config, user, credential).await;
         match &opened {
             Ok(_) => self.gateway.note_password(account, protocol, &password, true),
             Err(OpenError::Rejected(Rejection::Credential { text }))
@@ -270,7 +277,15 @@ impl Attempt<'_> {
     ) -> Result<OpenUpstream, OpenError> {
         let credential = UpstreamCredential::Bearer(token.secret.clone());
         let user = &account.mailbox;
-        upstream::open(self.gateway, self.client, account, config, user, credential).await
+        upstream::open(&self.route(), account, config, user, credential).await
+    }
+
+    fn route(&self) -> Route<'_> {
+        Route {
+            gateway: self.gateway,
+            client: self.client,
+            deadlines: &self.in_force.config.deadlines,
+        }
     }
 
     fn log_opened(

@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::Client;
 use crate::{
-    config::{AccountConfig, Protocol, UpstreamConfig, UpstreamTlsMode},
+    config::{AccountConfig, Deadlines, Protocol, UpstreamConfig, UpstreamTlsMode},
     gateway::Gateway,
     leg::Leg,
     proto::{
@@ -72,10 +72,17 @@ impl fmt::Display for OpenError {
     }
 }
 
+/// On whose behalf an upstream is opened, and how long each step may take.
+#[derive(Clone, Copy)]
+pub(super) struct Route<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) client: &'a Client,
+    pub(super) deadlines: &'a Deadlines,
+}
+
 /// Dials the upstream and logs in there as `user`.
 pub(super) async fn open(
-    gateway: &Arc<Gateway>,
-    client: &Client,
+    route: &Route<'_>,
     account: &AccountConfig,
     config: &UpstreamConfig,
     user: &str,
@@ -83,7 +90,7 @@ pub(super) async fn open(
 ) -> Result<OpenUpstream, OpenError> {
     let traces = traces(user, &credential);
     let mut credential = Some(credential);
-    let deadlines = &gateway.config.deadlines;
+    let Route { gateway, client, deadlines } = *route;
     let began = Instant::now();
     let socket =
         dial(&config.host, config.port, deadlines.connect).await.map_err(OpenError::Dial)?;
@@ -91,7 +98,7 @@ pub(super) async fn open(
     let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
     let mut leg = Leg::new(socket, Side::Upstream, client.number, tap);
     if config.mode == UpstreamTlsMode::Implicit {
-        connect_tls(gateway, config, &mut leg).await?;
+        connect_tls(route, config, &mut leg).await?;
     }
     let connect_took = began.elapsed();
     debug!(connection = client.number, upstream = %config, "connected");
@@ -108,7 +115,7 @@ pub(super) async fn open(
         let next = timeout(deadlines.upstream_answer, leg.next_event(machine.as_mut())).await;
         match next.map_err(|_| OpenError::Silent)?.map_err(OpenError::Broken)? {
             UpstreamEvent::StartTls => {
-                connect_tls(gateway, config, &mut leg).await?;
+                connect_tls(route, config, &mut leg).await?;
                 debug!(connection = client.number, "STARTTLS with the upstream");
                 machine.handle_tls_established();
             }
@@ -135,15 +142,15 @@ pub(super) async fn open(
 }
 
 async fn connect_tls(
-    gateway: &Gateway,
+    route: &Route<'_>,
     config: &UpstreamConfig,
     leg: &mut Leg<TcpStream>,
 ) -> Result<(), OpenError> {
     let setup = |error: tls::TlsError| OpenError::Tls(error.to_string());
-    let connector = gateway.connectors.connector(&config.verification).map_err(setup)?;
+    let connector = route.gateway.connectors.connector(&config.verification).map_err(setup)?;
     let name = tls::server_name(&config.host, &config.verification).map_err(setup)?;
     let handshake = leg.stream_mut().connect_tls(&connector, name);
-    match timeout(gateway.config.deadlines.handshake, handshake).await {
+    match timeout(route.deadlines.handshake, handshake).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(OpenError::Tls(tls::explain(&error))),
         Err(_) => Err(OpenError::Silent),

@@ -25,13 +25,57 @@ pub(super) struct Promises {
 struct Known {
     /// What some account hides; it cannot be known whose client asks.
     hidden: Vec<String>,
-    upstreams: HashMap<Upstream, Extensions>,
+    upstreams: HashMap<Upstream, Has>,
     promise: Extensions,
+}
+
+/// What an upstream has.
+#[derive(Clone, Copy, Debug)]
+struct Has {
+    presumed: Extensions,
+    said: Option<Extensions>,
 }
 
 impl Promises {
     /// The promise of these accounts' presets.
     pub(super) fn new<'a>(accounts: impl Iterator<Item = &'a AccountConfig>) -> Self {
+        Self { known: Mutex::new(Known::presumed(accounts)) }
+    }
+
+    /// The promise of other accounts. What an upstream has said of itself still counts.
+    pub(super) fn renew<'a>(&self, accounts: impl Iterator<Item = &'a AccountConfig>) {
+        let mut next = Known::presumed(accounts);
+        let mut known = self.known();
+        for (upstream, has) in &mut next.upstreams {
+            has.said = known.upstreams.get(upstream).and_then(|before| before.said);
+        }
+        next.promise = promise(&next.upstreams, &next.hidden);
+        *known = next;
+    }
+
+    pub(super) fn promise(&self) -> Extensions {
+        self.known().promise
+    }
+
+    /// Notes what an upstream has said of itself.
+    pub(super) fn learn(&self, config: &UpstreamConfig, said: Extensions) {
+        let said = Extensions { pipelining: true, ..said };
+        let mut known = self.known();
+        let Some(has) = known.upstreams.get_mut(&(config.host.clone(), config.port)) else {
+            return;
+        };
+        if has.said.replace(said) != Some(said) {
+            known.promise = promise(&known.upstreams, &known.hidden);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn presumed<'a>(accounts: impl Iterator<Item = &'a AccountConfig>) -> Self {
         let (mut upstreams, mut hidden) = (HashMap::new(), Vec::new());
         for account in accounts {
             let Some(config) = &account.smtp else { continue };
@@ -44,39 +88,19 @@ impl Promises {
             // Two accounts may presume different things of one server.
             upstreams
                 .entry((config.host.clone(), config.port))
-                .and_modify(|known: &mut Extensions| *known = known.intersection(presumed))
-                .or_insert(presumed);
+                .and_modify(|has: &mut Has| has.presumed = has.presumed.intersection(presumed))
+                .or_insert(Has { presumed, said: None });
         }
         hidden.sort_unstable();
         hidden.dedup();
         let promise = promise(&upstreams, &hidden);
-        Self { known: Mutex::new(Known { hidden, upstreams, promise }) }
-    }
-
-    pub(super) fn promise(&self) -> Extensions {
-        self.known().promise
-    }
-
-    /// Notes what an upstream has said of itself.
-    pub(super) fn learn(&self, config: &UpstreamConfig, said: Extensions) {
-        let said = Extensions { pipelining: true, ..said };
-        let mut known = self.known();
-        let Some(before) = known.upstreams.get_mut(&(config.host.clone(), config.port)) else {
-            return;
-        };
-        if *before != said {
-            *before = said;
-            known.promise = promise(&known.upstreams, &known.hidden);
-        }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { hidden, upstreams, promise }
     }
 }
 
-fn promise(upstreams: &HashMap<Upstream, Extensions>, hidden: &[String]) -> Extensions {
-    let all = upstreams.values().copied().reduce(Extensions::intersection);
+fn promise(upstreams: &HashMap<Upstream, Has>, hidden: &[String]) -> Extensions {
+    let all = upstreams.values().map(|has| has.said.unwrap_or(has.presumed));
+    let all = all.reduce(Extensions::intersection);
     let mut keywords = all.unwrap_or(Extensions::UNKNOWN).keywords();
     keywords.retain(|keyword| {
         let name = keyword.split(' ').next().unwrap_or_default();
@@ -124,6 +148,29 @@ mod tests {
         assert_eq!(promised(), "SIZE 100, PIPELINING, CHUNKING");
         promises.learn(&upstream("else.test", &[]), Extensions::UNKNOWN);
         assert_eq!(promised(), "SIZE 100, PIPELINING, CHUNKING");
+    }
+
+    #[test]
+    fn other_accounts_make_another_promise_and_what_was_said_still_counts() {
+        let with = |config: &UpstreamConfig| {
+            let mut account = std::sync::Arc::unwrap_or_clone(account("a@example.org"));
+            account.smtp = Some(config.clone());
+            account
+        };
+        let (one, two) =
+            (upstream("one.test", &["SIZE 100", "DSN"]), upstream("two.test", &["SIZE 50", "DSN"]));
+        let promises = Promises::new([with(&one)].iter());
+        let promised = || promises.promise().keywords().join(", ");
+        promises.learn(&one, Extensions::from_keywords(&["SIZE 200", "DSN", "8BITMIME"]));
+        assert_eq!(promised(), "SIZE 200, PIPELINING, 8BITMIME, DSN");
+        promises.renew([with(&one), with(&two)].iter());
+        assert_eq!(promised(), "SIZE 50, PIPELINING, DSN");
+        promises.renew([with(&one)].iter());
+        assert_eq!(promised(), "SIZE 200, PIPELINING, 8BITMIME, DSN");
+        // Forgotten with its last account.
+        promises.renew([with(&two)].iter());
+        promises.renew([with(&one)].iter());
+        assert_eq!(promised(), "SIZE 100, PIPELINING, DSN");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{Grant, LocalPassword, LocalPasswords, Store, StoredAccessToken};
+use super::{
+    Grant, Identity, LocalPassword, LocalPasswords, RefreshFailure, RefreshHistory, SignedIn,
+    Store, StoredAccessToken,
+};
 use crate::secret::Secret;
 
 pub(crate) async fn check(store: &dyn Store) {
@@ -10,6 +13,40 @@ pub(crate) async fn check(store: &dyn Store) {
     leases_exclude(store).await;
     local_passwords_are_kept(store).await;
     upstream_passwords_are_kept(store).await;
+    histories_are_kept_and_accounts_go_whole(store).await;
+}
+
+async fn histories_are_kept_and_accounts_go_whole(store: &dyn Store) {
+    let at = |millis: u64| UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + millis);
+    let account = "history@example.test";
+    assert_eq!(store.refresh_history(account).await.unwrap(), None);
+    let before = store.generation().await.unwrap();
+    let failure = RefreshFailure {
+        since: at(1),
+        last: at(2),
+        kind: "sign-in".to_owned(),
+        text: "Sign in again.".to_owned(),
+    };
+    for history in [
+        RefreshHistory { succeeded: Some(at(0)), failure: Some(failure) },
+        RefreshHistory { succeeded: Some(at(3)), failure: None },
+    ] {
+        store.write_refresh_history(account, &history).await.unwrap();
+        assert_eq!(store.refresh_history(account).await.unwrap(), Some(history));
+    }
+    assert_eq!(store.generation().await.unwrap(), before, "no session cares");
+
+    store.write_grant(account, None, &grant("one")).await.unwrap().unwrap();
+    store.password_salt(account, [1; 16]).await.unwrap();
+    store.write_upstream_password(account, "smtp", "h", &Secret::new("p")).await.unwrap();
+    assert!(store.accounts().await.unwrap().iter().any(|known| known == account));
+    let before = store.generation().await.unwrap();
+    assert!(store.remove_account(account).await.unwrap());
+    assert!(store.generation().await.unwrap() > before);
+    assert!(!store.remove_account(account).await.unwrap());
+    assert!(!store.accounts().await.unwrap().iter().any(|known| known == account));
+    assert!(store.grant(account).await.unwrap().is_none());
+    assert_eq!(store.refresh_history(account).await.unwrap(), None);
 }
 
 fn grant(refresh_token: &str) -> Grant {
@@ -22,6 +59,14 @@ fn grant(refresh_token: &str) -> Grant {
             purpose: "https://example.test/token|app|scope".to_owned(),
         }),
         refresh_started: Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_001)),
+        signed_in: Some(SignedIn {
+            at: UNIX_EPOCH + Duration::from_millis(1_600_000_000_001),
+            identity: Some(Identity {
+                issuer: "https://id.example.test".to_owned(),
+                subject: "4711".to_owned(),
+                name: Some("a@example.test".to_owned()),
+            }),
+        }),
     }
 }
 
@@ -43,6 +88,7 @@ async fn grants_are_fenced(store: &dyn Store) {
     assert_eq!(record.version, second);
     assert_eq!(record.grant.refresh_token.unwrap().expose(), b"two");
     assert_eq!(record.grant.refresh_started, grant("two").refresh_started);
+    assert_eq!(record.grant.signed_in, grant("two").signed_in);
     let (kept, written) = (record.grant.access_token.unwrap(), grant("").access_token.unwrap());
     assert_eq!(kept.secret.expose(), written.secret.expose());
     assert_eq!(kept.obtained, written.obtained);

@@ -2,14 +2,17 @@
 //! is to keep the promises of [`Store`] to the letter, since tests trust it in place of the real one.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::{Grant, GrantRecord, LocalPassword, LocalPasswords, Store, StoreError, StoreFuture};
+use super::{
+    Grant, GrantRecord, LocalPassword, LocalPasswords, RefreshHistory, Store, StoreError,
+    StoreFuture,
+};
 use crate::secret::Secret;
 
 /// Grants and passwords in memory.
@@ -24,7 +27,7 @@ struct Content {
     grants: HashMap<String, GrantRecord>,
     leases: HashMap<String, Lease>,
     passwords: HashMap<String, LocalPasswords>,
-    /// By account and protocol.
+    histories: HashMap<String, RefreshHistory>,
     /// By account and protocol: the host, and its password.
     upstream_passwords: HashMap<(String, String), (String, Secret)>,
 }
@@ -146,6 +149,25 @@ impl Content {
         self.bump();
     }
 
+    fn remove_account(&mut self, account: &str) -> bool {
+        let passwords = self.upstream_passwords.len();
+        self.upstream_passwords.retain(|(of, _), _| of != account);
+        let mut removed = self.upstream_passwords.len() != passwords;
+        removed |= self.grants.remove(account).is_some();
+        removed |= self.passwords.remove(account).is_some();
+        removed |= self.histories.remove(account).is_some();
+        if removed {
+            self.bump();
+        }
+        removed
+    }
+
+    fn accounts(&self) -> Vec<String> {
+        let with_passwords = self.upstream_passwords.keys().map(|(account, _)| account);
+        let all = self.grants.keys().chain(self.passwords.keys()).chain(with_passwords);
+        all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     fn remove_upstream_password(&mut self, account: &str, protocol: &str) -> bool {
         let place = (account.to_owned(), protocol.to_owned());
         let removed = self.upstream_passwords.remove(&place).is_some();
@@ -246,6 +268,29 @@ impl Store for MemoryStore {
         protocol: &'a str,
     ) -> StoreFuture<'a, bool> {
         Box::pin(async move { Ok(self.content().remove_upstream_password(account, protocol)) })
+    }
+
+    fn refresh_history<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<RefreshHistory>> {
+        Box::pin(async move { Ok(self.content().histories.get(account).cloned()) })
+    }
+
+    fn write_refresh_history<'a>(
+        &'a self,
+        account: &'a str,
+        history: &'a RefreshHistory,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.content().histories.insert(account.to_owned(), history.clone());
+            Ok(())
+        })
+    }
+
+    fn remove_account<'a>(&'a self, account: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.content().remove_account(account)) })
+    }
+
+    fn accounts(&self) -> StoreFuture<'_, Vec<String>> {
+        Box::pin(async move { Ok(self.content().accounts()) })
     }
 
     fn generation(&self) -> StoreFuture<'_, i64> {

@@ -108,6 +108,23 @@ pub trait Store: Send + Sync {
         protocol: &'a str,
     ) -> StoreFuture<'a, bool>;
 
+    /// How the account's refreshes have gone lately.
+    fn refresh_history<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<RefreshHistory>>;
+
+    /// Keeps that; of no interest to sessions, so the generation stays.
+    fn write_refresh_history<'a>(
+        &'a self,
+        account: &'a str,
+        history: &'a RefreshHistory,
+    ) -> StoreFuture<'a, ()>;
+
+    /// Removes everything there is of an account: only a person's command calls this. Returns whether
+    /// there was anything.
+    fn remove_account<'a>(&'a self, account: &'a str) -> StoreFuture<'a, bool>;
+
+    /// The keys of all accounts that anything is kept of, in order.
+    fn accounts(&self) -> StoreFuture<'_, Vec<String>>;
+
     /// A number that grows with every change of grants or passwords, by any process. Cheap: asked at
     /// each login.
     fn generation(&self) -> StoreFuture<'_, i64>;
@@ -137,6 +154,50 @@ pub struct Grant {
     /// Set durably before a refresh that may rotate the refresh token, cleared by the write that
     /// follows it: a set mark at start means that a refresh was interrupted.
     pub refresh_started: Option<SystemTime>,
+    /// Who has signed in, and when; absent where nobody has to, or for a token that was brought in.
+    pub signed_in: Option<SignedIn>,
+}
+
+/// A person's sign-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    /// Wall clock.
+    pub at: SystemTime,
+    /// What the provider's id_token said, where there was one: later sign-ins are compared with it.
+    pub identity: Option<Identity>,
+}
+
+/// Who a provider says that somebody is (OpenID Connect Core section 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `iss`.
+    pub issuer: String,
+    /// Microsoft's `oid` with its `tid`, else `sub`: never given to another person.
+    pub subject: String,
+    /// `preferred_username` or `email`, as people know it; it may change.
+    pub name: Option<String>,
+}
+
+/// How an account's refreshes have gone lately, for whoever asks how it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefreshHistory {
+    /// When one last brought a token. Wall clock.
+    pub succeeded: Option<SystemTime>,
+    /// What has gone wrong since then.
+    pub failure: Option<RefreshFailure>,
+}
+
+/// Refreshes that fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshFailure {
+    /// The first in a row. Wall clock.
+    pub since: SystemTime,
+    /// The last one.
+    pub last: SystemTime,
+    /// The token room's word for whose turn it is.
+    pub kind: String,
+    /// What happened and what to do, for people.
+    pub text: String,
 }
 
 /// An access token at rest.

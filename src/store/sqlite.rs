@@ -3,6 +3,7 @@
 //! `synchronous = FULL`), and every read-then-write takes the write lock first (`BEGIN IMMEDIATE`),
 //! so that no other process can slip in between.
 
+mod history;
 mod passwords;
 
 use std::{path::Path, time::Duration};
@@ -10,8 +11,8 @@ use std::{path::Path, time::Duration};
 use sqlx::{FromRow, Sqlite, SqlitePool, Transaction};
 
 use super::{
-    Grant, GrantRecord, LocalPassword, LocalPasswords, Store, StoreError, StoreFuture,
-    StoredAccessToken,
+    Grant, GrantRecord, Identity, LocalPassword, LocalPasswords, RefreshHistory, SignedIn, Store,
+    StoreError, StoreFuture, StoredAccessToken,
     fault::Fault,
     key::KeySource,
     open,
@@ -95,7 +96,12 @@ impl SqliteStore {
             }),
         };
         let refresh_started = row.refresh_started.map(from_millis);
-        let grant = Grant { refresh_token, access_token, refresh_started };
+        let identity = row
+            .identity_issuer
+            .zip(row.identity_subject)
+            .map(|(issuer, subject)| Identity { issuer, subject, name: row.identity_name });
+        let signed_in = row.signed_in.map(|at| SignedIn { at: from_millis(at), identity });
+        let grant = Grant { refresh_token, access_token, refresh_started, signed_in };
         Ok(GrantRecord { version: row.version, grant })
     }
 
@@ -126,7 +132,9 @@ impl SqliteStore {
             return Ok(None);
         }
         let version = self.bump(&mut transaction).await?;
-        sqlx::query("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        let signed_in = grant.signed_in.as_ref();
+        let identity = signed_in.and_then(|it| it.identity.as_ref());
+        sqlx::query("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(account)
             .bind(version)
             .bind(refresh_blob)
@@ -135,6 +143,10 @@ impl SqliteStore {
             .bind(access.map(|token| to_millis(token.expires)))
             .bind(access.map(|token| token.purpose.as_str()))
             .bind(grant.refresh_started.map(to_millis))
+            .bind(signed_in.map(|it| to_millis(it.at)))
+            .bind(identity.map(|it| it.issuer.as_str()))
+            .bind(identity.map(|it| it.subject.as_str()))
+            .bind(identity.and_then(|it| it.name.as_deref()))
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.fault.of(&error))?;
@@ -196,6 +208,10 @@ struct GrantRow {
     access_expires: Option<i64>,
     access_purpose: Option<String>,
     refresh_started: Option<i64>,
+    signed_in: Option<i64>,
+    identity_issuer: Option<String>,
+    identity_subject: Option<String>,
+    identity_name: Option<String>,
 }
 
 impl Store for SqliteStore {
@@ -304,6 +320,26 @@ impl Store for SqliteStore {
             )
             .await
         })
+    }
+
+    fn refresh_history<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<RefreshHistory>> {
+        Box::pin(self.read_history(account))
+    }
+
+    fn write_refresh_history<'a>(
+        &'a self,
+        account: &'a str,
+        history: &'a RefreshHistory,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(self.keep_history(account, history))
+    }
+
+    fn remove_account<'a>(&'a self, account: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(self.forget_account(account))
+    }
+
+    fn accounts(&self) -> StoreFuture<'_, Vec<String>> {
+        Box::pin(self.known_accounts())
     }
 
     fn generation(&self) -> StoreFuture<'_, i64> {

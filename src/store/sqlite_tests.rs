@@ -307,7 +307,7 @@ async fn an_older_store_is_upgraded_and_loses_nothing() {
     store.close().await;
     let version: i64 =
         sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut raw(&folder).await).await.unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     opened(&folder).await.close().await;
 }
 

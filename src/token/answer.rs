@@ -31,6 +31,10 @@ pub(super) struct Answer {
     pub(super) refresh_token: Option<Secret>,
     /// From the moment of the request, to be on the safe side.
     pub(super) lifetime: Duration,
+    /// OpenID Connect Core section 3.1.3.3; says who has signed in. It is personal, so it is kept
+    /// like a secret.
+    #[expect(dead_code, reason = "the sign-in flows come next")]
+    pub(super) id_token: Option<Secret>,
 }
 
 /// Why an exchange brought no access token.
@@ -101,6 +105,7 @@ struct Success {
     token_type: Option<Lenient<String>>,
     expires_in: Option<Seconds>,
     refresh_token: Option<Lenient<String>>,
+    id_token: Option<Lenient<String>>,
 }
 
 /// A member that is read where it has the type it should have: an odd one must not cost the others,
@@ -164,7 +169,8 @@ fn read_success(body: &[u8]) -> Result<Answer, Failure> {
         });
     }
     let lifetime = lifetime(success.expires_in.as_ref());
-    Ok(Answer { access_token, refresh_token, lifetime })
+    let id_token = success.id_token.and_then(Lenient::fit).map(Secret::new);
+    Ok(Answer { access_token, refresh_token, lifetime, id_token })
 }
 
 /// RFC 6749 appendix A.12: `access-token = 1*VSCHAR`. Anything else could break out of a SASL message.

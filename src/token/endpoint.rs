@@ -14,7 +14,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
@@ -23,11 +23,12 @@ use oauth2::{
     RequestTokenError, Scope, TokenUrl, basic::BasicClient,
 };
 use rustls::ClientConfig;
+use url::Url;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::answer::{self, Answer, Failure, Response};
 use crate::{
-    config::{Grant, OAuthConfig},
+    config::{ClientAuthentication, Grant, OAuthConfig},
     resolver::HttpResolver,
     secret::Secret,
     tls,
@@ -35,7 +36,7 @@ use crate::{
 
 /// The HTTP side of all token endpoints.
 pub(super) struct Endpoint {
-    deadline: Duration,
+    deadline: RwLock<Duration>,
     /// By CA file: reading the system's roots takes a while.
     clients: Mutex<HashMap<Option<PathBuf>, reqwest::Client>>,
 }
@@ -43,28 +44,35 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// `deadline` bounds a whole exchange, from DNS to the last octet.
     pub(super) fn new(deadline: Duration) -> Self {
-        Self { deadline, clients: Mutex::default() }
+        Self { deadline: RwLock::new(deadline), clients: Mutex::default() }
     }
 
     /// How long an exchange may take.
     pub(super) fn deadline(&self) -> Duration {
-        self.deadline
+        *self.deadline.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for an access token with this refresh token, or as the application itself.
+    /// Takes another deadline, and reads CA files again.
+    pub(super) fn renew(&self, deadline: Duration) {
+        *self.deadline.write().unwrap_or_else(PoisonError::into_inner) = deadline;
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Asks for an access token.
     pub(super) async fn exchange(
         &self,
         oauth: &OAuthConfig,
-        refresh_token: Option<&Secret>,
+        errand: Errand<'_>,
     ) -> Result<Answer, Failure> {
-        let request = Request::new(oauth, refresh_token)?;
+        let deadline = self.deadline();
+        let request = Request::new(oauth, errand)?;
         let client = self.client(oauth.ca_file.as_deref()).await?;
-        let response = tokio::time::timeout(self.deadline, request.send(&Adapter(client)))
+        let response = tokio::time::timeout(deadline, request.send(&Adapter(client)))
             .await
             .map_err(|_| {
-            let seconds = self.deadline.as_secs();
-            Failure::passing(format!("has not answered within {seconds} s"), false)
-        })??;
+                let seconds = deadline.as_secs();
+                Failure::passing(format!("has not answered within {seconds} s"), false)
+            })??;
         answer::read(&response)
     }
 
@@ -76,13 +84,28 @@ impl Endpoint {
         }
         let file = key.clone();
         // Shorter than the whole: a host that does not answer is then told from a lost answer.
-        let patience = self.deadline / 2;
+        let patience = self.deadline() / 2;
         let client = tokio::task::spawn_blocking(move || build_client(file.as_deref(), patience))
             .await
             .map_err(|_| Failure::passing("cannot be asked: the gateway is stopping", true))??;
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).insert(key, client.clone());
         Ok(client)
     }
+}
+
+/// What an access token is asked for with.
+#[derive(Clone, Copy)]
+pub(super) enum Errand<'a> {
+    /// What the configuration's grant itself brings along; nobody has to sign in.
+    Own,
+    /// RFC 6749 section 6.
+    Refresh(&'a Secret),
+    /// RFC 6749 section 4.1.3, with RFC 7636's verifier.
+    #[expect(dead_code, reason = "the sign-in flows come next")]
+    Code { code: &'a Secret, verifier: &'a Secret, redirect_uri: &'a Url },
+    /// RFC 8628 section 3.4: one poll.
+    #[expect(dead_code, reason = "the sign-in flows come next")]
+    Device { device_code: &'a Secret },
 }
 
 /// Everything that goes into the form, checked.
@@ -93,10 +116,23 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn new(oauth: &'a OAuthConfig, refresh_token: Option<&Secret>) -> Result<Self, Failure> {
-        let client_secret = oauth
-            .client_secret
-            .as_ref()
+    fn new(oauth: &'a OAuthConfig, errand: Errand<'_>) -> Result<Self, Failure> {
+        let refresh_token = match errand {
+            Errand::Refresh(token) => Some(token),
+            Errand::Own => None,
+            Errand::Code { .. } | Errand::Device { .. } => {
+                return Err(Failure::configuration("is not built yet"));
+            }
+        };
+        let secret = match &oauth.client_authentication {
+            ClientAuthentication::Public => None,
+            ClientAuthentication::Secret(secret) => Some(secret),
+            ClientAuthentication::Certificate { .. }
+            | ClientAuthentication::FederatedToken { .. } => {
+                return Err(Failure::configuration("is not built yet"));
+            }
+        };
+        let client_secret = secret
             .map(|secret| text(secret).map(ClientSecret::new))
             .transpose()
             .map_err(|()| Failure::configuration("cannot be asked: client_secret is not text"))?;
@@ -116,7 +152,7 @@ impl<'a> Request<'a> {
             client = client.set_client_secret(client_secret);
         }
         let scopes = self.oauth.scopes.iter().cloned().map(Scope::new);
-        let result = match (self.oauth.grant, self.refresh_token) {
+        let result = match (&self.oauth.grant, self.refresh_token) {
             (Grant::RefreshToken, Some(refresh_token)) => {
                 client
                     .exchange_refresh_token(&refresh_token)
@@ -126,6 +162,9 @@ impl<'a> Request<'a> {
             }
             (Grant::RefreshToken, None) => {
                 return Err(Failure::configuration("cannot be asked without a refresh token"));
+            }
+            (Grant::ServiceAccount { .. } | Grant::Password { .. }, _) => {
+                return Err(Failure::configuration("is not built yet"));
             }
             (Grant::ClientCredentials, _) => {
                 client.exchange_client_credentials().add_scopes(scopes).request_async(adapter).await

@@ -88,6 +88,7 @@ pub(super) fn successor(
             purpose: purpose.to_owned(),
         }),
         refresh_started: None,
+        signed_in: old.signed_in.clone(),
     }
 }
 
@@ -99,7 +100,7 @@ pub(super) struct Fingerprint([u8; 32]);
 impl Fingerprint {
     pub(super) fn new(oauth: &OAuthConfig, purpose: &str, refresh_token: Option<&Secret>) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        let secret = oauth.client_secret.as_ref().map_or(b"".as_slice(), Secret::expose);
+        let secret = oauth.client_authentication.secret().map_or(b"".as_slice(), Secret::expose);
         let refresh_token = refresh_token.map_or(b"".as_slice(), Secret::expose);
         for part in [purpose.as_bytes(), secret, refresh_token] {
             context.update(&(part.len() as u64).to_be_bytes());
@@ -125,6 +126,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::config::ClientAuthentication;
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
@@ -189,7 +191,7 @@ mod tests {
         let first = print(&oauth, "r");
         assert!(first == print(&oauth, "r"));
         assert!(first != print(&oauth, "s"));
-        oauth.client_secret = Some(Secret::new("corrected"));
+        oauth.client_authentication = ClientAuthentication::Secret(Secret::new("corrected"));
         assert!(first != print(&oauth, "r"));
     }
 }

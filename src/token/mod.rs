@@ -113,6 +113,11 @@ impl Tokens {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Follows a new configuration: `deadline` as in [`Tokens::new`]. Flights under way keep the old one.
+    pub fn renew(&self, deadline: Duration) {
+        self.shared.endpoint.renew(deadline);
+    }
+
     /// A token with enough life left for a session. It comes from memory, from the store, or from
     /// the provider, who is asked once for all who wait.
     ///
@@ -427,6 +432,28 @@ pub enum TokenErrorKind {
     Unavailable,
     /// The upstream refused this token, and another forced refresh so soon would be a storm.
     TooSoon,
+}
+
+impl TokenErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::SignIn, Self::Policy, Self::Configuration, Self::Unavailable, Self::TooSoon];
+
+    /// As it stands in the store and in what programs read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Policy => "policy",
+            Self::Configuration => "configuration",
+            Self::Unavailable => "unavailable",
+            Self::TooSoon => "too-soon",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 impl fmt::Display for TokenError {

@@ -25,12 +25,13 @@ use tracing::{debug, info, warn};
 use super::{
     AccessToken, Shared, TokenError, TokenErrorKind, advice,
     answer::{Answer, Failure},
+    endpoint::Errand,
     grant::{self, Fingerprint, Need},
     save::{self, FIRST_PAUSE, ROUNDS},
     slot::{Slot, Unsaved},
 };
 use crate::{
-    config::{self, OAuthConfig},
+    config::OAuthConfig,
     secret::Secret,
     store::{Grant, GrantRecord, StoreError},
 };
@@ -134,7 +135,10 @@ impl Refresh {
             return Ok(Round::Again);
         };
         let (started, clock) = (self.now(), Instant::now());
-        let exchanged = self.shared.endpoint.exchange(&self.oauth, self.spent(&old)).await;
+        let exchanged = {
+            let errand = self.spent(&old).map_or(Errand::Own, Errand::Refresh);
+            self.shared.endpoint.exchange(&self.oauth, errand).await
+        };
         match exchanged {
             Ok(answer) => self.commit(old, answer, started, clock).await,
             Err(failure) => self.give_up(&old, version, failure).await,
@@ -147,7 +151,7 @@ impl Refresh {
         old: &Grant,
         expected: Option<i64>,
     ) -> Result<Option<Option<i64>>, TokenError> {
-        if self.oauth.grant == config::Grant::ClientCredentials {
+        if !self.oauth.grant.needs_sign_in() {
             return Ok(Some(expected));
         }
         let intent = Grant { refresh_started: Some(self.now()), ..old.clone() };
@@ -218,7 +222,7 @@ impl Refresh {
         let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old)));
         let after = failure.retry_after;
         self.slot.refuse(fingerprint, version, after, error.clone(), self.now());
-        if self.oauth.grant == config::Grant::ClientCredentials {
+        if !self.oauth.grant.needs_sign_in() {
             return Err(error);
         }
         if let Some(successor) = rotated {
@@ -287,7 +291,7 @@ impl Refresh {
         }
         let grant = record.map(|record| &record.grant);
         let has_token = grant.is_some_and(|grant| grant.refresh_token.is_some());
-        if self.oauth.grant == config::Grant::RefreshToken && !has_token {
+        if self.oauth.grant.needs_sign_in() && !has_token {
             let login = &self.login;
             return Err(TokenError {
                 kind: TokenErrorKind::SignIn,
@@ -308,10 +312,8 @@ impl Refresh {
 
     /// The refresh token that an exchange uses up.
     fn spent<'a>(&self, grant: &'a Grant) -> Option<&'a Secret> {
-        match self.oauth.grant {
-            config::Grant::ClientCredentials => None,
-            config::Grant::RefreshToken => grant.refresh_token.as_ref(),
-        }
+        let needed = self.oauth.grant.needs_sign_in();
+        grant.refresh_token.as_ref().filter(|_| needed)
     }
 
     async fn take_lease(&self, length: Duration) -> Result<bool, TokenError> {

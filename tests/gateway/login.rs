@@ -82,7 +82,7 @@ async fn a_second_attempt_on_the_same_connection_works() {
 async fn a_revoked_password_ends_its_sessions_and_no_others() {
     let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
     let running = Running::start(config(&upstream, &endpoint.url)).await;
-    let account = running.gateway.config.accounts[0].clone();
+    let account = running.gateway.config().accounts[0].clone();
     let other = saslgate::secret::Secret::new("another one");
     running.gateway.passwords.set(&account, "other", &other).await.unwrap();
     let client = async {
@@ -126,7 +126,7 @@ async fn a_stopping_gateway_says_goodbye() {
 async fn a_password_that_is_revoked_during_its_login_opens_no_session_that_stays() {
     let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
     let running = Running::start(config(&upstream, &endpoint.url)).await;
-    let account = running.gateway.config.accounts[0].clone();
+    let account = running.gateway.config().accounts[0].clone();
     let passwords = &running.gateway.passwords;
     passwords.set(&account, "other", &saslgate::secret::Secret::new("other")).await.unwrap();
     let mut witness = running.greeted().await;

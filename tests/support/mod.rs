@@ -8,9 +8,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use saslgate::{
     config::{
-        AccountConfig, Authentication, Config, Deadlines, Grant, Limits, ListenConfig, ListenTls,
-        OAuthConfig, Protocol, ServiceConfig, SigninRefusal, UpstreamConfig, UpstreamTlsMode,
-        Verification,
+        AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
+        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig, SigninRefusal,
+        UpstreamConfig, UpstreamTlsMode, Verification,
     },
     gateway::Gateway,
     listener,
@@ -48,7 +48,7 @@ impl Running {
 
     pub async fn start_with(config: Config, forced: ForcedRefresh) -> Self {
         let running = Self::without_passwords(config, forced).await;
-        for account in &running.gateway.config.accounts {
+        for account in &running.gateway.config().accounts {
             running.gateway.passwords.set(account, "test", &Secret::new(PASSWORD)).await.unwrap();
         }
         running
@@ -56,11 +56,24 @@ impl Running {
 
     /// One that lets nobody in until its accounts are given passwords.
     pub async fn without_passwords(config: Config, forced: ForcedRefresh) -> Self {
+        Self::open(config, forced, Vec::new()).await
+    }
+
+    /// One that finds some of its ports open already.
+    pub async fn with_sockets(config: Config, sockets: Vec<std::net::TcpListener>) -> Self {
+        Self::open(config, ForcedRefresh::default(), sockets).await
+    }
+
+    async fn open(
+        config: Config,
+        forced: ForcedRefresh,
+        sockets: Vec<std::net::TcpListener>,
+    ) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let deadline = config.deadlines.token;
         let tokens = Tokens::with(Arc::clone(&store), deadline, wall_clock(), forced);
         let gateway = Gateway::new(Arc::new(config), Arc::clone(&store), tokens, None).unwrap();
-        let listeners = listener::bind(&gateway, Vec::new()).await.unwrap();
+        let listeners = listener::bind(&gateway, sockets).await.unwrap();
         let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         for listener in listeners {
             gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
@@ -178,6 +191,7 @@ pub fn config(upstream: &upstream::Upstream, token_url: &str) -> Config {
         state_folder: PathBuf::new(),
         signin_refusal: SigninRefusal::Temporary,
         service: ServiceConfig::default(),
+        hooks: Hooks::default(),
     }
 }
 
@@ -186,14 +200,11 @@ pub fn account(login: &str, upstream: &upstream::Upstream, token_url: &str) -> A
         login: login.into(),
         mailbox: login.into(),
         oauth: Some(OAuthConfig {
-            token_url: token_url.parse().unwrap(),
-            client_id: "the-client".into(),
-            client_secret: Some(Secret::new("the client secret")),
+            client_authentication: ClientAuthentication::Secret(Secret::new("the client secret")),
             scopes: vec!["mail".into()],
-            grant: Grant::ClientCredentials,
-            ca_file: None,
-            fresh_percent: 50,
+            ..OAuthConfig::new(token_url.parse().unwrap(), "the-client", Grant::ClientCredentials)
         }),
+        external_token: None,
         mechanism: Some(BearerMechanism::XOAuth2),
         imap: Some(UpstreamConfig {
             host: "127.0.0.1".into(),

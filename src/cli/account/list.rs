@@ -69,9 +69,13 @@ async fn login_at(
 
 async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {
     let status = GrantStatus::read(store, account).await?;
-    let mut text = match account.oauth.as_ref().map(|oauth| oauth.grant) {
+    let mut text = match account.oauth.as_ref().map(|oauth| &oauth.grant) {
         None => return Ok("not needed: its servers take passwords".to_owned()),
-        Some(Grant::ClientCredentials) => "as the application (client_credentials)".to_owned(),
+        Some(
+            grant @ (Grant::ClientCredentials
+            | Grant::ServiceAccount { .. }
+            | Grant::Password { .. }),
+        ) => format!("nobody has to ({})", grant.name()),
         Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
         Some(Grant::RefreshToken) => {
             format!("none yet: run `saslgate account import-token {}`", account.login)

@@ -30,7 +30,13 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
         check_mistakes(&written, &format!("saslgate.toml:{line}: account.client_id: {withheld}"));
         let own = format!("{own}\nclient_id = \"x\"");
         assert!(
-            account(&text(&defaults, &own)).oauth.as_ref().unwrap().client_secret.is_none(),
+            account(&text(&defaults, &own))
+                .oauth
+                .as_ref()
+                .unwrap()
+                .client_authentication
+                .secret()
+                .is_none(),
             "{written}"
         );
         let own = format!("{own}\ngrant = \"client_credentials\"");
@@ -46,7 +52,13 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
         (ours.to_owned(), custom.to_owned()),
     ] {
         assert!(
-            account(&text(&defaults, &own)).oauth.as_ref().unwrap().client_secret.is_some(),
+            account(&text(&defaults, &own))
+                .oauth
+                .as_ref()
+                .unwrap()
+                .client_authentication
+                .secret()
+                .is_some(),
             "{defaults}"
         );
     }

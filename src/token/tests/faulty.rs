@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::store::{GrantRecord, LocalPassword, LocalPasswords, StoreFuture};
+use crate::store::{GrantRecord, LocalPassword, LocalPasswords, RefreshHistory, StoreFuture};
 
 pub(super) struct FaultyStore {
     inner: MemoryStore,
@@ -115,6 +115,26 @@ impl Store for FaultyStore {
         protocol: &'a str,
     ) -> StoreFuture<'a, bool> {
         self.inner.remove_upstream_password(account, protocol)
+    }
+
+    fn refresh_history<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<RefreshHistory>> {
+        self.inner.refresh_history(account)
+    }
+
+    fn write_refresh_history<'a>(
+        &'a self,
+        account: &'a str,
+        history: &'a RefreshHistory,
+    ) -> StoreFuture<'a, ()> {
+        self.inner.write_refresh_history(account, history)
+    }
+
+    fn remove_account<'a>(&'a self, account: &'a str) -> StoreFuture<'a, bool> {
+        self.inner.remove_account(account)
+    }
+
+    fn accounts(&self) -> StoreFuture<'_, Vec<String>> {
+        self.inner.accounts()
     }
 
     fn generation(&self) -> StoreFuture<'_, i64> {

@@ -154,6 +154,7 @@ async fn a_refusal_counts_for_nothing_where_another_process_has_a_token() {
         refresh_token: Some(Secret::new("r1")),
         access_token: Some(scene.stored("theirs")),
         refresh_started: None,
+        signed_in: None,
     };
     scene.store.write_grant(KEY, Some(record.version), &theirs).await.unwrap().unwrap();
     gate.add_permits(1);

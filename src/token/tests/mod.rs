@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    config::{Grant as GrantKind, OAuthConfig},
+    config::{ClientAuthentication, Grant as GrantKind, OAuthConfig},
     store::{StoredAccessToken, memory::MemoryStore},
 };
 use faulty::FaultyStore;
@@ -26,14 +26,11 @@ pub(super) fn account(token_url: &str) -> AccountConfig {
         login: "User@Example.test".to_owned(),
         mailbox: "user@example.test".to_owned(),
         oauth: Some(OAuthConfig {
-            token_url: token_url.parse().unwrap(),
-            client_id: "app-id".to_owned(),
-            client_secret: Some(Secret::new("client&secret=1 ü")),
+            client_authentication: ClientAuthentication::Secret(Secret::new("client&secret=1 ü")),
             scopes: vec!["mail.read".to_owned(), "offline_access".to_owned()],
-            grant: GrantKind::RefreshToken,
-            ca_file: None,
-            fresh_percent: 50,
+            ..OAuthConfig::new(token_url.parse().unwrap(), "app-id", GrantKind::RefreshToken)
         }),
+        external_token: None,
         mechanism: None,
         imap: None,
         pop3: None,

@@ -121,7 +121,8 @@ impl<'a> Play<'a> {
             if !login.is_right() {
                 continue;
             }
-            let account = self.running.gateway.accounts.find(&login.user).ok_or("no account")?;
+            let account =
+                self.running.gateway.in_force().accounts.find(&login.user).ok_or("no account")?;
             let (name, password) = (login.at.to_string(), Secret::new(login.password.as_slice()));
             let set = self.running.gateway.passwords.set(&account, &name, &password).await;
             set.map_err(|error| error.to_string())?;

@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use saslgate::{
-    config::{self, AccountConfig, Authentication, Config, ListenTls, UpstreamTlsMode},
+    config::{
+        self, AccountConfig, Authentication, ClientAuthentication, Config, ListenTls,
+        UpstreamTlsMode,
+    },
     proto::{LocalTls, RefusalReason},
     secret::Secret,
     token::ForcedRefresh,
@@ -62,7 +65,7 @@ pub(super) async fn perform(protocol: Protocol, source: &str) -> Result<Played, 
     let forced = if script.replaces_its_token() { youngest } else { ForcedRefresh::default() };
     let running = Running::without_passwords(config, forced).await;
     if let Some(password) = script.password() {
-        for account in &running.gateway.config.accounts {
+        for account in &running.gateway.config().accounts {
             let protocol = spoken(protocol).name();
             let password = Secret::new(password.as_slice());
             running
@@ -116,7 +119,8 @@ fn accounts(script: &Script, upstream: &Upstream, token_url: &str) -> Vec<Arc<Ac
         }
         let mut account = account(&name, upstream, token_url);
         account.mailbox = script.mailbox().unwrap_or(name);
-        account.oauth.as_mut().unwrap().client_secret = Some(Secret::new(CLIENT_SECRET));
+        account.oauth.as_mut().unwrap().client_authentication =
+            ClientAuthentication::Secret(Secret::new(CLIENT_SECRET));
         account.mechanism = setup.mechanism;
         account.hide_capabilities.clone_from(&setup.hide);
         let mut server = account.imap.take().unwrap();

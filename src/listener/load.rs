@@ -1,0 +1,165 @@
+//! Who is connected to one port. The hard thing is pressure: a crowd from one address must not cost others
+//! their place, and connections that never log in must make room for those that would.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Limits,
+    upstream::{is_loopback, site},
+};
+
+/// Who is connected to one port.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    connections: usize,
+    /// Those that are being told to go; nobody's place is taken for them.
+    sent_away: usize,
+    /// By [`site`].
+    per_address: HashMap<IpAddr, usize>,
+    /// Before login, oldest first: connection numbers grow.
+    before_login: BTreeMap<u64, CancellationToken>,
+}
+
+/// What becomes of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    Welcome,
+    SendAway,
+    CutOff,
+}
+
+impl Load {
+    pub(super) fn admit(
+        &mut self,
+        limits: &Limits,
+        number: u64,
+        address: IpAddr,
+        evicted: CancellationToken,
+    ) -> Admission {
+        let from_here = self.per_address.get(&site(address)).copied().unwrap_or_default();
+        // On loopback everybody has the same address.
+        let crowd = !is_loopback(address) && from_here >= limits.connections_per_address;
+        // Only one that is let in pushes another out: a crowd must not cost others their place.
+        if crowd || !self.make_room(limits.connections_per_listener) {
+            if self.sent_away >= SENT_AWAY {
+                return Admission::CutOff;
+            }
+            self.sent_away += 1;
+            return Admission::SendAway;
+        }
+        self.connections += 1;
+        *self.per_address.entry(site(address)).or_default() += 1;
+        self.before_login.insert(number, evicted);
+        Admission::Welcome
+    }
+
+    /// Whoever waits longest without a login goes first. They need a moment to go, which bounds how
+    /// many can be pushed out at once.
+    fn make_room(&mut self, limit: usize) -> bool {
+        if self.connections < limit {
+            return true;
+        }
+        let leaving = self.connections - limit;
+        leaving < LEAVING && self.before_login.pop_first().map(|(_, end)| end.cancel()).is_some()
+    }
+
+    pub(super) fn leave(&mut self, number: u64, address: IpAddr) {
+        self.connections -= 1;
+        self.before_login.remove(&number);
+        let site = site(address);
+        if let Some(count) = self.per_address.get_mut(&site) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&site);
+            }
+        }
+    }
+
+    /// Who was only there to be sent away has gone.
+    pub(super) fn sent(&mut self) {
+        self.sent_away -= 1;
+    }
+
+    /// Whether a connection was not pushed out before its login.
+    pub(super) fn logged_in(&mut self, number: u64) -> bool {
+        self.before_login.remove(&number).is_some()
+    }
+}
+
+/// How many may be told at once that there is no room; under TLS each takes a handshake.
+const SENT_AWAY: usize = 64;
+/// How many that were pushed out may still be leaving.
+const LEAVING: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::LoginBounds;
+
+    const LIMITS: Limits = Limits {
+        connections_per_listener: 3,
+        connections_per_address: 2,
+        login_failures_per_connection: 3,
+        before_login: LoginBounds { line: 1024, literal: 1024, total: 4096, faults: 5 },
+    };
+
+    /// One connection from `address`, and the token that tells it to go.
+    fn arrive(load: &mut Load, number: u64, address: &str) -> (Admission, CancellationToken) {
+        let evicted = CancellationToken::new();
+        (load.admit(&LIMITS, number, address.parse().unwrap(), evicted.clone()), evicted)
+    }
+
+    #[test]
+    fn a_crowd_from_one_address_costs_no_other_its_place() {
+        let mut load = Load::default();
+        let (welcome, other) = arrive(&mut load, 1, "192.0.2.1");
+        assert_eq!(welcome, Admission::Welcome);
+        for number in 2..4 {
+            assert_eq!(arrive(&mut load, number, "192.0.2.9").0, Admission::Welcome);
+        }
+        for number in 4..4 + SENT_AWAY as u64 {
+            assert_eq!(arrive(&mut load, number, "192.0.2.9").0, Admission::SendAway);
+        }
+        assert_eq!(arrive(&mut load, 1000, "192.0.2.9").0, Admission::CutOff);
+        assert!(!other.is_cancelled());
+        assert_eq!((load.connections, load.before_login.len()), (3, 3));
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let mut load = Load::default();
+        for (number, address) in (1..).zip(["2001:db8::1", "2001:db8::2"]) {
+            assert_eq!(arrive(&mut load, number, address).0, Admission::Welcome);
+        }
+        assert_eq!(arrive(&mut load, 3, "2001:db8::3").0, Admission::SendAway);
+        load.leave(1, "2001:db8::1".parse().unwrap());
+        assert_eq!(arrive(&mut load, 4, "2001:db8::4").0, Admission::Welcome);
+        load.leave(2, "2001:db8::2".parse().unwrap());
+        load.leave(4, "2001:db8::4".parse().unwrap());
+        assert!(load.per_address.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_without_a_login_goes_first_and_they_are_not_pushed_out_faster_than_they_go() {
+        let mut load = Load::default();
+        let addresses = |number: u64| format!("198.51.100.{number}");
+        let tokens: Vec<_> = (0..3 + LEAVING as u64)
+            .map(|number| {
+                let (admission, token) = arrive(&mut load, number, &addresses(number));
+                assert_eq!(admission, Admission::Welcome);
+                token
+            })
+            .collect();
+        let pushed_out = tokens.iter().filter(|token| token.is_cancelled()).count();
+        assert_eq!(pushed_out, LEAVING);
+        assert!(tokens[..LEAVING].iter().all(CancellationToken::is_cancelled));
+        assert_eq!(arrive(&mut load, 200, "198.51.100.200").0, Admission::SendAway);
+        load.leave(0, addresses(0).parse().unwrap());
+        assert_eq!(arrive(&mut load, 201, "198.51.100.201").0, Admission::Welcome);
+    }
+}
