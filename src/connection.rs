@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
 use crate::{
-    config::{Config, Protocol},
+    config::{Deadlines, Limits, Protocol},
     gateway::Gateway,
     leg::Leg,
     listener::Place,
@@ -45,8 +45,11 @@ pub struct Client {
     pub number: u64,
     /// Where it comes from.
     pub address: SocketAddr,
-    /// The configuration that was in force when it was accepted. A login goes by the one of its moment.
-    pub config: Arc<Config>,
+    /// What was in force when it was accepted; a login goes by what is in force in its own moment. A
+    /// copy, so that a long session keeps no old configuration alive.
+    pub limits: Limits,
+    /// See `limits`.
+    pub deadlines: Deadlines,
     /// What is spoken on its port.
     pub protocol: Protocol,
     /// What its port shows as a TLS server, where it is one.
@@ -109,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     async fn log_in(&mut self, machine: &mut dyn Downstream) -> io::Result<LoginEnd> {
         let mut failures = 0;
         loop {
-            let next = timeout(self.client.config.deadlines.login, self.leg.next_event(machine));
+            let next = timeout(self.client.deadlines.login, self.leg.next_event(machine));
             let event = match self.client.place.evicted().run_until_cancelled(next).await {
                 Some(Ok(event)) => event?,
                 Some(Err(_)) => {
@@ -143,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     if cause != Cause::Beyond {
                         self.make_wait(failures.max(1)).await;
                     }
-                    let most = self.client.config.limits.login_failures_per_connection;
+                    let most = self.client.limits.login_failures_per_connection;
                     if failures as usize >= most {
                         // Not concluded: a login behind it would be answered and never checked.
                         let text = "too many wrong logins on this connection";
@@ -214,6 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             tap: gateway.tap.as_ref().map(|tap| (self.client.number, Arc::clone(tap))),
             on_delivery: self.client.delivery_log(&account),
         };
+        drop(config);
         let downstream = self.leg.take_stream();
         let upstream_stream = leg.take_stream();
         let ended = Box::pin(relay::run(downstream, upstream_stream, relay, early, options)).await;
@@ -272,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let Some(acceptor) = &self.client.acceptor else {
             return Err(io::Error::other("this port has no certificate"));
         };
-        let deadline = self.client.config.deadlines.handshake;
+        let deadline = self.client.deadlines.handshake;
         let handshake = timeout(deadline, self.leg.stream_mut().accept_tls(acceptor));
         let ended = self.client.place.evicted().run_until_cancelled(handshake).await;
         let fault = match ended {
@@ -299,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             (false, None) => LocalTls::Unavailable,
             (false, Some(_)) => LocalTls::Offer { login_in_clear: self.client.login_in_clear },
         };
-        let bounds = self.client.config.limits.before_login;
+        let bounds = self.client.limits.before_login;
         match self.client.protocol {
             Protocol::Imap => Box::new(ImapDownstream::new(tls, bounds)),
             Protocol::Pop3 => Box::new(Pop3Downstream::new(tls, bounds)),
@@ -318,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     /// A wrong login waits for its answer, longer each time, and so does one that could not be checked,
     /// so that guesses are not answered the quicker for being many; a correct one never does.
     async fn make_wait(&self, failures: u32) {
-        let delay = self.client.config.deadlines.failed_login_delay.saturating_mul(failures);
+        let delay = self.client.deadlines.failed_login_delay.saturating_mul(failures);
         self.client.place.evicted().run_until_cancelled(tokio::time::sleep(delay)).await;
     }
 

@@ -272,7 +272,8 @@ impl Gateway {
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.stop.run_until_cancelled(rounds.tick()).await.is_some() {
             let gateway = Arc::clone(&self);
-            let _ = tokio::task::spawn_blocking(move || gateway.certificates.refresh()).await;
+            let _ =
+                tokio::task::spawn_blocking(move || gateway.certificates.refresh_settled()).await;
             self.reload_if_changed().await;
             self.tokens.save_unsaved().await;
             match self.store.generation().await {

@@ -112,6 +112,7 @@ impl Listener {
         if !admitted {
             warn!(connection = number, client = %address, "too many connections, sent away");
         }
+        let (limits, deadlines) = (config.limits.clone(), config.deadlines.clone());
         let connection_gateway = Arc::clone(gateway);
         gateway.tasks.spawn(async move {
             // Options that cannot be set are no reason to refuse mail.
@@ -120,7 +121,8 @@ impl Listener {
             let client = Client {
                 number,
                 address,
-                config,
+                limits,
+                deadlines,
                 protocol: terms.config.protocol,
                 acceptor: terms.acceptor.clone(),
                 implicit_tls,

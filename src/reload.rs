@@ -24,13 +24,13 @@ use crate::{
 
 /// Where a configuration was read, and how it looked there.
 #[derive(Debug)]
-pub struct Source {
+pub struct Origin {
     paths: Paths,
     sections: Vec<Section>,
     watch: Watch,
 }
 
-impl Source {
+impl Origin {
     /// Reads the configuration at these places, client secrets included. Blocks on files, and on the
     /// programs that tell secrets.
     ///
@@ -56,7 +56,7 @@ fn read(paths: &Paths, files: &[std::path::PathBuf]) -> (Picture, Result<Loaded,
 
 /// One reload at a time.
 #[derive(Debug)]
-pub(crate) struct Reloads(Arc<Mutex<Source>>);
+pub(crate) struct Reloads(Arc<Mutex<Origin>>);
 
 /// Why nothing was changed.
 #[derive(Debug)]
@@ -89,8 +89,8 @@ impl std::error::Error for ReloadError {}
 
 impl Gateway {
     /// Says where the configuration in force was read, so that it can be read again. Counts once.
-    pub fn reload_from(&self, source: Source) {
-        let _ = self.reloads.set(Reloads(Arc::new(Mutex::new(source))));
+    pub fn reload_from(&self, origin: Origin) {
+        let _ = self.reloads.set(Reloads(Arc::new(Mutex::new(origin))));
     }
 
     /// Reads the configuration again and puts it in force; tells and logs what has changed. Goes on to
@@ -99,29 +99,32 @@ impl Gateway {
     /// # Errors
     /// Why nothing was changed. This is logged, too.
     pub async fn reload(self: &Arc<Self>, asked_by: &'static str) -> Result<Report, ReloadError> {
-        let Some(Reloads(source)) = self.reloads.get() else {
+        let Some(Reloads(origin)) = self.reloads.get() else {
             return Err(ReloadError::NoFiles);
         };
-        let (gateway, source) = (Arc::clone(self), Arc::clone(source));
+        let (gateway, origin) = (Arc::clone(self), Arc::clone(origin));
         let task = tokio::spawn(async move {
-            let source = source.lock_owned().await;
-            reload_and_tell(&gateway, source, asked_by).await
+            let origin = origin.lock_owned().await;
+            reload_and_tell(&gateway, origin, asked_by).await
         });
         task.await.unwrap_or(Err(ReloadError::Broken))
     }
 
     /// Reloads if the files have changed, and have been left alone since the last look. Does not wait.
     pub(crate) async fn reload_if_changed(self: &Arc<Self>) {
-        let Some(Reloads(source)) = self.reloads.get() else { return };
+        let Some(Reloads(origin)) = self.reloads.get() else { return };
+        if self.closing.is_cancelled() {
+            return;
+        }
         // A reload under way looks for itself.
-        let Ok(mut source) = Arc::clone(source).try_lock_owned() else { return };
-        let (paths, files) = (source.paths.clone(), source.watch.files().to_vec());
+        let Ok(mut origin) = Arc::clone(origin).try_lock_owned() else { return };
+        let (paths, files) = (origin.paths.clone(), origin.watch.files().to_vec());
         let looked = spawn_blocking(move || Picture::of(&paths, &files)).await;
-        if looked.is_ok_and(|picture| source.watch.settles_on(picture)) {
+        if looked.is_ok_and(|picture| origin.watch.settles_on(picture)) {
             let gateway = Arc::clone(self);
             tokio::spawn(async move {
                 // It is logged.
-                let _ = reload_and_tell(&gateway, source, "a change of its files").await;
+                let _ = reload_and_tell(&gateway, origin, "a change of its files").await;
             });
         }
     }
@@ -129,7 +132,7 @@ impl Gateway {
 
 async fn reload_and_tell(
     gateway: &Arc<Gateway>,
-    mut source: OwnedMutexGuard<Source>,
+    mut origin: OwnedMutexGuard<Origin>,
     asked_by: &str,
 ) -> Result<Report, ReloadError> {
     // A service that stops has nothing to say of a reload.
@@ -137,7 +140,7 @@ async fn reload_and_tell(
     if !stopping() {
         notify::reloading();
     }
-    let result = reload(gateway, &mut source).await;
+    let result = reload(gateway, &mut origin).await;
     if !stopping() {
         notify::ready(&service::status(&gateway.config()));
     }
@@ -151,19 +154,19 @@ async fn reload_and_tell(
     result
 }
 
-async fn reload(gateway: &Arc<Gateway>, source: &mut Source) -> Result<Report, ReloadError> {
+async fn reload(gateway: &Arc<Gateway>, origin: &mut Origin) -> Result<Report, ReloadError> {
     if gateway.closing.is_cancelled() {
         return Err(ReloadError::Stopping);
     }
-    let (paths, files) = (source.paths.clone(), source.watch.files().to_vec());
+    let (paths, files) = (origin.paths.clone(), origin.watch.files().to_vec());
     let read = spawn_blocking(move || read(&paths, &files)).await;
     let (picture, loaded) = read.map_err(|_| ReloadError::Broken)?;
     let files = match &loaded {
         Ok(loaded) => loaded.files.clone(),
         // The old ones still count: the old configuration is in force.
-        Err(error) => [source.watch.files(), &error.files].concat(),
+        Err(error) => [origin.watch.files(), &error.files].concat(),
     };
-    source.watch = Watch::new(picture, files);
+    origin.watch = Watch::new(picture, files);
     let Loaded { config, sections, .. } = loaded.map_err(ReloadError::Configuration)?;
     let change = Change::prepare(gateway, &config.listeners).await.map_err(ReloadError::Port)?;
     if gateway.closing.is_cancelled() {
@@ -172,8 +175,8 @@ async fn reload(gateway: &Arc<Gateway>, source: &mut Source) -> Result<Report, R
 
     // Nothing fails from here on.
     let before = gateway.config();
-    let mut report = Report::compare([&before, &config], [&source.sections, &sections]);
-    source.sections = sections;
+    let mut report = Report::compare([&before, &config], [&origin.sections, &sections]);
+    origin.sections = sections;
     gateway.put_in_force(config);
     let mut ports = change.apply(gateway);
     for listener in std::mem::take(&mut ports.opened) {

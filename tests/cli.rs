@@ -349,7 +349,8 @@ fn a_hangup_reloads_where_there_is_no_terminal() {
 #[test]
 fn a_stop_signal_ends_it_in_order() {
     for signal in ["TERM", "INT"] {
-        let program = Program::new(CONFIG);
+        // Nobody is there for whom the time would be taken.
+        let program = Program::new(&format!("{CONFIG}[deadlines]\ndrain = \"1h\"\n"));
         let (mut child, _) = start(&program);
         let mut lines = child.stderr.take().unwrap();
         send(&child, signal);

@@ -14,7 +14,7 @@ use crate::{
     gateway::{Gateway, warning::warn_of},
     listener,
     platform::{Signal, Signals},
-    reload::Source,
+    reload::Origin,
     service::{self, notify, watchdog},
     store::{Store, sqlite::SqliteStore},
     tap::Tap,
@@ -23,6 +23,10 @@ use crate::{
 };
 
 /// Runs the gateway until SIGTERM, Ctrl-C, or the end of its terminal.
+///
+/// A changed configuration, account or certificate counts some seconds after its file was saved, and no
+/// session is dropped for it; SIGHUP has it read at once, where standard input is not a terminal. What has
+/// mistakes is not put in force, and the log says what they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  saslgate --config ./saslgate.toml run")]
 pub struct RunArgs {}
@@ -32,13 +36,13 @@ pub struct RunArgs {}
 /// # Errors
 /// The configuration, the store or a port cannot be used.
 pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
-    let Prepared { source, config, sockets, certificates, key } = prepare(global)?;
+    let Prepared { origin, config, sockets, certificates, key } = prepare(global)?;
     block_on(async {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open_with(&config.state_folder, key).await?);
         warn_of(config.accounts.iter(), &config, store.as_ref()).await;
         let _watchdog = watchdog::start(Arc::clone(&store));
-        let options = Options { source: Some(source), sockets, certificates, tap: None };
+        let options = Options { origin: Some(origin), sockets, certificates, tap: None };
         let serving = service::status(&config);
         serve(config, store, options, |_| notify::ready(&serving)).await
     })?
@@ -48,7 +52,7 @@ pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
 #[derive(Default)]
 pub struct Options {
     /// Where the configuration was read; without it there is no reload.
-    pub source: Option<Source>,
+    pub origin: Option<Origin>,
     /// Ports that are open already.
     pub sockets: Vec<TcpListener>,
     /// Certificates that were read already.
@@ -68,9 +72,9 @@ pub async fn serve(
     ready: impl FnOnce(&[listener::Listener]),
 ) -> Result<(), Failure> {
     let fault = |error: io::Error| Failure::fault(error.to_string());
-    let Options { source, sockets, certificates, tap } = options;
+    let Options { origin, sockets, certificates, tap } = options;
     // Listened for before the ports open, so that no signal finds us deaf.
-    let mut signals = Signals::new(source.is_some()).map_err(fault)?;
+    let mut signals = Signals::new(origin.is_some()).map_err(fault)?;
     let tokens = Tokens::new(Arc::clone(&store), config.deadlines.token);
     let gateway = Gateway::new(config, store, tokens, tap).map_err(fault)?;
     gateway.certificates.take_over(certificates);
@@ -80,8 +84,8 @@ pub async fn serve(
     for listener in listeners {
         gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
     }
-    if let Some(source) = source {
-        gateway.reload_from(source);
+    if let Some(origin) = origin {
+        gateway.reload_from(origin);
     }
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;

@@ -9,7 +9,7 @@ use super::{Failure, Global};
 use crate::{
     config::Config,
     listener,
-    reload::Source,
+    reload::Origin,
     service::{
         privileges::{self, Plan, Start},
         sockets,
@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Prepared {
     pub(super) config: Arc<Config>,
     /// Where it was read.
-    pub(super) source: Source,
+    pub(super) origin: Origin,
     /// Ports that are open already.
     pub(super) sockets: Vec<TcpListener>,
     /// Those of the local ports.
@@ -34,7 +34,7 @@ pub(super) struct Prepared {
 /// Reads the configuration, starts the log, and gives up root's rights where the configuration says so.
 pub(super) fn prepare(global: &Global) -> Result<Prepared, Failure> {
     let inherited = sockets::inherited();
-    let (source, config) = Source::read(global.paths()?)?;
+    let (origin, config) = Origin::read(global.paths()?)?;
     global.init_log();
     for remark in &inherited.remarks {
         warn!("{remark}");
@@ -54,7 +54,7 @@ pub(super) fn prepare(global: &Global) -> Result<Prepared, Failure> {
             become_user(&plan, &config, global)?;
         }
     }
-    Ok(Prepared { config: Arc::new(config), source, sockets, certificates, key })
+    Ok(Prepared { config: Arc::new(config), origin, sockets, certificates, key })
 }
 
 fn become_user(plan: &Plan, config: &Config, global: &Global) -> Result<(), Failure> {

@@ -245,6 +245,7 @@ grant = "client_credentials"
 login_line = 3
 [deadlines]
 token = "2h"
+drain = "2h"
 "#,
         "\
 saslgate.toml:5: listen.address: `localhost:1143` is not an address and a port: write for example \
@@ -254,6 +255,7 @@ or \"starttls\" with login_in_clear = false, or listen on 127.0.0.1; if the netw
 trusted, say allow_clear_network = true
 saslgate.toml:16: limits.login_line: must lie between 512 and 1048576
 saslgate.toml:18: deadlines.token: must lie between 1s and 5m
+saslgate.toml:19: deadlines.drain: must lie between 0s and 1h
 saslgate.toml:3: defaults.login: cannot be the same for all accounts: write it in each [[account]]
 saslgate.toml:9: account.login: contains a space or a control character: take it out
 saslgate.toml:12: account.tenant: `common` stands for many tenants, and grant = \

@@ -74,13 +74,24 @@ impl Certificates {
 
     /// Reads again what has changed on disk. Blocks on files.
     pub fn refresh(&self) {
-        let known: Vec<_> = {
-            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            known.values().cloned().collect()
-        };
-        for certificate in known {
-            certificate.refresh();
+        for certificate in self.known() {
+            certificate.refresh(Stamp::of_both(&certificate.files));
         }
+    }
+
+    /// The same, but for files that have changed since the last look: they may be half written, or the
+    /// certificate's key may be still to come.
+    pub fn refresh_settled(&self) {
+        for certificate in self.known() {
+            let stamp = Stamp::of_both(&certificate.files);
+            if certificate.looked(stamp) == stamp {
+                certificate.refresh(stamp);
+            }
+        }
+    }
+
+    fn known(&self) -> Vec<Arc<LocalCertificate>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
@@ -95,17 +106,24 @@ pub struct LocalCertificate {
 struct Current {
     key: Arc<CertifiedKey>,
     stamp: Stamp,
+    /// How the files looked last.
+    last: Stamp,
 }
 
 impl LocalCertificate {
     fn read(files: CertificateFiles) -> Result<Self, TlsError> {
         let stamp = Stamp::of_both(&files);
         let key = Arc::new(certified_key(&files)?);
-        Ok(Self { files, current: RwLock::new(Current { key, stamp }) })
+        Ok(Self { files, current: RwLock::new(Current { key, stamp, last: stamp }) })
     }
 
-    fn refresh(&self) {
-        let stamp = Stamp::of_both(&self.files);
+    /// Notes how the files look, and returns how they looked before.
+    fn looked(&self, stamp: Stamp) -> Stamp {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut current.last, stamp)
+    }
+
+    fn refresh(&self, stamp: Stamp) {
         if self.current.read().unwrap_or_else(PoisonError::into_inner).stamp == stamp {
             return;
         }
@@ -151,7 +169,7 @@ fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, TlsError> {
 }
 
 /// Tells whether a file has changed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp([Option<(SystemTime, u64)>; 2]);
 
 impl Stamp {
@@ -163,4 +181,35 @@ impl Stamp {
 pub(super) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_that_is_being_exchanged_is_left_alone_until_both_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = CertificateFiles {
+            certificate: folder.path().join("chain.pem"),
+            key: folder.path().join("key.pem"),
+        };
+        let make = || rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let (old, new) = (make(), make());
+        fs::write(&files.certificate, old.cert.pem()).unwrap();
+        fs::write(&files.key, old.signing_key.serialize_pem()).unwrap();
+        let certificates = Certificates::default();
+        certificates.acceptor(&files, "imap").unwrap();
+        let shown = || {
+            let known = certificates.known();
+            known[0].current.read().unwrap().key.cert[0].clone()
+        };
+        fs::write(&files.certificate, new.cert.pem() + "\n").unwrap();
+        certificates.refresh_settled();
+        fs::write(&files.key, new.signing_key.serialize_pem() + "\n").unwrap();
+        certificates.refresh_settled();
+        assert_eq!(&shown(), old.cert.der());
+        certificates.refresh_settled();
+        assert_eq!(&shown(), new.cert.der());
+    }
 }

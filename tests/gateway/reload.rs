@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use saslgate::{
     config::Paths,
-    reload::{ReloadError, Report, Source},
+    reload::{Origin, ReloadError, Report},
     secret::Secret,
     token::ForcedRefresh,
 };
@@ -38,9 +38,9 @@ impl Stage {
         let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &upstream, &endpoint, text);
-        let (source, config) = read(folder.path());
+        let (origin, config) = read(folder.path());
         let running = Running::without_passwords(config, ForcedRefresh::default()).await;
-        running.gateway.reload_from(source);
+        running.gateway.reload_from(origin);
         let stage = Self { running, upstream, endpoint, folder };
         stage.give_passwords().await;
         stage
@@ -96,9 +96,9 @@ fn write(folder: &Path, upstream: &Upstream, endpoint: &Endpoint, text: &str) {
     std::fs::rename(folder.join("next"), folder.join("saslgate.toml")).unwrap();
 }
 
-fn read(folder: &Path) -> (Source, saslgate::config::Config) {
+fn read(folder: &Path) -> (Origin, saslgate::config::Config) {
     let paths = Paths { config: folder.join("saslgate.toml"), state: folder.join("state") };
-    Source::read(paths).unwrap()
+    Origin::read(paths).unwrap()
 }
 
 /// A session that goes on.
@@ -265,6 +265,59 @@ async fn no_port_is_left_open_beside_one_that_cannot_be() {
     std::net::TcpListener::bind(free_port).unwrap();
     drop(taken);
     assert_eq!(stage.reload(&both).await.ports_opened.len(), 2);
+
+    let anywhere = format!(
+        "{PORT}[[listen]]\naddress = \"0.0.0.0:{}\"\nallow_clear_network = true\n{ALICE}",
+        free_port.port()
+    );
+    let text = stage.try_reload(&anywhere).await.unwrap_err().to_string();
+    let expected = format!("cannot listen on 0.0.0.0:{} while {free_port} is ", free_port.port());
+    assert!(text.starts_with(&expected), "{text}");
+}
+
+/// What the issue asks for, at once.
+#[tokio::test]
+async fn two_hundred_idle_sessions_feel_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, old) = certificate(folder.path());
+    let port = format!(
+        "{PORT}tls = \"implicit\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        files.certificate.display(),
+        files.key.display()
+    );
+    let alice = format!("{ALICE}connection_limit = 300\n");
+    let stage = Stage::start(&format!("{port}{alice}{BOB}")).await;
+    let connect = || async { TcpStream::connect(stage.running.addresses[0]).await.unwrap() };
+    let log_in = async |pem: &str, login: &str| {
+        let mut client = Peer::new(secure(connect().await, pem, None).await.unwrap());
+        client.send(&format!("a LOGIN {login} \"{PASSWORD}\"\r\nb IDLE\r\n")).await;
+        let mut server = stage.upstream.let_in(login, "good-token").await;
+        client.expect("* OK ").await;
+        client.expect("a OK ").await;
+        assert_eq!(server.line().await, "b IDLE");
+        server.send("+ idling\r\n").await;
+        client.expect("+ idling").await;
+        (client, server)
+    };
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(log_in(&old, "alice@example.org").await);
+    }
+    let (mut bob, _bob_upstream) = log_in(&old, "bob@example.org").await;
+    let carol = "[[account]]\nlogin = \"carol@example.org\"\n";
+    let (_, new) = certificate(folder.path());
+    stage.reload(&format!("{port}{alice}{carol}")).await;
+    bob.expect("* BYE ").await;
+    log_in(&new, "carol@example.org").await;
+    for (client, server) in &mut idle {
+        server.send("* 1 EXISTS\r\n").await;
+        client.expect("* 1 EXISTS").await;
+        client.send("DONE\r\n").await;
+        assert_eq!(server.line().await, "DONE");
+        server.send("b OK done\r\n").await;
+        client.expect("b OK done").await;
+        goes_on(client, server).await;
+    }
 }
 
 #[tokio::test]
@@ -342,9 +395,9 @@ async fn inherited_sockets_are_used_and_outlive_their_table() {
     let folder = tempfile::tempdir().unwrap();
     let here = format!("[[listen]]\naddress = \"{port}\"\n");
     write(folder.path(), &upstream, &endpoint, &format!("{here}{ALICE}"));
-    let (source, config) = read(folder.path());
+    let (origin, config) = read(folder.path());
     let running = Running::with_sockets(config, vec![unused, socket]).await;
-    running.gateway.reload_from(source);
+    running.gateway.reload_from(origin);
     assert_eq!(running.addresses, [port]);
     running.greeted().await;
     for (text, opened, closed) in [(PORT, 1, 1), (&here, 1, 1)] {
