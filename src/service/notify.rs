@@ -35,7 +35,7 @@ pub fn watchdog() -> Option<Duration> {
     #[cfg(unix)]
     let patience = sd_notify::watchdog_enabled();
     #[cfg(not(unix))]
-    let patience = None;
+    let patience: Option<Duration> = None;
     patience.filter(|patience| !patience.is_zero())
 }
 
