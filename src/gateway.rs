@@ -276,10 +276,15 @@ impl Gateway {
                 tokio::task::spawn_blocking(move || gateway.certificates.refresh_settled()).await;
             self.reload_if_changed().await;
             self.tokens.save_unsaved().await;
-            match self.store.generation().await {
-                Ok(now) => self.end_revoked_sessions(now).await,
-                Err(error) => warn!("the store does not answer: {error}"),
-            }
+            self.look_at_store().await;
+        }
+    }
+
+    /// Ends the sessions of local passwords that were revoked; tokens are looked up at their next use.
+    pub async fn look_at_store(&self) {
+        match self.store.generation().await {
+            Ok(now) => self.end_revoked_sessions(now).await,
+            Err(error) => warn!("the store does not answer: {error}"),
         }
     }
 

@@ -22,6 +22,8 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "gateway")]
 pub mod connection;
+#[cfg(feature = "gateway")]
+pub mod control;
 #[cfg(feature = "demo")]
 pub mod demo;
 #[cfg(feature = "gateway")]
@@ -40,6 +42,8 @@ pub mod reload;
 pub mod resolver;
 #[cfg(feature = "gateway")]
 pub mod service;
+#[cfg(feature = "gateway")]
+pub mod status;
 #[cfg(feature = "gateway")]
 pub mod store;
 #[cfg(feature = "gateway")]

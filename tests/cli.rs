@@ -8,25 +8,25 @@ use std::{
 };
 
 /// A folder with a configuration, and the program in front of it.
-struct Program {
+pub(crate) struct Program {
     folder: tempfile::TempDir,
 }
 
 /// What a run left behind.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Program {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("saslgate.toml"), config).unwrap();
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -43,11 +43,11 @@ impl Program {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
         self.run_with(words, "")
     }
 
-    fn run_with(&self, words: &[&str], input: &str) -> Ran {
+    pub(crate) fn run_with(&self, words: &[&str], input: &str) -> Ran {
         let mut child = self.command(words).spawn().unwrap();
         // A program that reads nothing may be gone already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -62,7 +62,7 @@ impl Program {
 
 impl Ran {
     #[track_caller]
-    fn check(&self, code: i32, out: &str, err: &str) -> &Self {
+    pub(crate) fn check(&self, code: i32, out: &str, err: &str) -> &Self {
         let all = format!("exit code {}\n{}\n{}", self.code, self.out, self.err);
         assert_eq!(self.code, code, "{all}");
         assert!(self.out.contains(out) && self.err.contains(err), "expected {out}{err}, got {all}");
@@ -70,17 +70,17 @@ impl Ran {
     }
 
     #[track_caller]
-    fn check_hides(&self, secret: &str) {
+    pub(crate) fn check_hides(&self, secret: &str) {
         assert!(!self.out.contains(secret) && !self.err.contains(secret), "{secret} is shown");
     }
 }
 
-const CONFIG: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n[defaults]\nprovider = \"microsoft365\"\n\
+pub(crate) const CONFIG: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n[defaults]\nprovider = \"microsoft365\"\n\
     tenant = \"example.com\"\nclient_id = \"id\"\n[[account]]\nlogin = \"me@example.com\"\n\
     [[account]]\nlogin = \"you@example.com\"\n";
 
 /// Tokens for reading, passwords for sending; one account does nothing but send.
-const MIXED: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\nprotocol = \"smtp\"\n\
+pub(crate) const MIXED: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\nprotocol = \"smtp\"\n\
     address = \"127.0.0.1:0\"\n[defaults]\nprovider = \"microsoft365\"\ntenant = \"example.com\"\n\
     client_id = \"id\"\n[[account]]\nlogin = \"me@example.com\"\nmailbox = \"box@example.com\"\n\
     [account.smtp]\nhost = \"mail.example.org\"\nauth = \"password\"\n[[account]]\n\
@@ -97,8 +97,13 @@ fn help_on_every_level_shows_an_example() {
         "config",
         "config check",
         "config show",
+        "status",
+        "reload",
         "account",
         "account list",
+        "account show",
+        "account signout",
+        "account remove",
         "account password",
         "account remove-password",
         "account import-token",
@@ -300,7 +305,7 @@ fn a_certificate_is_not_replaced_unasked() {
 }
 
 /// Starts the daemon; what it said until it listened.
-fn start(program: &Program) -> (Child, String) {
+pub(crate) fn start(program: &Program) -> (Child, String) {
     let mut child = program.command(&["run"]).spawn().unwrap();
     let said = said(&mut child, "listening for");
     (child, said)

@@ -10,6 +10,7 @@ mod cli;
 mod gateway;
 #[cfg(target_os = "linux")]
 mod service;
+mod status;
 mod support;
 // Its runner for the pure machines is tests/transcripts.rs's.
 #[allow(dead_code, unused_imports)]

@@ -1,25 +1,26 @@
 //! `saslgate account`: local passwords, sign-ins, passwords for mail servers. The hard thing is that the daemon may be running
 //! on the same store: every change is one durable write, which the daemon sees at the next login.
 
+mod import_token;
 mod list;
+mod local_password;
+mod remove;
+mod show;
+mod signout;
 mod upstream_password;
 
-use std::{io::IsTerminal, sync::Arc};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{
-    Failure, Global,
-    terminal::{read_secret, remark, say},
-};
+use super::{Failure, Global, block_on};
 use crate::{
-    account::password::{self, Passwords, SetPasswordError},
+    account::password::SetPasswordError,
     config::{AccountConfig, Config, Protocol, Secrets},
     store::{Store, StoreError, account_key, sqlite::SqliteStore},
-    token,
 };
 
-/// List accounts, set their passwords, bring in a sign-in.
+/// List accounts, set their passwords, bring in a sign-in or end it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  saslgate account password me@example.com")]
 pub struct AccountArgs {
@@ -32,6 +33,12 @@ enum AccountCommand {
     /// List the accounts: servers, sign-in, local passwords
     #[command(after_help = "Example:\n  saslgate account list")]
     List,
+    /// Show everything about one account, except its secrets
+    #[command(after_help = "Example:\n  saslgate account show me@example.com")]
+    Show {
+        /// The account's login
+        login: String,
+    },
     /// Set a password that a mail program logs in with
     ///
     /// The password opens the account at saslgate only; the provider never sees it. It is asked for
@@ -72,6 +79,32 @@ enum AccountCommand {
     ImportToken {
         /// The account's login, as in the configuration
         login: String,
+    },
+    /// End a sign-in: forget the account's tokens
+    ///
+    /// Mail programs can no longer log in to servers that take tokens until somebody signs in again;
+    /// local passwords stay, and so does what is open. The provider is not told: it honours the
+    /// token, should somebody have a copy, until the sign-in is revoked there.
+    #[command(after_help = "Example:\n  saslgate account signout me@example.com")]
+    Signout {
+        /// The account's login
+        login: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Remove everything that the store keeps of an account
+    ///
+    /// Sign-in, local passwords, passwords for mail servers, history: also of an account that is no
+    /// longer in the configuration. Sessions that its local passwords opened end. The configuration
+    /// itself is not changed.
+    #[command(after_help = "Example:\n  saslgate account remove former@example.com")]
+    Remove {
+        /// The account's login
+        login: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Keep the password for a mail server that takes one
     ///
@@ -127,58 +160,28 @@ impl From<ProtocolName> for Protocol {
 /// The configuration has mistakes, the account is not in it, or the store refuses.
 pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
     let config = global.load(Secrets::Skip)?.config;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
     match &args.command {
-        AccountCommand::List => runtime.block_on(list::list(&config)),
+        AccountCommand::List => block_on(list::list(&config))?,
+        AccountCommand::Show { login } => show::show(&config, login),
         AccountCommand::Password { login, name, generate } => {
-            let account = find(&config, login)?;
-            let secret = if *generate {
-                password::generate().map_err(|error| Failure::fault(error.to_string()))?
-            } else {
-                read_secret(&format!("New password for {}", account.login), true)?
-            };
-            runtime.block_on(async {
-                let passwords = Passwords::new(open(&config).await?);
-                let passwords = passwords.map_err(|error| Failure::fault(error.to_string()))?;
-                Ok::<_, Failure>(passwords.set(account, name, &secret).await?)
-            })?;
-            if *generate {
-                remark(format_args!(
-                    "The new password \"{name}\" of {} (shown once):",
-                    account.login
-                ));
-                say(String::from_utf8_lossy(secret.expose()))
-            } else {
-                say(format_args!("The password \"{name}\" of {} is set.", account.login))
-            }
+            local_password::set(&config, login, name, *generate)
         }
         AccountCommand::RemovePassword { login, name } => {
-            let account = find(&config, login)?;
-            let removed = runtime.block_on(async {
-                Ok::<_, Failure>(
-                    open(&config).await?.remove_local_password(&account.key(), name).await?,
-                )
-            })?;
-            if !removed {
-                return Err(Failure::mistake(format!(
-                    "{} has no password \"{name}\"; `saslgate account list` shows their names",
-                    account.login
-                )));
-            }
-            say(format_args!("The password \"{name}\" of {} is removed.", account.login))
+            local_password::remove(&config, login, name)
         }
-        AccountCommand::ImportToken { login } => import_token(&config, login, &runtime),
+        AccountCommand::ImportToken { login } => import_token::import_token(&config, login),
+        AccountCommand::Signout { login, yes } => signout::sign_out(&config, login, *yes),
+        AccountCommand::Remove { login, yes } => remove::remove(&config, login, *yes),
         AccountCommand::UpstreamPassword { login, protocol } => {
-            upstream_password::set(&config, login, (*protocol).into(), &runtime)
+            upstream_password::set(&config, login, (*protocol).into())
         }
         AccountCommand::RemoveUpstreamPassword { login, protocol } => {
-            upstream_password::remove(&config, login, (*protocol).into(), &runtime)
+            upstream_password::remove(&config, login, (*protocol).into())
         }
     }
 }
 
-fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, Failure> {
+pub(super) fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, Failure> {
     let key = account_key(login);
     config.accounts.iter().find(|account| account.key() == key).ok_or_else(|| {
         let known: Vec<&str> =
@@ -191,35 +194,15 @@ fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, F
     })
 }
 
-async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     Ok(Arc::new(SqliteStore::open(&config.state_folder).await?))
 }
 
-fn import_token(
-    config: &Config,
-    login: &str,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<(), Failure> {
-    let account = find(config, login)?;
-    if account.oauth.as_ref().is_none_or(|oauth| !oauth.grant.needs_sign_in()) {
-        return Err(Failure::mistake(format!(
-            "{} has no grant = \"refresh_token\" and needs no sign-in: there is nothing to import",
-            account.login
-        )));
-    }
-    let secret = read_secret(&format!("Refresh token for {}", account.login), false)?;
-    // RFC 6749 appendix A.17: refresh-token = 1*VSCHAR
-    if secret.is_empty() || !secret.expose().iter().all(|octet| (0x20..=0x7E).contains(octet)) {
-        return Err(Failure::mistake(
-            "this is not a refresh token: it is empty, or holds characters that none has",
-        ));
-    }
-    runtime.block_on(async {
-        let store = open(config).await?;
-        Ok::<_, Failure>(token::import(store.as_ref(), account, secret).await?)
-    })?;
-    let hint = if std::io::stdin().is_terminal() { "" } else { " Remove the file it came from." };
-    say(format_args!("The refresh token of {} is in the store.{hint}", account.login))
+/// The account as it is configured, where it is, and the store's key of it.
+fn find_anywhere<'a>(config: &'a Config, login: &str) -> (String, Option<&'a Arc<AccountConfig>>) {
+    let key = account_key(login);
+    let account = config.accounts.iter().find(|account| account.key() == key);
+    (key, account)
 }
 
 impl From<StoreError> for Failure {

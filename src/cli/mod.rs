@@ -5,12 +5,15 @@ pub mod account;
 pub mod cert;
 pub mod completions;
 pub mod config;
+mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod log;
 pub mod man;
+pub mod reload;
 pub mod run;
 mod start;
+pub mod status;
 pub(crate) mod terminal;
 
 use std::{fmt, path::PathBuf};
@@ -46,6 +49,8 @@ impl Cli {
             Command::Run(args) => run::run(&args, &global),
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(&args, &global),
+            Command::Status(args) => status::run(&args, &global),
+            Command::Reload(args) => reload::run(&args, &global),
             Command::Config(args) => config::run(&args, &global),
             Command::Account(args) => account::run(&args, &global),
             Command::Cert(args) => cert::run(&args, &global),
@@ -62,9 +67,13 @@ enum Command {
     /// Try everything out without an account anywhere
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
+    /// Show how saslgate and its accounts are
+    Status(status::StatusArgs),
+    /// Have the running saslgate read its configuration again
+    Reload(reload::ReloadArgs),
     /// Check the configuration, or show what is in force
     Config(config::ConfigArgs),
-    /// List accounts, set their passwords, bring in a sign-in
+    /// List accounts, set their passwords, bring in a sign-in or end it
     Account(account::AccountArgs),
     /// Make a TLS certificate for mail programs on this machine
     Cert(cert::CertArgs),
@@ -124,9 +133,10 @@ impl Global {
 /// Why a command did not do what was asked, in words for the terminal.
 #[derive(Debug)]
 pub struct Failure {
-    /// One or two sentences: what happened, and what to do.
+    /// One or two sentences: what happened, and what to do. Empty where the exit code says it all.
     pub text: String,
-    /// The process's exit code: 1 for a fault at run time, 2 for a mistake in configuration or usage.
+    /// The process's exit code: 1 for a fault at run time, 2 for a mistake in configuration or usage;
+    /// others as the command's help says.
     pub code: u8,
 }
 
@@ -143,7 +153,9 @@ impl Failure {
 
     /// Writes it to standard error; red where people see colours.
     pub fn print(&self) {
-        terminal::complain(&self.text);
+        if !self.text.is_empty() {
+            terminal::complain(&self.text);
+        }
     }
 }
 
@@ -167,6 +179,13 @@ impl From<Mistake> for Failure {
     }
 }
 
+/// Runs a command's asynchronous part on this thread.
+fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
+    Ok(runtime.block_on(future))
+}
+
 const GLOBAL: &str = "Options of every command";
 
 macro_rules! examples {
@@ -177,7 +196,8 @@ Examples:
   saslgate config check                           find mistakes in the configuration
   saslgate account password me@example.com        set the password for a mail program
   saslgate account import-token me@example.com    bring in a refresh token
-  saslgate run                                    serve mail programs"
+  saslgate run                                    serve mail programs
+  saslgate status                                 see how it is"
     };
 }
 

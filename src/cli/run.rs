@@ -80,12 +80,16 @@ pub async fn serve(
     gateway.certificates.take_over(certificates);
     let listeners = listener::bind(&gateway, sockets).await.map_err(fault)?;
     listener::announce(&listeners).map_err(fault)?;
+    if let Some(origin) = origin {
+        gateway.reload_from(origin);
+        // Without files there is no store on the disk either, whose commands could ask.
+        #[cfg(unix)]
+        crate::control::daemon::open(&gateway);
+    }
+    // Only now: who hears it may ask for a reload at once.
     ready(&listeners);
     for listener in listeners {
         gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
-    }
-    if let Some(origin) = origin {
-        gateway.reload_from(origin);
     }
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;

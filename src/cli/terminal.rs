@@ -56,6 +56,30 @@ pub(crate) fn complain(text: &str) {
     }
 }
 
+/// Whether standard output is for people who see colours.
+pub(crate) fn shows_colours() -> bool {
+    io::stdout().is_terminal() && !no_color()
+}
+
+/// Asks whether to go on, unless `yes` was said beforehand. Where nobody can be asked, it is a mistake
+/// not to have said so.
+pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::mistake("nothing was changed: say --yes where nobody can be asked"));
+    }
+    let fault = |error| Failure::fault(format!("cannot read from the terminal: {error}"));
+    write!(io::stderr(), "{question} [y/N] ").map_err(fault)?;
+    let mut answer = String::new();
+    io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer).map_err(fault)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::fault("nothing was changed")),
+    }
+}
+
 /// Asks for a secret on the terminal, twice if `again`; or, if standard input is not a terminal, reads
 /// its first line.
 pub(crate) fn read_secret(prompt: &str, again: bool) -> Result<Secret, Failure> {
@@ -105,6 +129,8 @@ fn first_line(input: impl BufRead) -> Result<Secret, Failure> {
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
+
+const MAX_ANSWER: u64 = 1024;
 
 const MAX_SECRET: usize = 64 * 1024;
 

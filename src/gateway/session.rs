@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::Gateway;
-use crate::{account::password::Verified, config::AccountConfig};
+use crate::{account::password::Verified, config::AccountConfig, control::message::RunningAccount};
 
 /// A session, so that a revoked password or a removed account can end it.
 pub(super) struct Session {
@@ -112,6 +112,18 @@ impl Gateway {
         }
     }
 
+    /// What the store does not know of accounts: sessions, and tokens that it has not taken yet.
+    pub fn running_accounts(&self) -> BTreeMap<String, RunningAccount> {
+        let mut accounts: BTreeMap<String, RunningAccount> = BTreeMap::new();
+        for session in self.shared().sessions.values() {
+            accounts.entry(session.account.clone()).or_default().sessions += 1;
+        }
+        for account in self.tokens.unsaved_accounts() {
+            accounts.entry(account).or_default().unsaved = true;
+        }
+        accounts
+    }
+
     /// Greets nobody any more: ports close, and who has not logged in is sent away. Sessions go on.
     pub fn close(&self) {
         self.closing.cancel();
@@ -168,6 +180,7 @@ mod tests {
     use crate::{
         account::tests::account,
         config::{Config, Deadlines, Limits, SigninRefusal},
+        secret::Secret,
         store::{Store, memory::MemoryStore},
         token::Tokens,
     };
@@ -230,6 +243,21 @@ mod tests {
         };
         tokio::join!(gateway.drain(Duration::from_secs(3600)), leaves);
         assert_eq!(began.elapsed(), Duration::from_millis(1));
+    }
+
+    #[tokio::test]
+    async fn sessions_are_counted_and_a_look_at_the_store_ends_revoked_ones() {
+        let gateway = gateway();
+        let sessions = [register(&gateway, 1), register(&gateway, 2)];
+        let count = || gateway.running_accounts().get("a").map(|account| account.sessions);
+        assert_eq!(count(), Some(2));
+        // No such password is in the store, and something has changed there.
+        gateway.store.password_salt("b", [1; 16]).await.unwrap();
+        gateway.store.write_upstream_password("b", "smtp", "h", &Secret::new("p")).await.unwrap();
+        gateway.look_at_store().await;
+        assert!(sessions.iter().all(|session| session.end().is_cancelled()));
+        drop(sessions);
+        assert_eq!(count(), None);
     }
 
     #[tokio::test]

@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Listener, Load, Shared, Terms, alpn, cannot_listen};
-use crate::{config::ListenConfig, gateway::Gateway};
+use crate::{
+    config::{ListenConfig, Protocol},
+    gateway::Gateway,
+};
 
 /// The ports that are open.
 #[derive(Debug, Default)]
@@ -54,6 +57,13 @@ pub(crate) struct Changed {
 }
 
 impl Ports {
+    /// Which are open, and for what.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only the control socket tells"))]
+    pub(crate) fn listing(&self) -> Vec<(Protocol, SocketAddr)> {
+        let open = self.open();
+        open.iter().map(|port| (port.shared.terms().config.protocol, port.address)).collect()
+    }
+
     /// Takes sockets over, and tells of those that nobody wants.
     pub(super) fn inherit(&self, sockets: Vec<StdListener>, wanted: &[ListenConfig]) {
         for address in sockets.iter().filter_map(|socket| socket.local_addr().ok()) {

@@ -174,6 +174,11 @@ async fn upstream_passwords_are_kept(store: &dyn Store) {
     write("u", "smtp", "second").await;
     assert!(store.upstream_password("u", "smtp", "other").await.unwrap().is_none());
 
+    let place = |protocol: &str| (protocol.to_owned(), "host".to_owned());
+    let places = store.upstream_password_places("u").await.unwrap();
+    assert_eq!(places, [place("imap"), place("smtp")]);
+    assert_eq!(store.upstream_password_places("nobody").await.unwrap(), []);
+
     let before = store.generation().await.unwrap();
     assert!(store.remove_upstream_password("u", "smtp").await.unwrap());
     let after = store.generation().await.unwrap();

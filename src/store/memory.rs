@@ -165,7 +165,16 @@ impl Content {
     fn accounts(&self) -> Vec<String> {
         let with_passwords = self.upstream_passwords.keys().map(|(account, _)| account);
         let all = self.grants.keys().chain(self.passwords.keys()).chain(with_passwords);
+        let all = all.chain(self.histories.keys());
         all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn upstream_password_places(&self, account: &str) -> Vec<(String, String)> {
+        let all = self.upstream_passwords.iter().filter(|((of, _), _)| of == account);
+        let mut places: Vec<_> =
+            all.map(|((_, protocol), (host, _))| (protocol.clone(), host.clone())).collect();
+        places.sort();
+        places
     }
 
     fn remove_upstream_password(&mut self, account: &str, protocol: &str) -> bool {
@@ -268,6 +277,13 @@ impl Store for MemoryStore {
         protocol: &'a str,
     ) -> StoreFuture<'a, bool> {
         Box::pin(async move { Ok(self.content().remove_upstream_password(account, protocol)) })
+    }
+
+    fn upstream_password_places<'a>(
+        &'a self,
+        account: &'a str,
+    ) -> StoreFuture<'a, Vec<(String, String)>> {
+        Box::pin(async move { Ok(self.content().upstream_password_places(account)) })
     }
 
     fn refresh_history<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<RefreshHistory>> {

@@ -108,6 +108,13 @@ pub trait Store: Send + Sync {
         protocol: &'a str,
     ) -> StoreFuture<'a, bool>;
 
+    /// For which servers there are such passwords: protocol and host of each, in the order of their
+    /// protocols. It shows none of them, and also those for hosts that the configuration no longer names.
+    fn upstream_password_places<'a>(
+        &'a self,
+        account: &'a str,
+    ) -> StoreFuture<'a, Vec<(String, String)>>;
+
     /// How the account's refreshes have gone lately.
     fn refresh_history<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<RefreshHistory>>;
 

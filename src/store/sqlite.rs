@@ -322,6 +322,13 @@ impl Store for SqliteStore {
         })
     }
 
+    fn upstream_password_places<'a>(
+        &'a self,
+        account: &'a str,
+    ) -> StoreFuture<'a, Vec<(String, String)>> {
+        Box::pin(self.read_upstream_password_places(account))
+    }
+
     fn refresh_history<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<RefreshHistory>> {
         Box::pin(self.read_history(account))
     }

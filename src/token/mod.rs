@@ -312,6 +312,11 @@ impl Tokens {
         Arc::clone(self.slots().entry(key).or_default())
     }
 
+    /// The store's names of the accounts whose new refresh token it has not taken yet.
+    pub fn unsaved_accounts(&self) -> Vec<String> {
+        self.unsaved().into_iter().map(|(account, _)| account).collect()
+    }
+
     /// What is to be saved, with the store's name of each account.
     fn unsaved(&self) -> Vec<(String, Arc<Slot>)> {
         let slots = self.slots();

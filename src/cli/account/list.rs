@@ -6,6 +6,7 @@ use super::open;
 use crate::{
     cli::{Failure, terminal::say},
     config::{AccountConfig, Authentication, Config, Grant, Protocol, UpstreamConfig},
+    status::{Finding, words},
     store::{LocalPasswords, Store, StoreError},
     token::GrantStatus,
 };
@@ -18,24 +19,25 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
     };
     let store = open(config).await?;
     for account in &config.accounts {
-        let mut text = format!("{}\n", account.login);
-        for protocol in Protocol::ALL {
-            if let Some(server) = account.upstream(protocol) {
-                let login = login_at(account, protocol, server, store.as_ref()).await;
-                let login = login.unwrap_or_else(fault);
-                let unused = if config.listens_for(protocol) { "" } else { " (no listener)" };
-                let _ = writeln!(text, "  {:<9}  {server}{unused}, {login}", protocol.name());
-            }
-        }
+        let (servers, faulty) = servers_and_faults(account, config, store.as_ref()).await;
+        faults.set(faults.get() + faulty);
+        let mut text = format!("{}\n{servers}", account.login);
         if account.mailbox != account.login {
             let _ = writeln!(text, "  mailbox    {}", account.mailbox);
         }
         // What is wrong with one account hides no other.
         let sign_in = sign_in(account, store.as_ref()).await.unwrap_or_else(fault);
         let stored = store.local_passwords(&account.key()).await;
-        let passwords = stored.map_or_else(fault, |stored| names(account, stored.as_ref()));
+        let passwords = stored.map_or_else(fault, |stored| names(&account.login, stored.as_ref()));
         let _ = write!(text, "  sign-in    {sign_in}\n  passwords  {passwords}");
         say(text)?;
+    }
+    for key in store.accounts().await? {
+        if !config.accounts.iter().any(|account| account.key() == key) {
+            say(format_args!(
+                "{key}\n  not in the configuration any more: saslgate account remove {key}"
+            ))?;
+        }
     }
     match faults.get() {
         0 => Ok(()),
@@ -43,6 +45,52 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
             Err(Failure::fault("the store could not say everything; see the lines with \"error\""))
         }
     }
+}
+
+/// A line for each server of the account.
+pub(super) async fn servers(account: &AccountConfig, config: &Config, store: &dyn Store) -> String {
+    servers_and_faults(account, config, store).await.0
+}
+
+async fn servers_and_faults(
+    account: &AccountConfig,
+    config: &Config,
+    store: &dyn Store,
+) -> (String, usize) {
+    let (mut text, mut faults) = (String::new(), 0);
+    let mut fault = |error: StoreError| {
+        faults += 1;
+        format!("error: {error}")
+    };
+    for protocol in Protocol::ALL {
+        if let Some(server) = account.upstream(protocol) {
+            let login = login_at(account, protocol, server, store).await;
+            let login = login.unwrap_or_else(&mut fault);
+            let unused = if config.listens_for(protocol) { "" } else { " (no listener)" };
+            let _ = writeln!(text, "  {:<9}  {server}{unused}, {login}", protocol.name());
+        }
+    }
+    match store.upstream_password_places(&account.key()).await {
+        Ok(places) => {
+            for (protocol, host) in places {
+                if !takes_password(account, &protocol) {
+                    let unused = Finding::UpstreamPasswordUnused { protocol, host };
+                    let step = words::next_step(&unused, &account.login).unwrap_or_default();
+                    let _ = writeln!(text, "  unused     {} {step}", words::sentence(&unused));
+                }
+            }
+        }
+        Err(error) => {
+            let _ = writeln!(text, "  stored     {}", fault(error));
+        }
+    }
+    (text, faults)
+}
+
+fn takes_password(account: &AccountConfig, protocol: &str) -> bool {
+    let known = Protocol::ALL.into_iter().find(|known| known.name() == protocol);
+    let server = known.and_then(|protocol| account.upstream(protocol));
+    server.is_some_and(|it| matches!(it.authentication, Authentication::Password { .. }))
 }
 
 /// How saslgate logs in at this server.
@@ -78,7 +126,7 @@ async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, S
         ) => format!("nobody has to ({})", grant.name()),
         Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
         Some(Grant::RefreshToken) => {
-            format!("none yet: run `saslgate account import-token {}`", account.login)
+            format!("none yet: run `saslgate signin {}`", account.login)
         }
     };
     if let Some((_, expires)) = status.access_token {
@@ -93,7 +141,7 @@ async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, S
     Ok(text)
 }
 
-fn names(account: &AccountConfig, stored: Option<&LocalPasswords>) -> String {
+pub(super) fn names(login: &str, stored: Option<&LocalPasswords>) -> String {
     let names: Vec<String> = stored
         .iter()
         .flat_map(|stored| &stored.passwords)
@@ -104,7 +152,7 @@ fn names(account: &AccountConfig, stored: Option<&LocalPasswords>) -> String {
         })
         .collect();
     if names.is_empty() {
-        format!("none yet: run `saslgate account password {}`", account.login)
+        format!("none yet: run `saslgate account password {login}`")
     } else {
         names.join(", ")
     }

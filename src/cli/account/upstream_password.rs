@@ -1,35 +1,28 @@
 //! Passwords for mail servers that take one. The hard thing is to keep none that nobody will use: a
 //! person who types a password for a server that takes tokens has misunderstood something.
 
-use tokio::runtime::Runtime;
-
 use super::{find, open};
 use crate::{
     cli::{
-        Failure,
+        Failure, block_on, daemon,
         terminal::{read_secret, say},
     },
     config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
     secret::Secret,
 };
 
-pub(super) fn set(
-    config: &Config,
-    login: &str,
-    protocol: Protocol,
-    runtime: &Runtime,
-) -> Result<(), Failure> {
+pub(super) fn set(config: &Config, login: &str, protocol: Protocol) -> Result<(), Failure> {
     let account = find(config, login)?;
     let (user, server) = taker(account, protocol)?;
     let secret = read_secret(&format!("Password of {user} at {server}"), false)?;
     judge(&secret)?;
-    runtime.block_on(async {
+    block_on(async {
         let store = open(config).await?;
         let (key, host) = (account.key(), server.host_key());
-        Ok::<_, Failure>(
-            store.write_upstream_password(&key, protocol.name(), &host, &secret).await?,
-        )
-    })?;
+        store.write_upstream_password(&key, protocol.name(), &host, &secret).await?;
+        daemon::tell_of(config, &key).await;
+        Ok::<_, Failure>(())
+    })??;
     say(format_args!(
         "The password of {user} at {server}, for the {protocol} of {}, is in the store.",
         account.login
@@ -37,17 +30,14 @@ pub(super) fn set(
 }
 
 /// It may be that nobody uses the password any more; then removing it is all the more right.
-pub(super) fn remove(
-    config: &Config,
-    login: &str,
-    protocol: Protocol,
-    runtime: &Runtime,
-) -> Result<(), Failure> {
+pub(super) fn remove(config: &Config, login: &str, protocol: Protocol) -> Result<(), Failure> {
     let account = find(config, login)?;
-    let removed = runtime.block_on(async {
+    let removed = block_on(async {
         let store = open(config).await?;
-        Ok::<_, Failure>(store.remove_upstream_password(&account.key(), protocol.name()).await?)
-    })?;
+        let removed = store.remove_upstream_password(&account.key(), protocol.name()).await?;
+        daemon::tell_of(config, &account.key()).await;
+        Ok::<_, Failure>(removed)
+    })??;
     if !removed {
         return Err(Failure::mistake(format!(
             "{} has no stored {protocol} password; `saslgate account list` shows which there are",

@@ -81,7 +81,8 @@ impl SqliteStore {
     pub(super) async fn known_accounts(&self) -> Result<Vec<String>, StoreError> {
         let accounts = sqlx::query_scalar(
             "SELECT account FROM grants UNION SELECT account FROM password_salts
-             UNION SELECT account FROM upstream_passwords ORDER BY 1",
+             UNION SELECT account FROM upstream_passwords
+             UNION SELECT account FROM refresh_histories ORDER BY 1",
         );
         accounts.fetch_all(&self.pool).await.map_err(|error| self.fault.of(&error))
     }

@@ -127,6 +127,16 @@ impl SqliteStore {
         opened.map(Some).ok_or_else(|| self.fault.sealed_password(account, protocol))
     }
 
+    pub(super) async fn read_upstream_password_places(
+        &self,
+        account: &str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let places = sqlx::query_as(
+            "SELECT protocol, host FROM upstream_passwords WHERE account = ? ORDER BY protocol",
+        );
+        places.bind(account).fetch_all(&self.pool).await.map_err(|error| self.fault.of(&error))
+    }
+
     pub(super) async fn put_upstream_password(
         &self,
         account: &str,

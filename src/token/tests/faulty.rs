@@ -117,6 +117,13 @@ impl Store for FaultyStore {
         self.inner.remove_upstream_password(account, protocol)
     }
 
+    fn upstream_password_places<'a>(
+        &'a self,
+        account: &'a str,
+    ) -> StoreFuture<'a, Vec<(String, String)>> {
+        self.inner.upstream_password_places(account)
+    }
+
     fn refresh_history<'a>(&'a self, account: &'a str) -> StoreFuture<'a, Option<RefreshHistory>> {
         self.inner.refresh_history(account)
     }

@@ -1,0 +1,49 @@
+//! Local passwords. The hard thing is that a generated one is shown once, and alone on standard output.
+
+use super::{find, open};
+use crate::{
+    account::password::{self, Passwords},
+    cli::{
+        Failure, block_on, daemon,
+        terminal::{read_secret, remark, say},
+    },
+    config::Config,
+};
+
+pub(super) fn set(config: &Config, login: &str, name: &str, generate: bool) -> Result<(), Failure> {
+    let account = find(config, login)?;
+    let secret = if generate {
+        password::generate().map_err(|error| Failure::fault(error.to_string()))?
+    } else {
+        read_secret(&format!("New password for {}", account.login), true)?
+    };
+    block_on(async {
+        let passwords = Passwords::new(open(config).await?);
+        let passwords = passwords.map_err(|error| Failure::fault(error.to_string()))?;
+        passwords.set(account, name, &secret).await?;
+        daemon::tell_of(config, &account.key()).await;
+        Ok::<_, Failure>(())
+    })??;
+    if generate {
+        remark(format_args!("The new password \"{name}\" of {} (shown once):", account.login));
+        say(String::from_utf8_lossy(secret.expose()))
+    } else {
+        say(format_args!("The password \"{name}\" of {} is set.", account.login))
+    }
+}
+
+pub(super) fn remove(config: &Config, login: &str, name: &str) -> Result<(), Failure> {
+    let account = find(config, login)?;
+    let removed = block_on(async {
+        let removed = open(config).await?.remove_local_password(&account.key(), name).await?;
+        daemon::tell_of(config, &account.key()).await;
+        Ok::<_, Failure>(removed)
+    })??;
+    if !removed {
+        return Err(Failure::mistake(format!(
+            "{} has no password \"{name}\"; `saslgate account list` shows their names",
+            account.login
+        )));
+    }
+    say(format_args!("The password \"{name}\" of {} is removed.", account.login))
+}

@@ -1,0 +1,156 @@
+//! `saslgate status`: how it is, for people and for monitoring. The hard thing is that it answers on bad
+//! days, too: without a daemon, without a store, without the right to see client secrets.
+
+mod json;
+pub(super) mod table;
+
+use std::{sync::Arc, time::SystemTime};
+
+use clap::Args;
+
+use super::{Failure, Global, daemon, terminal::say};
+use crate::{
+    config::{Config, Secrets},
+    control::{ControlError, message::ProcessStatus},
+    platform,
+    status::{self, AccountStatus, Facts, Turn},
+    store::{Store, account_key, memory::MemoryStore, sqlite::SqliteStore},
+};
+
+/// Show how saslgate and its accounts are.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_FIELDS)]
+pub struct StatusArgs {
+    /// Only this account
+    login: Option<String>,
+    /// One JSON object instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that there is to show.
+pub(super) struct Overview {
+    pub(super) process: Result<ProcessStatus, ControlError>,
+    pub(super) accounts: Vec<AccountStatus>,
+    pub(super) now: SystemTime,
+}
+
+impl Overview {
+    fn turn(&self) -> Turn {
+        self.accounts.iter().map(AccountStatus::turn).max().unwrap_or(Turn::Nobodys)
+    }
+}
+
+/// Runs `saslgate status`.
+///
+/// # Errors
+/// The configuration has mistakes, or the store cannot be read. An account that needs something is a
+/// [`Failure`] without a text.
+pub fn run(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
+    let config = global.load(Secrets::Skip)?.config;
+    let overview = super::block_on(look(&config, args.login.as_deref()))??;
+    if args.json {
+        say(json::text(&overview)?)?;
+    } else {
+        say(table::text(&overview, super::terminal::shows_colours()))?;
+    }
+    match overview.turn().exit_code() {
+        0 => Ok(()),
+        code => Err(Failure { text: String::new(), code }),
+    }
+}
+
+/// Asks the store and the daemon, of one account or of all.
+pub(super) async fn look(config: &Config, login: Option<&str>) -> Result<Overview, Failure> {
+    let store = open_to_read(config).await?;
+    let process = daemon::status(config).await;
+    let now = SystemTime::now();
+    let mut keys: Vec<String> = config.accounts.iter().map(|account| account.key()).collect();
+    for key in store.accounts().await? {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    if let Some(login) = login {
+        let key = account_key(login);
+        keys.retain(|known| *known == key);
+        if keys.is_empty() {
+            return Err(Failure::mistake(format!(
+                "there is no account {login} in the configuration or in the store; `saslgate status` \
+                 shows all"
+            )));
+        }
+    }
+    let mut accounts = Vec::with_capacity(keys.len());
+    for key in keys {
+        let account = config.accounts.iter().find(|account| account.key() == key).map(Arc::clone);
+        let running = process.as_ref().ok();
+        let facts = Facts::read(key, account, config, store.as_ref(), running).await;
+        accounts.push(status::judge(&facts, now));
+    }
+    status::sort(&mut accounts);
+    Ok(Overview { process, accounts, now })
+}
+
+/// Whoever only looks leaves nothing behind: where there is no store yet, none is made.
+pub(super) async fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let file = config.state_folder.join("store.sqlite");
+    match file.try_exists() {
+        Ok(false) => Ok(Arc::new(MemoryStore::new())),
+        Ok(true) => Ok(Arc::new(SqliteStore::open(&config.state_folder).await?)),
+        Err(error) => Err(Failure::fault(format!(
+            "The store {} cannot be read: {}.",
+            file.display(),
+            platform::explain(&file, &error)
+        ))),
+    }
+}
+
+macro_rules! examples {
+    () => {
+        "\
+Examples:
+  saslgate status                        a table, the worst first
+  saslgate status me@example.com --json  one account, for a program
+
+Exit codes:
+  0  all is good
+  1  something needs a person, an administrator or the operator (or the store cannot be read)
+  2  a mistake in the configuration or on the command line
+  3  only trouble that may pass by itself"
+    };
+}
+
+const EXAMPLES: &str = examples!();
+
+const EXAMPLES_AND_FIELDS: &str = concat!(
+    examples!(),
+    "
+
+States:
+  ok, never_used     nothing to do
+  not_configured     only the store knows the account
+  trouble            may pass by itself
+  password_needed    no mail program can log in: set a local password
+  configuration      a setting or a stored password is wrong or missing
+  policy             the provider's administrator must allow it
+  sign_in_needed     a person must sign in
+  store              the store does not give out what it has of the account
+
+Fields of --json (times as RFC 3339 in UTC; fields may be added, none changes its meaning):
+  version            of this command
+  standing           good, passing or action: what the exit code says
+  daemon             null, or version, pid, started, sessions, listeners (protocol, address)
+  daemon_absence     null, or why there is no daemon to ask
+  accounts           a list, the worst first, each with
+    login, configured, state
+    grant            as in the configuration, external, or null where servers take passwords
+    findings         a list, the worst first, each with id and text
+    next_step        a command or what to do, or null
+    signed_in        null, or at and name (which may be null)
+    access_token     null, or obtained and expires
+    last_refresh     null or a time
+    failure          null, or since, last, kind and text
+    local_passwords  how many
+    sessions         how many now; null without a daemon"
+);
