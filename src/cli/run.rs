@@ -80,12 +80,13 @@ pub async fn serve(
     gateway.certificates.take_over(certificates);
     let listeners = listener::bind(&gateway, sockets).await.map_err(fault)?;
     listener::announce(&listeners).map_err(fault)?;
+    if let Some(origin) = origin {
+        gateway.reload_from(origin);
+    }
+    // Only now: who hears it may ask for a reload at once.
     ready(&listeners);
     for listener in listeners {
         gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
-    }
-    if let Some(origin) = origin {
-        gateway.reload_from(origin);
     }
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;
