@@ -141,15 +141,15 @@ async fn reload_and_tell(
         notify::reloading();
     }
     let result = reload(gateway, &mut origin).await;
-    if !stopping() {
-        notify::ready(&service::status(&gateway.config()));
-    }
     match &result {
         Ok(report) => info!("the configuration was read again ({asked_by}): {report}"),
         Err(error) => {
             let error = error.to_string().replace('\n', "; ");
             error!("the configuration stays as it was ({asked_by}): {error}");
         }
+    }
+    if !stopping() {
+        notify::ready(&service::status(&gateway.config()));
     }
     result
 }
