@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Read as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::{
         fd::{AsRawFd as _, OwnedFd},
@@ -60,8 +60,14 @@ impl Manager {
     /// The next notification, its assignments one a line.
     fn notified(&self) -> String {
         let mut buffer = [0; 4096];
-        let length = self.notifications.recv(&mut buffer).expect("a notification");
-        String::from_utf8(buffer[..length].to_vec()).unwrap()
+        loop {
+            match self.notifications.recv(&mut buffer) {
+                Ok(length) => return String::from_utf8(buffer[..length].to_vec()).unwrap(),
+                // By a signal for another test of this process.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => panic!("no notification: {error}"),
+            }
+        }
     }
 
     #[track_caller]
