@@ -60,14 +60,14 @@ impl Manager {
     /// The next notification, its assignments one a line.
     fn notified(&self) -> String {
         let mut buffer = [0; 4096];
-        loop {
+        // A signal for another test of this process may interrupt it.
+        let length = loop {
             match self.notifications.recv(&mut buffer) {
-                Ok(length) => return String::from_utf8(buffer[..length].to_vec()).unwrap(),
-                // By a signal for another test of this process.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => panic!("no notification: {error}"),
+                received => break received.expect("a notification"),
             }
-        }
+        };
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
     #[track_caller]
