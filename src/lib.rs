@@ -43,6 +43,8 @@ pub mod reload;
 #[cfg(feature = "gateway")]
 pub mod resolver;
 #[cfg(feature = "gateway")]
+pub mod service;
+#[cfg(feature = "gateway")]
 pub mod status;
 #[cfg(feature = "gateway")]
 pub mod store;

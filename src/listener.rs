@@ -269,7 +269,8 @@ fn alpn(protocol: Protocol) -> &'static str {
     }
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
+/// Says what to do about a port that cannot be opened.
+pub(crate) fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
     let kind = error.kind();
     let advice = if kind == io::ErrorKind::AddrInUse {
         ": another program has this port, perhaps another saslgate; stop it, or choose another port \

@@ -19,6 +19,7 @@ use crate::{
     config::{Config, ConfigError, Loaded, Paths, Secrets, Section, load},
     gateway::{Gateway, warning::warn_of},
     listener::Change,
+    service::{self, notify},
 };
 
 /// Where a configuration was read, and how it looked there.
@@ -134,6 +135,11 @@ async fn reload_and_tell(
     mut origin: OwnedMutexGuard<Origin>,
     asked_by: &str,
 ) -> Result<Report, ReloadError> {
+    // A service that stops has nothing to say of a reload.
+    let stopping = || gateway.closing.is_cancelled();
+    if !stopping() {
+        notify::reloading();
+    }
     let result = reload(gateway, &mut origin).await;
     match &result {
         Ok(report) => info!("the configuration was read again ({asked_by}): {report}"),
@@ -141,6 +147,9 @@ async fn reload_and_tell(
             let error = error.to_string().replace('\n', "; ");
             error!("the configuration stays as it was ({asked_by}): {error}");
         }
+    }
+    if !stopping() {
+        notify::ready(&service::status(&gateway.config()));
     }
     result
 }

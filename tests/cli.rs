@@ -112,6 +112,8 @@ fn help_on_every_level_shows_an_example() {
         "account remove-upstream-password",
         "cert",
         "cert new",
+        "completions",
+        "man",
     ] {
         if level == "demo" && !cfg!(feature = "demo") {
             continue;

@@ -8,6 +8,8 @@
 
 mod cli;
 mod gateway;
+#[cfg(target_os = "linux")]
+mod service;
 mod status;
 mod support;
 // Its runner for the pure machines is tests/transcripts.rs's.

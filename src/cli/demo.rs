@@ -22,8 +22,8 @@ use crate::{
     account::password::{Passwords, generate},
     config::{
         AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
-        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, SigninRefusal, UpstreamConfig,
-        UpstreamTlsMode, Verification,
+        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig, SigninRefusal,
+        UpstreamConfig, UpstreamTlsMode, Verification,
     },
     demo::{Provider, SMTP_EXTENSIONS, view::View},
     secret::Secret,
@@ -173,6 +173,7 @@ fn config(provider: &Provider, ports: [u16; 3]) -> Config {
         // Nothing is kept.
         state_folder: PathBuf::new(),
         signin_refusal: SigninRefusal::default(),
+        service: ServiceConfig::default(),
         hooks: Hooks::default(),
     }
 }

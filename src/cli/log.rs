@@ -1,10 +1,12 @@
-//! Log lines for people on a terminal, or as JSON for programs. The hard thing is what must *not* come
+//! Log lines for people on a terminal, as JSON for programs, or with fields for systemd's journal. The hard thing is what must *not* come
 //! out: libraries below us log what they send, and that holds tokens. So they never get below warn,
 //! whatever level is asked for.
 
+mod journal;
+
 use std::{fmt, io::IsTerminal};
 
-use tracing::level_filters::LevelFilter;
+use tracing::{level_filters::LevelFilter, warn};
 use tracing_subscriber::{
     Layer, Registry,
     filter::Targets,
@@ -14,13 +16,14 @@ use tracing_subscriber::{
 };
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// One short line, coloured on a terminal.
-    #[default]
     Text,
     /// One JSON object a line.
     Json,
+    /// To systemd's journal, each field of a line as a field of the entry.
+    Journald,
 }
 
 /// How much is logged.
@@ -51,21 +54,65 @@ impl LogLevel {
     }
 }
 
-/// Sends the log to standard error from now on. A second call changes nothing.
-pub fn init(level: LogLevel, format: LogFormat) {
-    let coloured = std::io::stderr().is_terminal() && !no_color();
-    let lines = lines(level, format, std::io::stderr, coloured);
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+/// Sends the log to standard error, or to the journal, from now on. Without a format it is the journal
+/// where standard error leads there anyway, else text. A second call changes nothing.
+pub fn init(level: LogLevel, format: Option<LogFormat>) {
+    let (layer, remark) = layer(level, format);
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+    if let Some(remark) = remark {
+        warn!("{remark}");
+    }
 }
 
-/// The log as it is written to standard error, or by the redaction test into memory; `coloured` is for
+/// Whether standard error leads to systemd's journal.
+pub(crate) fn is_journal() -> bool {
+    #[cfg(unix)]
+    return journal::is_standard_error();
+    #[cfg(not(unix))]
+    return false;
+}
+
+#[cfg(unix)]
+fn layer(level: LogLevel, format: Option<LogFormat>) -> (BoxedLayer, Option<String>) {
+    let journal = match format {
+        None => is_journal(),
+        Some(format) => format == LogFormat::Journald,
+    };
+    if !journal {
+        return (to_standard_error(level, format.unwrap_or(LogFormat::Text)), None);
+    }
+    match journal::Journal::open() {
+        Ok(journal) => (lines(level, LogFormat::Journald, journal, false), None),
+        Err(error) => (
+            to_standard_error(level, LogFormat::Text),
+            Some(format!(
+                "the log goes to standard error, for the journal does not answer: {error}"
+            )),
+        ),
+    }
+}
+
+#[cfg(not(unix))]
+fn layer(level: LogLevel, format: Option<LogFormat>) -> (BoxedLayer, Option<String>) {
+    match format {
+        Some(LogFormat::Journald) => (
+            to_standard_error(level, LogFormat::Text),
+            Some("the log goes to standard error, for this system has no journal".to_owned()),
+        ),
+        format => (to_standard_error(level, format.unwrap_or(LogFormat::Text)), None),
+    }
+}
+
+fn to_standard_error(level: LogLevel, format: LogFormat) -> BoxedLayer {
+    let coloured = std::io::stderr().is_terminal() && !no_color();
+    lines(level, format, std::io::stderr, coloured)
+}
+
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// The log as it is written to standard error or to the journal, or by the redaction test into memory; `coloured` is for
 /// text on a terminal.
-pub fn lines<W>(
-    level: LogLevel,
-    format: LogFormat,
-    writer: W,
-    coloured: bool,
-) -> Box<dyn Layer<Registry> + Send + Sync>
+pub fn lines<W>(level: LogLevel, format: LogFormat, writer: W, coloured: bool) -> BoxedLayer
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -75,6 +122,9 @@ where
             lines.compact().with_target(false).with_ansi(coloured).with_filter(filter(level)),
         ),
         LogFormat::Json => Box::new(lines.json().flatten_event(true).with_filter(filter(level))),
+        LogFormat::Journald => {
+            Box::new(lines.with_ansi(false).event_format(journal::Entry).with_filter(filter(level)))
+        }
     }
 }
 

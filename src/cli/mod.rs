@@ -3,14 +3,17 @@
 
 pub mod account;
 pub mod cert;
+pub mod completions;
 pub mod config;
 mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod log;
+pub mod man;
 pub mod reload;
 pub mod run;
 pub mod signin;
+mod start;
 pub mod status;
 pub(crate) mod terminal;
 
@@ -53,6 +56,8 @@ impl Cli {
             Command::Account(args) => account::run(&args, &global),
             Command::Signin(args) => signin::run(&args, &global),
             Command::Cert(args) => cert::run(&args, &global),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }
@@ -76,6 +81,10 @@ enum Command {
     Signin(signin::SigninArgs),
     /// Make a TLS certificate for mail programs on this machine
     Cert(cert::CertArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(man::ManArgs),
 }
 
 /// What every command takes.
@@ -94,12 +103,12 @@ pub struct Global {
         value_name = "error|warn|info|debug|trace", help_heading = GLOBAL
     )]
     pub log_level: LogLevel,
-    /// How log lines look
+    /// How log lines look [default: journald as a service of systemd, else text]
     #[arg(
-        long, global = true, value_enum, default_value_t, hide_possible_values = true,
-        value_name = "text|json", help_heading = GLOBAL
+        long, global = true, value_enum, hide_possible_values = true,
+        value_name = "text|json|journald", help_heading = GLOBAL
     )]
-    pub log_format: LogFormat,
+    pub log_format: Option<LogFormat>,
 }
 
 impl Global {

@@ -1,19 +1,24 @@
 //! `saslgate run`: the daemon. The hard thing is the end: sessions get their goodbye, and a token
 //! refresh under way is waited for, since its new refresh token exists nowhere else yet.
 
-use std::{future::Future, io, net::TcpListener, sync::Arc};
+use std::{future::Future, io, net::TcpListener, sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
-use super::{Failure, Global};
+use super::{
+    Failure, Global,
+    start::{Prepared, prepare},
+};
 use crate::{
-    config::Config,
+    config::{Config, Deadlines},
     gateway::{Gateway, warning::warn_of},
     listener,
     platform::{Signal, Signals},
     reload::Origin,
+    service::{self, notify, watchdog},
     store::{Store, sqlite::SqliteStore},
     tap::Tap,
+    tls::Certificates,
     token::Tokens,
 };
 
@@ -31,14 +36,15 @@ pub struct RunArgs {}
 /// # Errors
 /// The configuration, the store or a port cannot be used.
 pub fn run(_: &RunArgs, global: &Global) -> Result<(), Failure> {
-    let (origin, config) = Origin::read(global.paths()?)?;
-    global.init_log();
-    let config = Arc::new(config);
+    let Prepared { origin, config, sockets, certificates, key } = prepare(global)?;
     block_on(async {
-        let store = SqliteStore::open(&config.state_folder).await?;
-        warn_of(config.accounts.iter(), &config, &store).await;
-        let options = Options { origin: Some(origin), ..Options::default() };
-        serve(config, Arc::new(store), options, |_| {}).await
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open_with(&config.state_folder, key).await?);
+        warn_of(config.accounts.iter(), &config, store.as_ref()).await;
+        let _watchdog = watchdog::start(Arc::clone(&store));
+        let options = Options { origin: Some(origin), sockets, certificates, tap: None };
+        let serving = service::status(&config);
+        serve(config, store, options, |_| notify::ready(&serving)).await
     })?
 }
 
@@ -49,6 +55,8 @@ pub struct Options {
     pub origin: Option<Origin>,
     /// Ports that are open already.
     pub sockets: Vec<TcpListener>,
+    /// Certificates that were read already.
+    pub certificates: Certificates,
     /// Sees both legs of every connection.
     pub tap: Option<Arc<dyn Tap>>,
 }
@@ -64,27 +72,30 @@ pub async fn serve(
     ready: impl FnOnce(&[listener::Listener]),
 ) -> Result<(), Failure> {
     let fault = |error: io::Error| Failure::fault(error.to_string());
-    let Options { origin, sockets, tap } = options;
+    let Options { origin, sockets, certificates, tap } = options;
     // Listened for before the ports open, so that no signal finds us deaf.
     let mut signals = Signals::new(origin.is_some()).map_err(fault)?;
     let tokens = Tokens::new(Arc::clone(&store), config.deadlines.token);
     let gateway = Gateway::new(config, store, tokens, tap).map_err(fault)?;
+    gateway.certificates.take_over(certificates);
     let listeners = listener::bind(&gateway, sockets).await.map_err(fault)?;
     listener::announce(&listeners).map_err(fault)?;
-    ready(&listeners);
-    for listener in listeners {
-        gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
-    }
     if let Some(origin) = origin {
         gateway.reload_from(origin);
         // Without files there is no store on the disk either, whose commands could ask.
         #[cfg(unix)]
         crate::control::daemon::open(&gateway);
     }
+    // Only now: who hears it may ask for a reload at once.
+    ready(&listeners);
+    for listener in listeners {
+        gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
+    }
     gateway.keep_signed_in();
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;
     info!("{asked_by}: stopping");
+    notify::stopping("ending its sessions", longest_stop(&gateway.config().deadlines));
     stop(&gateway, &mut signals).await;
     Ok(())
 }
@@ -123,6 +134,11 @@ async fn stop(gateway: &Gateway, signals: &mut Signals) {
             warn!("{again} again: a token refresh under way is given up, and may cost a sign-in");
         }
     }
+}
+
+/// Sessions may end by themselves, then they are told to, and then a token refresh under way is waited for.
+fn longest_stop(deadlines: &Deadlines) -> Duration {
+    deadlines.drain + deadlines.shutdown + deadlines.token
 }
 
 async fn end_sessions(gateway: &Gateway) {

@@ -6,13 +6,27 @@ use std::{
     io::{self, BufRead, IsTerminal, Read, Write},
 };
 
-use super::{Failure, log::no_color};
+use super::{
+    Failure,
+    log::{self, no_color},
+};
 use crate::secret::Secret;
 
-/// Writes a line to standard output. Whoever closed it (`| head`) has seen enough.
+/// Writes a line to standard output.
 pub(crate) fn say(line: impl Display) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
-    match writeln!(output, "{line}").and_then(|()| output.flush()) {
+    judge(writeln!(output, "{line}").and_then(|()| output.flush()))
+}
+
+/// Writes what has its own line ends to standard output.
+pub(crate) fn write_out(text: &[u8]) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    judge(output.write_all(text).and_then(|()| output.flush()))
+}
+
+/// Whoever closed it (`| head`) has seen enough.
+fn judge(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::fault(format!("cannot write to standard output: {error}")))
         }
@@ -33,10 +47,12 @@ pub(crate) fn complain(text: &str) {
     } else {
         ("", "")
     };
+    // systemd takes it as the line's priority (sd-daemon(3)): err.
+    let priority = if log::is_journal() { "<3>" } else { "" };
     let mut lines = text.lines();
-    remark(format_args!("{red}error:{plain} {}", lines.next().unwrap_or_default()));
+    remark(format_args!("{priority}{red}error:{plain} {}", lines.next().unwrap_or_default()));
     for line in lines {
-        remark(format_args!("       {line}"));
+        remark(format_args!("{priority}       {line}"));
     }
 }
 

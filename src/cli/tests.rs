@@ -89,3 +89,12 @@ fn a_certificate_lies_where_a_listener_looks_for_it() {
     fs::write(&config, text).unwrap();
     run(folder.path(), &["config", "check"]).unwrap();
 }
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["man", folder.path().join("man1").to_str().unwrap()]).unwrap();
+    let page = |name| fs::read_to_string(folder.path().join("man1").join(name)).unwrap();
+    assert!(page("saslgate.1").contains("/var/lib/saslgate"), "the places are told");
+    assert!(page("saslgate-account-password.1").contains("saslgate account password"));
+}

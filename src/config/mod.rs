@@ -14,6 +14,7 @@ mod preset;
 mod redirect_uri;
 mod resolve;
 mod secret_source;
+mod service;
 mod show;
 mod text;
 mod upstream;
@@ -30,6 +31,7 @@ pub use self::{
     oauth_config::{ClientAuthentication, ExternalToken, Grant, OAuthConfig, SignIn},
     paths::Paths,
     redirect_uri::{Loopback, RedirectUri},
+    service::ServiceConfig,
     show::{Row, Section, Source},
 };
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub state_folder: PathBuf,
     /// How a client hears that a person must sign in again.
     pub signin_refusal: SigninRefusal,
+    /// Who the daemon is once its ports are open.
+    pub service: ServiceConfig,
     /// Who hears when an account's sign-in dies or works again.
     pub hooks: Hooks,
 }
@@ -159,6 +163,18 @@ pub enum ListenTls {
         /// How long the greeting is held back for a ClientHello.
         wait: Duration,
     },
+}
+
+impl ListenTls {
+    /// What the gateway shows there.
+    pub(crate) fn certificate(&self) -> Option<&CertificateFiles> {
+        match self {
+            Self::None => None,
+            Self::StartTls { certificate, .. }
+            | Self::Implicit { certificate }
+            | Self::Auto { certificate, .. } => Some(certificate),
+        }
+    }
 }
 
 /// A certificate chain and its key, both PEM; they may be the same file.

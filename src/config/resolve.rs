@@ -18,6 +18,7 @@ use super::{
     listen::{judge_served, listeners},
     mistake::{ConfigError, Mistake, SourceFile},
     secret_source::SecretReader,
+    service::service,
     show::{Row, Section, Source, quoted},
     text::{AccountText, AccountsFileText, FileText, SigninRefusalText, Written},
     values::Layer,
@@ -37,6 +38,7 @@ pub(super) fn resolve(
     let listeners = listeners(main, &text.listen, &mut cx);
     let limits = limits(main, &text.limits, &mut cx);
     let deadlines = deadlines(main, &text.deadlines, &mut cx);
+    let service = service(main, &text.service, &mut cx);
     let hooks = hooks(main, &text.hooks, &mut cx);
     let listens = |protocol: &Protocol| listeners.iter().any(|it| it.protocol == *protocol);
     let in_use: Vec<Protocol> = Protocol::ALL.into_iter().filter(listens).collect();
@@ -50,6 +52,7 @@ pub(super) fn resolve(
                 deadlines: deadlines?,
                 state_folder: state_folder.into(),
                 signin_refusal,
+                service: service?,
                 hooks: hooks?,
             },
             sections: std::mem::take(&mut cx.sections),

@@ -5,6 +5,7 @@ use super::{mistake::SourceFile, *};
 mod layers;
 mod listeners;
 mod servers;
+mod service;
 
 /// Judges a text as if it stood in `saslgate.toml`.
 fn judge(text: &str) -> Result<Loaded, ConfigError> {
@@ -429,9 +430,15 @@ fn the_example_is_true() {
 #[test]
 fn the_example_shows_every_key() {
     let text = include_str!("../../saslgate.example.toml");
-    for table in
-        ["[[listen]]", "[defaults]", "[defaults.smtp]", "[limits]", "[deadlines]", "[hooks]"]
-    {
+    for table in [
+        "[[listen]]",
+        "[defaults]",
+        "[defaults.smtp]",
+        "[limits]",
+        "[deadlines]",
+        "[hooks]",
+        "[service]",
+    ] {
         let error = judge(&format!("{table}\nno_such_key = 1\n")).map(|_| ()).unwrap_err();
         let error = error.to_string();
         let (_, known) = error.split_once("known here: ").unwrap();

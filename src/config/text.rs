@@ -31,6 +31,7 @@ pub(super) struct FileText {
     pub(super) account: Vec<Spanned<AccountText>>,
     pub(super) limits: LimitsText,
     pub(super) deadlines: DeadlinesText,
+    pub(super) service: ServiceText,
     pub(super) hooks: HooksText,
 }
 
@@ -284,6 +285,16 @@ pub(super) struct DeadlinesText {
     pub(super) drain: Written<DurationText>,
     /// How long a stopping gateway then waits for its sessions. Default: 10 s.
     pub(super) shutdown: Written<DurationText>,
+}
+
+/// `[service]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ServiceText {
+    /// Whom a daemon that was started as root becomes. Default: it stays root, and says so.
+    pub(super) user: Written<String>,
+    /// Default: the user's own.
+    pub(super) group: Written<String>,
 }
 
 /// A time in words: `"300ms"`, `"50s"`, `"5m"`, `"1m 30s"`.

@@ -194,6 +194,7 @@ mod tests {
             state_folder: std::path::PathBuf::new(),
             signin_refusal: SigninRefusal::default(),
             hooks: crate::config::Hooks::default(),
+            service: crate::config::ServiceConfig::default(),
         };
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let tokens = Tokens::new(Arc::clone(&store), Duration::from_secs(1));

@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::{Listener, Load, Shared, Terms, alpn, cannot_listen};
 use crate::{
-    config::{CertificateFiles, ListenConfig, ListenTls, Protocol},
+    config::{ListenConfig, Protocol},
     gateway::Gateway,
 };
 
@@ -171,9 +171,9 @@ impl Change {
             changed.closing.push(port);
         }
         let terms: Vec<_> = open.iter().map(|port| port.shared.terms()).collect();
-        gateway
-            .certificates
-            .retain(|files| terms.iter().any(|terms| certificate(&terms.config) == Some(files)));
+        gateway.certificates.retain(|files| {
+            terms.iter().any(|terms| terms.config.tls.certificate() == Some(files))
+        });
         *gateway.ports.open() = open;
         changed
     }
@@ -191,7 +191,8 @@ impl Changed {
 impl Terms {
     /// Whether an acceptor for `config` would be the one that is here.
     fn same_acceptor(&self, config: &ListenConfig) -> bool {
-        self.config.protocol == config.protocol && certificate(&self.config) == certificate(config)
+        self.config.protocol == config.protocol
+            && self.config.tls.certificate() == config.tls.certificate()
     }
 }
 
@@ -223,21 +224,12 @@ fn partners(open: &[&ListenConfig], wanted: &[ListenConfig]) -> Vec<Option<usize
     partners
 }
 
-fn certificate(config: &ListenConfig) -> Option<&CertificateFiles> {
-    match &config.tls {
-        ListenTls::None => None,
-        ListenTls::StartTls { certificate, .. }
-        | ListenTls::Implicit { certificate }
-        | ListenTls::Auto { certificate, .. } => Some(certificate),
-    }
-}
-
 /// Reads files, so not on a thread that connections need.
 async fn acceptor(
     gateway: &Arc<Gateway>,
     config: &ListenConfig,
 ) -> io::Result<Option<TlsAcceptor>> {
-    let Some(files) = certificate(config).cloned() else { return Ok(None) };
+    let Some(files) = config.tls.certificate().cloned() else { return Ok(None) };
     let (gateway, alpn) = (Arc::clone(gateway), alpn(config.protocol));
     let made = spawn_blocking(move || gateway.certificates.acceptor(&files, alpn)).await;
     Ok(Some(made.map_err(io::Error::other)??))
@@ -278,7 +270,7 @@ fn refused(address: SocketAddr, open: &[Port], error: &io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Protocol;
+    use crate::config::{ListenTls, Protocol};
 
     fn listen(protocol: Protocol, address: &str) -> ListenConfig {
         let address = address.parse().unwrap();

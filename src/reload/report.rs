@@ -1,7 +1,10 @@
 //! What a reload has changed, in words for people. The hard thing is to compare what people wrote, not
 //! how it is kept: so the two listings of `config show` are compared, key by key.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::Serialize;
 
@@ -56,7 +59,9 @@ impl Report {
         }
         let removed = before.iter().filter(|(key, _)| !after.contains_key(*key));
         report.accounts_removed = removed.map(|(_, login)| (*login).clone()).collect();
-        for title in new.keys().filter(|title| !title.starts_with("[[")) {
+        // A table without any value is not listed.
+        let titles: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        for title in titles.into_iter().filter(|title| !title.starts_with("[[")) {
             let table = title.trim_matches(['[', ']']);
             let keys = changed(title, title).into_iter().map(|key| match table {
                 "" => key,

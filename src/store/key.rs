@@ -2,6 +2,7 @@
 //! store would turn every sign-in into noise, so a key is made only where there is no store yet.
 
 use std::{
+    env,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -13,15 +14,38 @@ use zeroize::Zeroizing;
 use super::{StoreError, files};
 use crate::{platform, secret::Secret};
 
-/// Where the key comes from. A service manager's credential and the operating system's keyring are
-/// to join as variants of their own.
+/// Where the key comes from. The operating system's keyring is to join as a variant of its own.
 #[derive(Clone, Debug)]
 pub enum KeySource {
     /// A file of 32 octets that only its owner may read.
     File(PathBuf),
+    /// What the service manager gave as the credential `store-key`: it is never made here. Read at once,
+    /// while whoever starts the service may still read it.
+    Credential(Secret),
 }
 
 impl KeySource {
+    /// The service manager's credential, where it gave one; else the file beside the store.
+    ///
+    /// # Errors
+    /// There is a credential, and it is not a key.
+    pub fn find(folder: &Path) -> Result<Self, StoreError> {
+        Self::choose(folder, env::var_os("CREDENTIALS_DIRECTORY").as_deref().map(Path::new))
+    }
+
+    fn choose(folder: &Path, credentials: Option<&Path>) -> Result<Self, StoreError> {
+        let Some(path) = credentials.map(|it| it.join(CREDENTIAL)) else {
+            return Ok(Self::beside(folder));
+        };
+        match read(&path) {
+            // It may have given other credentials only.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::beside(folder)),
+            Err(error) => Err(unreadable(&path, &error)),
+            // Its folder is closed to others, whatever the file's mode says.
+            Ok(key) => Ok(Self::Credential(check_length(&path, &key)?)),
+        }
+    }
+
     /// The key file that stands beside a store.
     pub fn beside(folder: &Path) -> Self {
         Self::File(folder.join("key"))
@@ -30,6 +54,7 @@ impl KeySource {
     /// The key. It is created if it is missing and `store_exists` is false.
     pub(super) fn load(&self, store_exists: bool) -> Result<Secret, StoreError> {
         match self {
+            Self::Credential(key) => Ok(key.clone()),
             Self::File(path) => match read(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     if store_exists {
@@ -73,7 +98,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(content)
 }
 
-fn check(path: &Path, key: &[u8]) -> Result<Secret, StoreError> {
+fn check_length(path: &Path, key: &[u8]) -> Result<Secret, StoreError> {
     if key.len() != KEY_LENGTH {
         return Err(StoreError::Key(format!(
             "{} is not a saslgate key: it must have exactly {KEY_LENGTH} octets. Restore it from \
@@ -81,6 +106,11 @@ fn check(path: &Path, key: &[u8]) -> Result<Secret, StoreError> {
             path.display(),
         )));
     }
+    Ok(Secret::new(key))
+}
+
+fn check(path: &Path, key: &[u8]) -> Result<Secret, StoreError> {
+    let key = check_length(path, key)?;
     if platform::is_open_to_others(path).map_err(|error| unreadable(path, &error))? {
         return Err(StoreError::Key(format!(
             "Other users of this machine may read the key {}. Close it: chmod 600 {}",
@@ -88,14 +118,16 @@ fn check(path: &Path, key: &[u8]) -> Result<Secret, StoreError> {
             path.display(),
         )));
     }
-    Ok(Secret::new(key))
+    Ok(key)
 }
 
 fn missing(path: &Path) -> StoreError {
     let folder = path.parent().unwrap_or(path);
     StoreError::Key(format!(
         "There is a store in {}, but the key that opens it, {}, is gone. Restore the key from your \
-         backup; if there is none, remove the store as well, and sign in again for each account.",
+         backup; if the service has it as a credential, set CREDENTIALS_DIRECTORY to the folder that \
+         holds its {CREDENTIAL}; if there is none, remove the store as well, and sign in again for each \
+         account.",
         folder.display(),
         path.display(),
     ))
@@ -109,6 +141,9 @@ fn unreadable(path: &Path, error: &io::Error) -> StoreError {
 fn no_random_numbers() -> io::Error {
     io::Error::other("no random numbers")
 }
+
+/// The credential's name in `LoadCredential=`.
+const CREDENTIAL: &str = "store-key";
 
 /// XChaCha20-Poly1305 takes 256 bits.
 pub(super) const KEY_LENGTH: usize = 32;
@@ -134,6 +169,22 @@ mod tests {
         let names: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["key"], "nothing else is left behind");
+    }
+
+    #[test]
+    fn from_a_credential_comes_before_the_file_and_is_never_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = tempfile::tempdir().unwrap();
+        let (folder, credentials) = (folder.path(), credentials.path());
+        let of_file = KeySource::choose(folder, Some(credentials)).unwrap().load(false).unwrap();
+        fs::write(credentials.join("store-key"), [7; KEY_LENGTH]).unwrap();
+        let source = KeySource::choose(folder, Some(credentials)).unwrap();
+        assert_eq!(source.load(true).unwrap().expose(), [7; KEY_LENGTH]);
+        fs::write(credentials.join("store-key"), [7; KEY_LENGTH + 1]).unwrap();
+        let error = KeySource::choose(folder, Some(credentials)).unwrap_err();
+        assert!(matches!(&error, StoreError::Key(text) if text.contains("32 octets")), "{error}");
+        let source = KeySource::choose(folder, None).unwrap();
+        assert_eq!(source.load(true).unwrap().expose(), of_file.expose());
     }
 
     #[test]

@@ -24,11 +24,11 @@ pub(super) struct Opened {
     pub(super) fault: Fault,
 }
 
-pub(super) async fn open(folder: &Path) -> Result<Opened, StoreError> {
+pub(super) async fn open(folder: &Path, key: KeySource) -> Result<Opened, StoreError> {
     let path = folder.join("store.sqlite");
     let fault = Fault::new(path.clone());
     let (folder, file, words) = (folder.to_owned(), path.clone(), fault.clone());
-    let key = tokio::task::spawn_blocking(move || prepare(&folder, &file, &words))
+    let key = tokio::task::spawn_blocking(move || prepare(&folder, &file, &key, &words))
         .await
         .map_err(|error| fault.io(&error.into()))??;
     let sealer = Sealer::new(&key)?;
@@ -57,10 +57,15 @@ pub(super) async fn open(folder: &Path) -> Result<Opened, StoreError> {
 }
 
 /// The key comes before the store: whoever sees a store may rely on its key being there.
-fn prepare(folder: &Path, file: &Path, fault: &Fault) -> Result<Secret, StoreError> {
+fn prepare(
+    folder: &Path,
+    file: &Path,
+    key: &KeySource,
+    fault: &Fault,
+) -> Result<Secret, StoreError> {
     platform::create_private_folder(folder).map_err(|error| fault.io(&error))?;
     let exists = file.try_exists().map_err(|error| fault.io(&error))?;
-    let key = KeySource::beside(folder).load(exists)?;
+    let key = key.load(exists)?;
     if exists {
         if platform::is_open_to_others(file).map_err(|error| fault.io(&error))? {
             return Err(fault.open_to_others());

@@ -14,6 +14,7 @@ use super::{
     Grant, GrantRecord, Identity, LocalPassword, LocalPasswords, RefreshHistory, SignedIn, Store,
     StoreError, StoreFuture, StoredAccessToken,
     fault::Fault,
+    key::KeySource,
     open,
     seal::{Column, Sealer},
     time::{from_millis, to_millis},
@@ -30,8 +31,19 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the store of that folder, and creates folder, key and store where there are none.
     /// It must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The store cannot be used, or the key does not open it.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
-        let open::Opened { pool, sealer, fault } = open::open(folder).await?;
+        Self::open_with(folder, KeySource::find(folder)?).await
+    }
+
+    /// The same, with the key from there.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub async fn open_with(folder: &Path, key: KeySource) -> Result<Self, StoreError> {
+        let open::Opened { pool, sealer, fault } = open::open(folder, key).await?;
         Ok(Self { pool, sealer, fault })
     }
 

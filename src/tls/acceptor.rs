@@ -32,15 +32,7 @@ impl Certificates {
     /// # Errors
     /// The files do not hold a certificate and its key.
     pub fn acceptor(&self, files: &CertificateFiles, alpn: &str) -> Result<TlsAcceptor, TlsError> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let certificate = match known.get(files) {
-            Some(certificate) => Arc::clone(certificate),
-            None => {
-                let certificate = Arc::new(LocalCertificate::read(files.clone())?);
-                known.insert(files.clone(), Arc::clone(&certificate));
-                certificate
-            }
-        };
+        let certificate = self.certificate(files)?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::new(&files.certificate, error))?
@@ -54,6 +46,30 @@ impl Certificates {
     pub(crate) fn retain(&self, shown: impl Fn(&CertificateFiles) -> bool) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|files, _| shown(files));
+    }
+
+    /// Reads a certificate before an acceptor needs it, as long as it can be read.
+    ///
+    /// # Errors
+    /// The files do not hold a certificate and its key.
+    pub(crate) fn read(&self, files: &CertificateFiles) -> Result<(), TlsError> {
+        self.certificate(files).map(|_| ())
+    }
+
+    /// Takes over what others have read.
+    pub(crate) fn take_over(&self, others: Self) {
+        let others = others.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(others);
+    }
+
+    fn certificate(&self, files: &CertificateFiles) -> Result<Arc<LocalCertificate>, TlsError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(certificate) = known.get(files) {
+            return Ok(Arc::clone(certificate));
+        }
+        let certificate = Arc::new(LocalCertificate::read(files.clone())?);
+        known.insert(files.clone(), Arc::clone(&certificate));
+        Ok(certificate)
     }
 
     /// Reads again what has changed on disk. Blocks on files.

@@ -9,8 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use saslgate::{
     config::{
         AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
-        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, SigninRefusal, UpstreamConfig,
-        UpstreamTlsMode, Verification,
+        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig, SigninRefusal,
+        UpstreamConfig, UpstreamTlsMode, Verification,
     },
     gateway::Gateway,
     listener,
@@ -190,6 +190,7 @@ pub fn config(upstream: &upstream::Upstream, token_url: &str) -> Config {
         },
         state_folder: PathBuf::new(),
         signin_refusal: SigninRefusal::Temporary,
+        service: ServiceConfig::default(),
         hooks: Hooks::default(),
     }
 }

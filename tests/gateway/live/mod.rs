@@ -42,9 +42,10 @@ const AT_ONCE: usize = 8;
 
 #[tokio::test]
 async fn transcripts_over_sockets_leave_no_secret_in_the_log() {
-    let (text, json) = (Log::default(), Log::default());
+    let (text, json, journal) = (Log::default(), Log::default(), Log::default());
     // Each line goes to the JSON log first, and the text log is read first: other tests go on logging.
     let layers: Vec<Box<dyn Layer<_> + Send + Sync>> = vec![
+        lines(LogLevel::Trace, LogFormat::Journald, journal.writer(), false),
         lines(LogLevel::Trace, LogFormat::Json, json.writer(), false),
         lines(LogLevel::Trace, LogFormat::Text, text.writer(), false),
     ];
@@ -60,10 +61,10 @@ async fn transcripts_over_sockets_leave_no_secret_in_the_log() {
     assert!(played.len() >= 150, "only {} were played", played.len());
 
     let text = text.text();
-    let json = json.text();
+    let (json, journal) = (json.text(), journal.text());
     logged_what_happened(&text, &played);
     assert!(json.lines().count() >= text.lines().count(), "one object for each line");
-    for log in [&text, &json] {
+    for log in [&text, &json, &journal] {
         let leaks = secrets.found_in(log);
         assert!(leaks.is_empty(), "secrets in the log:\n{}", leaks.join("\n"));
     }
