@@ -1,5 +1,7 @@
 use std::time::UNIX_EPOCH;
 
+use axum::{Router, http::StatusCode, routing};
+
 use super::*;
 use crate::token::{State, TokenErrorKind};
 
@@ -49,4 +51,34 @@ async fn what_a_program_says_by_its_status_counts() {
     assert!(run_of(&["false"]).await.unwrap_err().contains("exit status: 1"));
     assert!(run_of(&["/no/such/program"]).await.is_err());
     assert!(run_of(&[]).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_webhook_gets_the_same_object_and_its_status_counts() {
+    let (sender, mut bodies) = mpsc::channel::<String>(10);
+    let handler = move |body: String| {
+        let sender = sender.clone();
+        async move {
+            let first = sender.capacity() == 10;
+            sender.send(body).await.unwrap();
+            if first { StatusCode::BAD_GATEWAY } else { StatusCode::NO_CONTENT }
+        }
+    };
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: Url = format!("http://{}/secret", socket.local_addr().unwrap()).parse().unwrap();
+    let server = tokio::spawn(async move {
+        axum::serve(socket, Router::new().route("/secret", routing::post(handler))).await.unwrap();
+    });
+    let message = serde_json::to_vec(&Message::new(&change())).unwrap();
+    let fault = post(Some(&url), &message).await.unwrap_err();
+    assert_eq!(fault, "127.0.0.1: HTTP 502 Bad Gateway");
+    post(Some(&url), &message).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(bodies.recv().await.unwrap(), JSON);
+    }
+    server.abort();
+    let _ = server.await;
+    let fault = post(Some(&url), &message).await.unwrap_err();
+    assert!(!fault.contains("secret"), "{fault}");
+    assert!(post(None, &message).await.is_ok());
 }

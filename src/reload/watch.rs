@@ -49,7 +49,10 @@ pub(super) struct Watch {
 
 impl Watch {
     /// They looked so when they were read.
-    pub(super) fn new(read: Picture, files: Vec<PathBuf>) -> Self {
+    pub(super) fn new(read: Picture, mut files: Vec<PathBuf>) -> Self {
+        // A configuration that stays broken names the same ones again at each reload.
+        files.sort_unstable();
+        files.dedup();
         Self { files, last: read.clone(), read }
     }
 
@@ -86,6 +89,10 @@ mod tests {
         // Once read, it is what it was.
         let mut watch = Watch::new(whole.clone(), Vec::new());
         assert!(!watch.settles_on(whole.clone()));
+        // However often it is read.
+        let again =
+            Watch::new(whole.clone(), [[PathBuf::from("a")], [PathBuf::from("a")]].concat());
+        assert_eq!(again.files(), [PathBuf::from("a")]);
         // There and back is no change.
         assert!(!watch.settles_on(old));
         assert!(!watch.settles_on(whole.clone()));

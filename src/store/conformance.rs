@@ -52,6 +52,7 @@ async fn histories_are_kept_and_accounts_go_whole(store: &dyn Store) {
 fn grant(refresh_token: &str) -> Grant {
     Grant {
         refresh_token: Some(Secret::new(refresh_token)),
+        refresh_token_expires: Some(UNIX_EPOCH + Duration::from_millis(1_800_000_000_001)),
         access_token: Some(StoredAccessToken {
             secret: Secret::new("access"),
             obtained: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
@@ -88,6 +89,7 @@ async fn grants_are_fenced(store: &dyn Store) {
     assert_eq!(record.version, second);
     assert_eq!(record.grant.refresh_token.unwrap().expose(), b"two");
     assert_eq!(record.grant.refresh_started, grant("two").refresh_started);
+    assert_eq!(record.grant.refresh_token_expires, grant("two").refresh_token_expires);
     assert_eq!(record.grant.signed_in, grant("two").signed_in);
     let (kept, written) = (record.grant.access_token.unwrap(), grant("").access_token.unwrap());
     assert_eq!(kept.secret.expose(), written.secret.expose());

@@ -156,6 +156,8 @@ pub struct GrantRecord {
 pub struct Grant {
     /// RFC 6749 section 6; absent where the application itself is the grant.
     pub refresh_token: Option<Secret>,
+    /// When the refresh token ends, where the provider has said so. Wall clock.
+    pub refresh_token_expires: Option<SystemTime>,
     /// The last access token, so that a restart needs no refresh.
     pub access_token: Option<StoredAccessToken>,
     /// Set durably before a refresh that may rotate the refresh token, cleared by the write that

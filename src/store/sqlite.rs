@@ -101,7 +101,13 @@ impl SqliteStore {
             .zip(row.identity_subject)
             .map(|(issuer, subject)| Identity { issuer, subject, name: row.identity_name });
         let signed_in = row.signed_in.map(|at| SignedIn { at: from_millis(at), identity });
-        let grant = Grant { refresh_token, access_token, refresh_started, signed_in };
+        let grant = Grant {
+            refresh_token,
+            refresh_token_expires: row.refresh_token_expires.map(from_millis),
+            access_token,
+            refresh_started,
+            signed_in,
+        };
         Ok(GrantRecord { version: row.version, grant })
     }
 
@@ -134,7 +140,7 @@ impl SqliteStore {
         let version = self.bump(&mut transaction).await?;
         let signed_in = grant.signed_in.as_ref();
         let identity = signed_in.and_then(|it| it.identity.as_ref());
-        sqlx::query("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(account)
             .bind(version)
             .bind(refresh_blob)
@@ -147,6 +153,7 @@ impl SqliteStore {
             .bind(identity.map(|it| it.issuer.as_str()))
             .bind(identity.map(|it| it.subject.as_str()))
             .bind(identity.and_then(|it| it.name.as_deref()))
+            .bind(grant.refresh_token_expires.map(to_millis))
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.fault.of(&error))?;
@@ -212,6 +219,7 @@ struct GrantRow {
     identity_issuer: Option<String>,
     identity_subject: Option<String>,
     identity_name: Option<String>,
+    refresh_token_expires: Option<i64>,
 }
 
 impl Store for SqliteStore {

@@ -93,10 +93,14 @@ pub(super) fn stored_token(grant: &Grant, purpose: &str) -> Option<AccessToken> 
 pub(super) fn successor(
     old: &Grant,
     refresh_token: Option<Secret>,
+    ends: Option<SystemTime>,
     token: &AccessToken,
     purpose: &str,
 ) -> Grant {
+    // Said only once by some; what was said of another refresh token counts no more.
+    let known = old.refresh_token_expires.filter(|_| refresh_token.is_none());
     Grant {
+        refresh_token_expires: ends.or(known),
         refresh_token: refresh_token.or_else(|| old.refresh_token.clone()),
         access_token: Some(StoredAccessToken {
             secret: token.secret.clone(),

@@ -9,8 +9,8 @@ use std::{
 
 use tracing::{debug, error, info, warn};
 
-use super::{TokenErrorKind, pause::is_definite, refresh::Refresh, slot::Window};
-use crate::store::{RefreshFailure, RefreshHistory};
+use super::{TokenErrorKind, pause::is_definite, refresh::Refresh};
+use crate::store::{Grant, RefreshFailure, RefreshHistory};
 
 /// How an account's sign-in stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,12 @@ impl Refused {
         let renewed = self.another || self.signed_in.is_some_and(|at| at > before.last);
         let dead = TokenErrorKind::from_name(&before.kind).is_some_and(is_definite);
         match (dead, is_definite(self.kind)) {
-            (true, false) if renewed => own,
+            // Whether the new one works is not known yet, so what was told of the old one stands; but
+            // trouble that lasts is told. Its beginning is when tokens stopped coming.
+            (true, false) if renewed => match self.at.duration_since(before.since) {
+                Ok(lasted) if lasted >= PATIENCE => RefreshFailure { since: before.since, ..own },
+                _ => before.clone(),
+            },
             (true, false) => RefreshFailure { last: self.at, ..before.clone() },
             // After the clock was set back the earlier time would lie in the future.
             _ => RefreshFailure { since: before.since.min(self.at), ..own },
@@ -109,20 +114,15 @@ impl Refused {
     }
 }
 
-impl Window {
-    /// The end, if it has come near since the token before was obtained, and does not move ahead
-    /// with each refresh.
-    pub(super) fn nears_its_end(
-        self,
-        before: Option<Self>,
-        previous: Option<SystemTime>,
-        now: SystemTime,
-    ) -> Option<SystemTime> {
-        let rolls = before.is_some_and(|before| self.ends > before.ends + SLACK);
-        let was_far = previous.is_none_or(|previous| self.ends > previous + WARNING);
-        let is_near = self.ends <= now + WARNING;
-        (!rolls && was_far && is_near && self.length >= SHORTEST_WINDOW).then_some(self.ends)
-    }
+/// The end of the sign-in, if it has come near since the token before was obtained, and does not move
+/// ahead with each refresh.
+pub(super) fn nearing_end(old: &Grant, new: &Grant, now: SystemTime) -> Option<SystemTime> {
+    let ends = new.refresh_token_expires?;
+    let rolls = old.refresh_token_expires.is_some_and(|before| ends > before + SLACK);
+    let previous = old.access_token.as_ref().map(|token| token.obtained);
+    let was_far = previous.is_none_or(|previous| ends > previous + WARNING);
+    let is_near = ends <= now + WARNING && ends >= now + SHORTEST_WINDOW;
+    (!rolls && was_far && is_near).then_some(ends)
 }
 
 impl Refresh {

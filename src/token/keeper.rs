@@ -74,6 +74,8 @@ struct Seen {
     has_refresh_token: bool,
     /// When the token was obtained, and when it ends.
     token: Option<(SystemTime, SystemTime)>,
+    /// When the refresh token ends, where that is known.
+    ends: Option<SystemTime>,
     /// Of the history: a definite failure stands, and not by the grant that is there now.
     dead: bool,
 }
@@ -194,6 +196,7 @@ impl Keeper {
             version,
             has_refresh_token: grant.refresh_token.is_some(),
             token: token.map(|token| (token.obtained, token.expires)),
+            ends: grant.refresh_token_expires,
             dead: refused.is_some(),
         });
         Ok(())
@@ -263,8 +266,9 @@ fn due(account: &str, oauth: &OAuthConfig, slot: &Slot, seen: Seen, now: SystemT
         return UNIX_EPOCH;
     }
     let share = pause::share(account, obtained);
-    let window = slot.window().map_or(oauth.refresh_idle, |window| window.length / 2);
-    let idle = oauth.refresh_idle.min(window);
+    // One that is still good after its end has none.
+    let left = seen.ends.and_then(|ends| ends.duration_since(obtained).ok());
+    let idle = left.map_or(oauth.refresh_idle, |left| oauth.refresh_idle.min(left / 2));
     let idle_due = obtained + idle.mul_f64(1.0 - IDLE_JITTER * share);
     let (fresh, brief) = grant::falls_short(obtained, expires, oauth.fresh_percent);
     let in_use = |then: Option<SystemTime>| {

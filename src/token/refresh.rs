@@ -15,7 +15,7 @@
 //! before the access token that came with it is used.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, OnceLock, PoisonError, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -28,10 +28,10 @@ use super::{
     answer::{Answer, Failure},
     endpoint::Errand,
     grant::{self, Fingerprint, Need},
-    history::{Outcome, Refused},
+    history::{self, Outcome, Refused},
     pause::{self, Fused},
     save::{self, FIRST_PAUSE, ROUNDS},
-    slot::{Slot, Unsaved, Window},
+    slot::{Slot, Unsaved},
 };
 use crate::{
     config::OAuthConfig,
@@ -124,7 +124,7 @@ impl Refresh {
     }
 
     async fn under_lease(&self) -> Result<AccessToken, TokenError> {
-        self.save_unsaved().await?;
+        self.save_all_unsaved().await?;
         for _ in 0..ROUNDS {
             match self.round().await? {
                 Round::Done(token) => return Ok(token),
@@ -188,11 +188,11 @@ impl Refresh {
             expires: started + answer.lifetime,
         };
         let rotated = answer.refresh_token.is_some();
-        let successor = grant::successor(&old, answer.refresh_token, &token, &self.purpose);
-        let previous = old.access_token.as_ref().map(|token| token.obtained);
+        let ends = answer.window.map(|length| started + length);
+        let successor = grant::successor(&old, answer.refresh_token, ends, &token, &self.purpose);
+        let ends = history::nearing_end(&old, &successor, started);
         self.slot.keep_unsaved(Unsaved { spent: old, successor });
-        let window = answer.window.map(|length| Window { length, ends: started + length });
-        let before = self.slot.succeed(answer.lifetime, window);
+        self.slot.succeed(answer.lifetime);
         if let Reason::Refused(_) = self.reason {
             self.slot.force(started);
         }
@@ -208,12 +208,24 @@ impl Refresh {
         if !saved {
             return Ok(Round::Again);
         }
-        let _ = self.outcome.set(Outcome::Succeeded {
-            at: started,
-            ends: window.and_then(|window| window.nears_its_end(before, previous, started)),
-        });
+        let _ = self.outcome.set(Outcome::Succeeded { at: started, ends });
         self.slot.hold(Some(token.clone()), None);
         Ok(Round::Done(token))
+    }
+
+    /// Also what was given out under settings that have been changed since: the store must not show a
+    /// refresh token that is spent.
+    async fn save_all_unsaved(&self) -> Result<(), TokenError> {
+        let slots: Vec<_> = {
+            let slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = slots.iter().filter(|((account, _), _)| *account == self.key);
+            own.map(|(_, slot)| Arc::clone(slot)).collect()
+        };
+        for slot in slots {
+            let saved = save::unsaved(self.shared.store.as_ref(), &slot, &self.key).await;
+            saved.map_err(|error| self.store(&error))?;
+        }
+        Ok(())
     }
 
     /// See [`save::unsaved`].
@@ -234,6 +246,8 @@ impl Refresh {
         let error = TokenError { kind: failure.kind, text: format!("{reason} {next_step}") };
         let rotated = failure.rotated.map(|refresh_token| Grant {
             refresh_token: Some(refresh_token),
+            // What was said was said of the one before.
+            refresh_token_expires: None,
             refresh_started: None,
             ..old.clone()
         });

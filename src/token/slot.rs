@@ -36,7 +36,6 @@ struct State {
     fuse: Fuse,
     /// Of the last token that the provider gave.
     lifetime: Option<Duration>,
-    window: Option<Window>,
     used: Used,
     /// What the store has not taken.
     history: Option<RefreshHistory>,
@@ -49,13 +48,6 @@ pub(super) struct Used {
     pub(super) fresh: Option<SystemTime>,
     /// For one mail transaction.
     pub(super) brief: Option<SystemTime>,
-}
-
-/// How long the refresh token lasts, where the provider says so.
-#[derive(Clone, Copy)]
-pub(super) struct Window {
-    pub(super) length: Duration,
-    pub(super) ends: SystemTime,
 }
 
 impl State {
@@ -233,20 +225,12 @@ impl Slot {
         state.fuse.count(lifetime, now)
     }
 
-    /// Notes what a success tells about the next ones. Returns what was known of the window before.
-    pub(super) fn succeed(&self, lifetime: Duration, window: Option<Window>) -> Option<Window> {
+    /// Notes what a success tells about the next ones.
+    pub(super) fn succeed(&self, lifetime: Duration) {
         let mut state = self.state();
         state.failed = None;
         state.refused = None;
         state.lifetime = Some(lifetime);
-        // Said only with a new refresh token by some.
-        let before = state.window;
-        state.window = window.or(before);
-        before
-    }
-
-    pub(super) fn window(&self) -> Option<Window> {
-        self.state().window
     }
 
     /// Notes that somebody wants a token: one that will be asked for again is kept fresh.

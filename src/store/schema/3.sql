@@ -4,6 +4,9 @@ ALTER TABLE grants ADD COLUMN identity_issuer TEXT;
 ALTER TABLE grants ADD COLUMN identity_subject TEXT;
 ALTER TABLE grants ADD COLUMN identity_name TEXT;
 
+-- When the provider says that the refresh token ends.
+ALTER TABLE grants ADD COLUMN refresh_token_expires INTEGER;
+
 -- How refreshes have gone lately; nothing depends on it.
 CREATE TABLE refresh_histories (
     account       TEXT PRIMARY KEY,

@@ -37,6 +37,7 @@ impl SigningIn<'_> {
         let identity = person.as_ref().map(|person| person.identity.clone());
         let new = Grant {
             refresh_token: Some(refresh_token.clone()),
+            refresh_token_expires: answer.window.map(|length| started + length),
             access_token: self.useful_access_token(&answer, started),
             refresh_started: None,
             signed_in: Some(SignedIn { at: started, identity }),

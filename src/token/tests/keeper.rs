@@ -142,6 +142,103 @@ async fn a_dead_sign_in_is_left_alone_until_there_is_a_new_one() {
 }
 
 #[tokio::test]
+async fn trouble_after_a_new_sign_in_is_no_good_news() {
+    let mut scene = Scene::signed_in(vec![
+        Reply::invalid_grant(),
+        Reply::error(503, ""),
+        Reply::token("a1", Some("r2")),
+    ])
+    .await;
+    let own = scene.own();
+    let mut changes = scene.tokens.changes();
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    round(&mut keeper, &own).await;
+    scene.time.advance(60);
+    import(&*scene.store, &scene.account, Secret::new("r1")).await.unwrap();
+    round(&mut keeper, &own).await;
+    let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok().map(|it| it.state)).collect();
+    assert_eq!((scene.asked(), told), (2, vec![State::Fails(TokenErrorKind::SignIn)]));
+    for _ in 0..3 {
+        scene.time.advance(60);
+        round(&mut keeper, &own).await;
+    }
+    let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok().map(|it| it.state)).collect();
+    assert_eq!((scene.asked(), told), (1, vec![State::Works]));
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn a_policy_or_a_setting_that_forbids_is_told_once_and_asked_about_ever_more_rarely() {
+    let policy = r#"{"error":"invalid_grant","error_codes":[53003]}"#;
+    let secret = r#"{"error":"invalid_client","error_codes":[7000222]}"#;
+    for (body, kind) in [(policy, TokenErrorKind::Policy), (secret, TokenErrorKind::Configuration)]
+    {
+        let mut script: Vec<_> = (0..30).map(|_| Reply::error(400, body)).collect();
+        script.push(Reply::token("a1", None));
+        let mut scene = Scene::signed_in(script).await;
+        let own = scene.own();
+        let mut changes = scene.tokens.changes();
+        let mut keeper = Keeper::new(scene.tokens.clone());
+        // The keeper, and a mail program that tries each minute.
+        for _ in 0..24 * 60 {
+            round(&mut keeper, &own).await;
+            assert_eq!(scene.fault().await.kind, kind);
+            scene.time.advance(60);
+        }
+        let asked = scene.asked();
+        assert!((8..=12).contains(&asked), "{asked} requests in a day");
+        assert_eq!(scene.refresh_token().await, "r0");
+        assert_eq!(scene.history().await.failure.unwrap().kind, kind.name());
+        let told: Vec<_> =
+            std::iter::from_fn(|| changes.try_recv().ok().map(|it| it.state)).collect();
+        assert_eq!(told, [State::Fails(kind)]);
+    }
+}
+
+fn with_end(seconds: u64) -> Reply {
+    let end = format!(r#""refresh_token":"r1","refresh_token_expires_in":{seconds}"#);
+    Reply::new(200, "", &format!(r#"{{"access_token":"a","expires_in":3600,{end}}}"#))
+}
+
+#[tokio::test]
+async fn a_short_window_is_kept_open_after_a_restart_too() {
+    let mut scene = Scene::signed_in(vec![with_end(1800), with_end(1800)]).await;
+    let own = scene.own();
+    round(&mut Keeper::new(scene.tokens.clone()), &own).await;
+    assert_eq!(scene.asked(), 1);
+    let mut keeper = Keeper::new(tokens(scene.store.clone(), &scene.time));
+    scene.time.advance(600);
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 0);
+    scene.time.advance(300);
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 1);
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn an_end_that_is_said_only_once_is_told_of_when_it_comes_near() {
+    const DAY: u64 = 24 * HOUR;
+    let mut script = vec![with_end(7 * DAY)];
+    script.extend(replies(20));
+    let mut scene = Scene::signed_in(script).await;
+    let own = scene.own();
+    let mut told = Vec::new();
+    for hour in 0..6 * 24 {
+        // With a restart each hour.
+        let tokens = tokens(scene.store.clone(), &scene.time);
+        let mut changes = tokens.changes();
+        round(&mut Keeper::new(tokens.clone()), &own).await;
+        tokens.shared.flights.wait().await;
+        told.extend(std::iter::from_fn(|| changes.try_recv().ok()).map(|it| (hour / 24, it.state)));
+        scene.time.advance(HOUR);
+    }
+    assert_eq!(told, [(4, State::Expiring)]);
+    scene.provider.count();
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
 async fn nobody_is_asked_without_a_sign_in() {
     let scene = Scene::empty(vec![]).await;
     let mut keeper = Keeper::new(scene.tokens.clone());

@@ -59,6 +59,22 @@ async fn a_new_token_that_cannot_be_stored_is_kept_and_not_used() {
 }
 
 #[tokio::test]
+async fn a_change_of_scopes_does_not_spend_a_token_twice() {
+    let mut scene =
+        Scene::signed_in(vec![Reply::token("a1", Some("r1")), Reply::token("b1", Some("r2"))])
+            .await;
+    scene.store.allow_writes(1);
+    assert_eq!(scene.fault().await.kind, TokenErrorKind::Unavailable);
+    scene.provider.request().await;
+    scene.store.allow_writes(usize::MAX);
+    scene.oauth().scopes.push("mail.send".to_owned());
+    assert_eq!(scene.access().await.unwrap(), "b1");
+    assert_eq!(scene.provider.request().await.get("refresh_token").unwrap(), "r1");
+    assert_eq!(scene.refresh_token().await, "r2");
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
 async fn housekeeping_saves_what_the_store_did_not_take_before() {
     let scene = Scene::signed_in(vec![Reply::token("a1", Some("r1"))]).await;
     scene.store.allow_writes(1);
@@ -153,6 +169,7 @@ async fn a_refusal_counts_for_nothing_where_another_process_has_a_token() {
     let theirs = Grant {
         refresh_token: Some(Secret::new("r1")),
         access_token: Some(scene.stored("theirs")),
+        refresh_token_expires: None,
         refresh_started: None,
         signed_in: None,
     };
