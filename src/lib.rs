@@ -41,6 +41,8 @@ pub mod reload;
 #[cfg(feature = "gateway")]
 pub mod resolver;
 #[cfg(feature = "gateway")]
+mod signing_key;
+#[cfg(feature = "gateway")]
 pub mod status;
 #[cfg(feature = "gateway")]
 pub mod store;

@@ -77,6 +77,15 @@ pub enum ClientAuthentication {
 }
 
 impl ClientAuthentication {
+    /// The files that it is made of.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Public | Self::Secret(_) => Vec::new(),
+            Self::Certificate { certificate, key, .. } => vec![certificate.clone(), key.clone()],
+            Self::FederatedToken { file } => vec![file.clone()],
+        }
+    }
+
     /// The client secret, where that is what it is.
     pub fn secret(&self) -> Option<&Secret> {
         match self {
@@ -97,11 +106,15 @@ pub enum Grant {
     ServiceAccount {
         /// Google's JSON key file; read again for each request.
         key_file: PathBuf,
+        /// Whose mail it acts for.
+        subject: String,
     },
     /// RFC 6749 section 4.3: the user's own password. RFC 9700 section 2.4 says that it must not be
     /// used.
     Password {
-        /// Of the token's owner.
+        /// Whose password it is.
+        user: String,
+        /// Of that user.
         password: Secret,
     },
 }
@@ -110,6 +123,15 @@ impl Grant {
     /// Whether a person has to sign in for it.
     pub fn needs_sign_in(&self) -> bool {
         matches!(self, Self::RefreshToken)
+    }
+
+    /// Whose mail or account it is about, where the grant itself says so.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::ServiceAccount { subject, .. } => Some(subject),
+            Self::Password { user, .. } => Some(user),
+            Self::ClientCredentials | Self::RefreshToken => None,
+        }
     }
 
     /// As it is written in the configuration.
