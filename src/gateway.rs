@@ -26,6 +26,7 @@ pub use self::{session::SessionGuard, slot::AccountSlot, trial::Standing};
 use crate::{
     account::{Accounts, password::Passwords},
     config::{AccountConfig, Config, Protocol, UpstreamConfig},
+    hook,
     listener::Ports,
     proto::smtp::extension::Extensions,
     reload::Reloads,
@@ -262,6 +263,20 @@ impl Gateway {
             shared.alerts.insert(account.login.clone(), now);
         }
         !recently
+    }
+
+    /// Keeps the accounts in force signed in, and tells the hooks in force how they stand, until the
+    /// gateway stops.
+    pub fn keep_signed_in(self: &Arc<Self>) {
+        // Taken before anything can change.
+        let changes = self.tokens.changes();
+        let (gateway, stop) = (Arc::clone(self), self.stop.clone());
+        self.tasks.spawn(hook::deliver(changes, move || gateway.config().hooks.clone(), stop));
+        let gateway = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let accounts = || gateway.config().accounts.clone();
+            gateway.tokens.keep_fresh(accounts, gateway.stop.clone()).await;
+        });
     }
 
     /// Does what nobody waits for, until the gateway stops: reads changed certificates and a changed

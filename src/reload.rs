@@ -169,6 +169,8 @@ async fn reload(gateway: &Arc<Gateway>, origin: &mut Origin) -> Result<Report, R
     let mut report = Report::compare([&before, &config], [&origin.sections, &sections]);
     origin.sections = sections;
     gateway.put_in_force(config);
+    // Whoever reloads may have put something right at a provider's side.
+    gateway.tokens.look_again();
     let mut ports = change.apply(gateway);
     for listener in std::mem::take(&mut ports.opened) {
         gateway.tasks.spawn(listener.serve(Arc::clone(gateway)));

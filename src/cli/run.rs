@@ -81,6 +81,7 @@ pub async fn serve(
         #[cfg(unix)]
         crate::control::daemon::open(&gateway);
     }
+    gateway.keep_signed_in();
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;
     info!("{asked_by}: stopping");

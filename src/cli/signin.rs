@@ -6,7 +6,7 @@ use std::{io::IsTerminal as _, time::Duration};
 use clap::Args;
 
 use super::{
-    Failure, Global, account,
+    Failure, Global, account, daemon,
     terminal::{read_pasted, remark, say},
 };
 use crate::{
@@ -79,11 +79,13 @@ pub fn run(args: &SigninArgs, global: &Global) -> Result<(), Failure> {
         let store = account::open(&config).await?;
         let deadline = config.deadlines.token;
         let signing_in = SigningIn::new(account, store.as_ref(), deadline, wall_clock())?;
-        match args.way(Place::here(account))? {
-            Way::Browser => browser(&signing_in, account, args).await,
-            Way::Paste => paste(&signing_in, account).await,
-            Way::Device => device(&signing_in, account, args).await,
-        }
+        let welcome = match args.way(Place::here(account))? {
+            Way::Browser => browser(&signing_in, account, args).await?,
+            Way::Paste => paste(&signing_in, account).await?,
+            Way::Device => device(&signing_in, account, args).await?,
+        };
+        daemon::tell_of(&config, &account.key()).await;
+        Ok::<_, Failure>(welcome)
     })?;
     if let Some(text) = &welcome.remark {
         remark(text);

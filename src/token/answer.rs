@@ -31,6 +31,8 @@ pub(super) struct Answer {
     pub(super) refresh_token: Option<Secret>,
     /// From the moment of the request, to be on the safe side.
     pub(super) lifetime: Duration,
+    /// How long the refresh token lasts, where that is said and not for ever.
+    pub(super) window: Option<Duration>,
     /// OpenID Connect Core section 3.1.3.3; says who has signed in. It is personal, so it is kept
     /// like a secret.
     pub(super) id_token: Option<Secret>,
@@ -109,6 +111,9 @@ struct Success {
     token_type: Option<Lenient<String>>,
     expires_in: Option<Seconds>,
     refresh_token: Option<Lenient<String>>,
+    /// Google's name for it; Keycloak's has no `token`.
+    #[serde(alias = "refresh_expires_in")]
+    refresh_token_expires_in: Option<Seconds>,
     id_token: Option<Lenient<String>>,
     scope: Option<Lenient<String>>,
 }
@@ -176,7 +181,8 @@ fn read_success(body: &[u8]) -> Result<Answer, Failure> {
     let lifetime = lifetime(success.expires_in.as_ref());
     let id_token = success.id_token.and_then(Lenient::fit).map(Secret::new);
     let scope = success.scope.and_then(Lenient::fit);
-    Ok(Answer { access_token, refresh_token, lifetime, id_token, scope })
+    let window = window(success.refresh_token_expires_in.as_ref());
+    Ok(Answer { access_token, refresh_token, lifetime, window, id_token, scope })
 }
 
 /// RFC 6749 appendix A.12: `access-token = 1*VSCHAR`. Anything else could break out of a SASL message.
@@ -196,6 +202,12 @@ fn lifetime(expires_in: Option<&Seconds>) -> Duration {
         .and_then(Seconds::value)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .map_or(USUAL_LIFETIME, |lifetime| lifetime.min(LONGEST_LIFETIME))
+}
+
+/// Zero stands for a token without an end.
+fn window(expires_in: Option<&Seconds>) -> Option<Duration> {
+    let window = Duration::try_from_secs_f64(expires_in?.value()?).ok()?;
+    (window >= Duration::from_secs(1)).then(|| window.min(LONGEST_LIFETIME))
 }
 
 /// RFC 6749 section 5.2, with what Microsoft adds to it.

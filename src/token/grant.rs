@@ -47,10 +47,27 @@ impl Need<'_> {
 
 /// What is left of a token, unless it ended, or the clock was set back since it was obtained.
 fn left(token: &AccessToken, now: SystemTime) -> Option<Duration> {
-    if token.obtained > now + CLOCK_SLACK {
+    if is_in_the_future(token.obtained, now) {
         return None;
     }
     token.expires.duration_since(now).ok()
+}
+
+/// When a token falls below what an IMAP login needs, and what a mail transaction needs.
+pub(super) fn falls_short(
+    obtained: SystemTime,
+    expires: SystemTime,
+    percent: u8,
+) -> (SystemTime, SystemTime) {
+    let lifetime = expires.duration_since(obtained).unwrap_or_default();
+    let fresh = obtained + lifetime * u32::from(100 - percent.min(100)) / 100;
+    let brief = expires.checked_sub(TRANSACTION).unwrap_or(fresh);
+    (fresh, brief.max(fresh))
+}
+
+/// Whether something is said to have happened after now: the clock was set back since.
+pub(super) fn is_in_the_future(then: SystemTime, now: SystemTime) -> bool {
+    then > now + CLOCK_SLACK
 }
 
 /// How long ago something was, if that is known: after the clock was set back it is not.

@@ -2,11 +2,13 @@
 //! at the same moment: the version fences each try, and what is decided on what was there before is
 //! decided again.
 
+use std::time::SystemTime;
+
 use super::TokenError;
 use crate::{
     config::AccountConfig,
     secret::Secret,
-    store::{Grant, RefreshHistory, Store, StoreError, account_key},
+    store::{Grant, SignedIn, Store, StoreError, account_key},
 };
 
 /// Stores a refresh token that a person brings along: a new sign-in, which replaces whatever there
@@ -16,12 +18,13 @@ pub async fn import(
     account: &AccountConfig,
     refresh_token: Secret,
 ) -> Result<(), StoreError> {
-    let grant = Grant { refresh_token: Some(refresh_token), ..Grant::default() };
+    // Who it was, nobody knows; when, tells old failures from new ones.
+    let signed_in = Some(SignedIn { at: SystemTime::now(), identity: None });
+    let grant = Grant { refresh_token: Some(refresh_token), signed_in, ..Grant::default() };
     replace(store, account, |_| Ok(grant.clone())).await
 }
 
-/// Replaces the account's grant by the one that `make` makes, in sight of what was there before, and
-/// forgets how the refreshes of the old one went.
+/// Replaces the account's grant by the one that `make` makes, in sight of what was there before.
 pub(super) async fn replace<E: From<StoreError>>(
     store: &dyn Store,
     account: &AccountConfig,
@@ -40,14 +43,8 @@ pub(super) async fn replace<E: From<StoreError>>(
             store.remove_grant(&key).await?;
         }
         if store.write_grant(&key, expected, &grant).await?.is_some() {
-            let history = RefreshHistory {
-                succeeded: grant.access_token.map(|token| token.obtained),
-                failure: None,
-            };
-            // The sign-in itself is safe, and the next refresh says the rest.
-            if let Err(error) = store.write_refresh_history(&key, &history).await {
-                tracing::warn!(account = account.login, "the history was not reset: {error}");
-            }
+            // The history stays: a failure older than the sign-in counts for nothing, and the refresh
+            // that ends it is what tells people that it works again.
             return Ok(());
         }
     }

@@ -7,13 +7,13 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -24,15 +24,19 @@ use crate::{
 };
 use endpoint::Endpoint;
 use grant::Need;
+pub use history::{Change, State};
 pub use import::import;
-use refresh::Refresh;
+use refresh::{Reason, Refresh};
 use slot::{Boarding, Landing, Slot};
 
 mod advice;
 mod answer;
 mod endpoint;
 mod grant;
+mod history;
 mod import;
+mod keeper;
+mod pause;
 mod refresh;
 mod save;
 pub mod signin;
@@ -83,6 +87,8 @@ struct Shared {
     flights: TaskTracker,
     /// From then on the provider is not asked any more.
     stopping: AtomicBool,
+    /// Who hears when an account's sign-in dies or works again.
+    changes: Mutex<Option<mpsc::Sender<Change>>>,
 }
 
 impl Tokens {
@@ -112,6 +118,7 @@ impl Tokens {
             slots: Mutex::default(),
             flights,
             stopping: AtomicBool::new(false),
+            changes: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -152,10 +159,11 @@ impl Tokens {
                 None
             }
         };
+        slot.touch(need, self.now());
         if let Some(token) = slot.held(need, generation, self.now()) {
             return Ok(token);
         }
-        self.fly(&slot, account, None).await
+        self.fly(&slot, account, Reason::Login).await
     }
 
     /// A token in place of one that the upstream has refused: the newer one that is already here, or
@@ -179,15 +187,31 @@ impl Tokens {
             }
         }
         self.check_force(&slot, account, refused)?;
-        let landed = self.fly(&slot, account, Some(refused)).await;
+        let landed = self.fly(&slot, account, Reason::Refused(refused.clone())).await;
         match landed {
             // A flight that was under way for another reason may have brought the same token back.
             Ok(token) if token.secret.expose() == refused.secret.expose() => {
                 self.check_force(&slot, account, refused)?;
-                self.fly(&slot, account, Some(refused)).await
+                self.fly(&slot, account, Reason::Refused(refused.clone())).await
             }
             landed => landed,
         }
+    }
+
+    /// Forgets what providers have refused lately, so that the next login asks again: somebody may
+    /// have put something right at a provider's side.
+    pub fn look_again(&self) {
+        for slot in self.slots().values() {
+            slot.forget_refusal();
+        }
+    }
+
+    /// What becomes of the accounts' sign-ins from now on, for [`crate::hook::deliver`]. A second call
+    /// takes over from the first.
+    pub fn changes(&self) -> mpsc::Receiver<Change> {
+        let (sender, receiver) = mpsc::channel(CHANGES);
+        *self.shared.changes.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receiver
     }
 
     /// Offers the store what it has not taken, once: a gateway does so now and then, since the next
@@ -254,18 +278,20 @@ impl Tokens {
         &self,
         slot: &Arc<Slot>,
         account: &AccountConfig,
-        refused: Option<&AccessToken>,
+        reason: Reason,
     ) -> Result<AccessToken, TokenError> {
         let oauth = oauth(account)?;
         let flight = match slot.board() {
             Boarding::Join(flight) => flight,
             Boarding::Start(sender, receiver) => {
-                let refresh = self.refresh(slot, account, oauth, refused);
+                let refresh = self.refresh(slot, account, oauth, reason);
                 let slot = Arc::clone(slot);
                 self.shared.flights.spawn(async move {
                     let landing = refresh.fly().await;
                     slot.land();
                     sender.send_replace(Some(landing));
+                    // Nobody waits for this.
+                    refresh.chronicle().await;
                 });
                 receiver
             }
@@ -295,7 +321,7 @@ impl Tokens {
         slot: &Arc<Slot>,
         account: &AccountConfig,
         oauth: &OAuthConfig,
-        refused: Option<&AccessToken>,
+        reason: Reason,
     ) -> Refresh {
         let number = self.shared.flight.fetch_add(1, Ordering::Relaxed);
         Refresh {
@@ -306,7 +332,8 @@ impl Tokens {
             oauth: oauth.clone(),
             key: account_key(&account.login),
             purpose: grant::purpose(oauth),
-            refused: refused.cloned(),
+            reason,
+            outcome: OnceLock::new(),
         }
     }
 
@@ -442,3 +469,6 @@ impl fmt::Display for TokenError {
 }
 
 impl std::error::Error for TokenError {}
+
+/// How many changes may wait to be delivered.
+const CHANGES: usize = 1000;

@@ -15,20 +15,23 @@
 //! before the access token that came with it is used.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
-    AccessToken, Shared, TokenError, TokenErrorKind, advice,
+    AccessToken, Shared, TokenError, TokenErrorKind,
+    advice::{self, Advice},
     answer::{Answer, Failure},
     endpoint::Errand,
     grant::{self, Fingerprint, Need},
+    history::{Outcome, Refused},
+    pause::{self, Fused},
     save::{self, FIRST_PAUSE, ROUNDS},
-    slot::{Slot, Unsaved},
+    slot::{Slot, Unsaved, Window},
 };
 use crate::{
     config::OAuthConfig,
@@ -46,8 +49,20 @@ pub(super) struct Refresh {
     pub(super) purpose: String,
     /// Who holds the lease: another name for each flight.
     pub(super) owner: String,
-    /// The token that an upstream has refused, where that is the reason.
-    pub(super) refused: Option<AccessToken>,
+    pub(super) reason: Reason,
+    /// What the provider has said, for the account's history.
+    pub(super) outcome: OnceLock<Outcome>,
+}
+
+/// Why a token is wanted.
+pub(super) enum Reason {
+    /// For a login.
+    Login,
+    /// An upstream has refused this one.
+    Refused(AccessToken),
+    /// In time: for the login that will come. With when the stored token was obtained, so that one
+    /// that has come meanwhile will do.
+    Ahead(Option<SystemTime>),
 }
 
 /// What one round under the lease came to.
@@ -59,12 +74,12 @@ enum Round {
 
 impl Refresh {
     /// Gets a token, and falls back on the old one while that lasts.
-    pub(super) async fn fly(self) -> Result<AccessToken, TokenError> {
+    pub(super) async fn fly(&self) -> Result<AccessToken, TokenError> {
         let result = self.obtain().await;
         let Err(error) = &result else {
             return result;
         };
-        if self.refused.is_some() {
+        if let Reason::Refused(_) = self.reason {
             return result;
         }
         let Some(token) = self.slot.held(Need::Valid, None, self.now()) else {
@@ -129,6 +144,7 @@ impl Refresh {
             return Ok(Round::Done(token));
         }
         self.check_askable(record.as_ref())?;
+        self.check_fuse()?;
         let expected = record.as_ref().map(|record| record.version);
         let old = record.map(|record| record.grant).unwrap_or_default();
         let Some(version) = self.declare(&old, expected).await? else {
@@ -173,9 +189,11 @@ impl Refresh {
         };
         let rotated = answer.refresh_token.is_some();
         let successor = grant::successor(&old, answer.refresh_token, &token, &self.purpose);
+        let previous = old.access_token.as_ref().map(|token| token.obtained);
         self.slot.keep_unsaved(Unsaved { spent: old, successor });
-        self.slot.forget_refusal();
-        if self.refused.is_some() {
+        let window = answer.window.map(|length| Window { length, ends: started + length });
+        let before = self.slot.succeed(answer.lifetime, window);
+        if let Reason::Refused(_) = self.reason {
             self.slot.force(started);
         }
         let saved = self.save_unsaved().await?.is_some();
@@ -190,6 +208,10 @@ impl Refresh {
         if !saved {
             return Ok(Round::Again);
         }
+        let _ = self.outcome.set(Outcome::Succeeded {
+            at: started,
+            ends: window.and_then(|window| window.nears_its_end(before, previous, started)),
+        });
         self.slot.hold(Some(token.clone()), None);
         Ok(Round::Done(token))
     }
@@ -207,22 +229,36 @@ impl Refresh {
         version: Option<i64>,
         failure: Failure,
     ) -> Result<Round, TokenError> {
-        let error = self.describe(old, &failure);
-        warn!(
-            account = self.login,
-            kind = ?failure.kind,
-            trace_id = failure.trace_id,
-            "no new access token: {error}",
-        );
+        let reason = self.describe(old, &failure);
+        let next_step = failure.advice.sentence(&self.login, &self.oauth);
+        let error = TokenError { kind: failure.kind, text: format!("{reason} {next_step}") };
         let rotated = failure.rotated.map(|refresh_token| Grant {
             refresh_token: Some(refresh_token),
             refresh_started: None,
             ..old.clone()
         });
         let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old)));
-        let after = failure.retry_after;
-        self.slot.refuse(fingerprint, version, after, error.clone(), self.now());
+        let another = self.slot.refused_another(fingerprint);
+        let (after, now) = (failure.retry_after, self.now());
+        let share = pause::share(&self.key, now);
+        let first = self.slot.refuse(fingerprint, version, after, error.clone(), share, now);
+        let (kind, trace_id) = (failure.kind.name(), failure.trace_id);
+        if first {
+            warn!(account = self.login, kind, trace_id, "no new access token: {error}");
+        } else {
+            info!(account = self.login, kind, trace_id, "still no new access token: {error}");
+        }
+        let outcome = Outcome::Refused(Refused {
+            at: now,
+            kind: failure.kind,
+            link: self.link(failure.advice),
+            reason,
+            next_step,
+            another,
+            signed_in: old.signed_in.as_ref().map(|it| it.at),
+        });
         if !self.oauth.grant.needs_sign_in() {
+            let _ = self.outcome.set(outcome);
             return Err(error);
         }
         if let Some(successor) = rotated {
@@ -242,23 +278,32 @@ impl Refresh {
             }
         }
         // Else the mark stays: the provider may have given out a token that never arrived.
+        let _ = self.outcome.set(outcome);
         Err(error)
     }
 
-    fn describe(&self, old: &Grant, failure: &Failure) -> TokenError {
+    fn describe(&self, old: &Grant, failure: &Failure) -> String {
         let interrupted = if failure.refused_grant && old.refresh_started.is_some() {
             " An earlier refresh was interrupted before its answer was stored, so the provider may \
              have replaced the token by one that never arrived."
         } else {
             ""
         };
-        let text = format!(
-            "{} {}.{interrupted} {}",
-            advice::provider(&self.oauth),
-            failure.what,
-            failure.advice.sentence(&self.login, &self.oauth),
-        );
-        TokenError { kind: failure.kind, text }
+        format!("{} {}.{interrupted}", advice::provider(&self.oauth), failure.what)
+    }
+
+    /// Where the advice can be followed, if that is a page.
+    fn link(&self, advice: Advice) -> Option<String> {
+        let url = &self.oauth.token_url;
+        // Microsoft's token URLs begin with the tenant.
+        let tenant = url.path_segments()?.next().filter(|_| advice == Advice::Consent)?;
+        if advice::provider(&self.oauth) != "Microsoft 365" {
+            return None;
+        }
+        let mut link = url.clone();
+        link.set_path(&format!("/{tenant}/adminconsent"));
+        link.query_pairs_mut().clear().append_pair("client_id", &self.oauth.client_id);
+        Some(link.into())
     }
 
     /// What the store holds now. The memory takes it over, so that a sign-in, a removal or another
@@ -276,11 +321,15 @@ impl Refresh {
     /// The stored token, if it will do.
     fn good(&self, record: Option<&GrantRecord>) -> Option<AccessToken> {
         let token = grant::stored_token(&record?.grant, &self.purpose)?;
-        let need = self
-            .refused
-            .as_ref()
-            .map_or(Need::Fresh(self.oauth.fresh_percent), |refused| Need::Other(&refused.secret));
-        need.is_met(&token, self.now()).then_some(token)
+        let fresh = Need::Fresh(self.oauth.fresh_percent);
+        let good = match &self.reason {
+            Reason::Login => fresh.is_met(&token, self.now()),
+            Reason::Refused(refused) => Need::Other(&refused.secret).is_met(&token, self.now()),
+            Reason::Ahead(seen) => {
+                *seen != Some(token.obtained) && fresh.is_met(&token, self.now())
+            }
+        };
+        good.then_some(token)
     }
 
     /// Whether it makes sense to ask the provider.
@@ -302,6 +351,23 @@ impl Refresh {
         }
         let version = record.map(|record| record.version);
         self.slot.refusal(self.fingerprint(grant), version, self.now()).map_or(Ok(()), Err)
+    }
+
+    /// What should never happen, and would cost the application its good name.
+    fn check_fuse(&self) -> Result<(), TokenError> {
+        let Fused::Blown { first, limit } = self.slot.count_request(self.now()) else {
+            return Ok(());
+        };
+        let error = unavailable(format!(
+            "{} was asked for a token of {} {limit} times within an hour, so it is not asked again \
+             before the hour is over. Check fresh_percent and the lifetime of its tokens.",
+            advice::provider(&self.oauth),
+            self.login
+        ));
+        if first {
+            error!(account = self.login, "{error}");
+        }
+        Err(error)
     }
 
     fn fingerprint(&self, grant: Option<&Grant>) -> Fingerprint {

@@ -10,10 +10,11 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    AccessToken, TokenError, TokenErrorKind,
+    AccessToken, TokenError,
     grant::{self, Fingerprint, Need},
+    pause::{self, Fuse, Fused, is_definite},
 };
-use crate::store::Grant;
+use crate::store::{Grant, RefreshHistory};
 
 /// The outcome of a flight, once there is one.
 pub(super) type Landing = Option<Result<AccessToken, TokenError>>;
@@ -28,8 +29,33 @@ struct State {
     held: Option<Held>,
     flight: Option<watch::Receiver<Landing>>,
     failed: Option<Failed>,
+    /// What the provider has definitely refused last.
+    refused: Option<Fingerprint>,
     forced: Option<SystemTime>,
     unsaved: Option<Arc<Unsaved>>,
+    fuse: Fuse,
+    /// Of the last token that the provider gave.
+    lifetime: Option<Duration>,
+    window: Option<Window>,
+    used: Used,
+    /// What the store has not taken.
+    history: Option<RefreshHistory>,
+}
+
+/// When a token was last asked for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Used {
+    /// For a session.
+    pub(super) fresh: Option<SystemTime>,
+    /// For one mail transaction.
+    pub(super) brief: Option<SystemTime>,
+}
+
+/// How long the refresh token lasts, where the provider says so.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    pub(super) length: Duration,
+    pub(super) ends: SystemTime,
 }
 
 impl State {
@@ -52,6 +78,8 @@ struct Failed {
     version: Option<i64>,
     /// The same was said already, and fell because the grant was written again.
     repeated: bool,
+    /// How many in a row.
+    count: u32,
     since: SystemTime,
     pause: Duration,
     error: TokenError,
@@ -61,6 +89,11 @@ impl Failed {
     fn is_about(&self, fingerprint: Fingerprint, now: SystemTime) -> bool {
         self.fingerprint == fingerprint
             && grant::age(self.since, now).is_some_and(|age| age < self.pause)
+    }
+
+    /// A definite one falls when the grant was written again, unless it was repeated then.
+    fn has_fallen(&self, version: Option<i64>) -> bool {
+        self.version != version && !self.repeated && is_definite(self.error.kind)
     }
 }
 
@@ -128,29 +161,52 @@ impl Slot {
     ) -> Option<TokenError> {
         let state = self.state();
         let failed = state.failed.as_ref()?;
-        let same = failed.version == version || failed.repeated || !is_definite(failed.error.kind);
-        (same && failed.is_about(fingerprint, now)).then(|| failed.error.clone())
+        (!failed.has_fallen(version) && failed.is_about(fingerprint, now))
+            .then(|| failed.error.clone())
     }
 
-    /// Remembers a refusal, so that the provider is not asked the same thing over and over.
+    /// Whether a refusal keeps the provider from being asked as long as nobody waits for a token.
+    pub(super) fn rests(
+        &self,
+        fingerprint: Fingerprint,
+        version: Option<i64>,
+        now: SystemTime,
+    ) -> bool {
+        self.state().failed.as_ref().is_some_and(|failed| {
+            let pause = failed.pause.max(pause::unasked(failed.error.kind));
+            !failed.has_fallen(version)
+                && failed.fingerprint == fingerprint
+                && grant::age(failed.since, now).is_some_and(|age| age < pause)
+        })
+    }
+
+    /// Remembers a refusal, so that the provider is not asked the same thing over and over. Returns
+    /// whether it is the first in a row.
     pub(super) fn refuse(
         &self,
         fingerprint: Fingerprint,
         version: Option<i64>,
         retry_after: Option<Duration>,
         error: TokenError,
+        share: f64,
         now: SystemTime,
-    ) {
-        let pause = if is_definite(error.kind) {
-            DEFINITE_PAUSE
-        } else {
-            retry_after.map_or(PASSING_PAUSE, |pause| pause.clamp(PASSING_PAUSE, LONGEST_PAUSE))
-        };
+    ) -> bool {
         let mut state = self.state();
-        let repeated = state.failed.as_ref().is_some_and(|before| {
+        let before = state.failed.as_ref().filter(|before| before.fingerprint == fingerprint);
+        let repeated = before.is_some_and(|before| {
             is_definite(before.error.kind) && before.is_about(fingerprint, now)
         });
-        state.failed = Some(Failed { fingerprint, version, repeated, since: now, pause, error });
+        // A row goes on as long as it is of one sort.
+        let count = before
+            .filter(|before| is_definite(before.error.kind) == is_definite(error.kind))
+            .map_or(1, |before| before.count.saturating_add(1));
+        if is_definite(error.kind) {
+            state.refused = Some(fingerprint);
+        }
+        let pause = pause::after(error.kind, count, retry_after, share);
+        state.failed =
+            Some(Failed { fingerprint, version, repeated, count, since: now, pause, error });
+        count == 1
     }
 
     /// The grant's version has become another by what followed the refusal.
@@ -160,8 +216,59 @@ impl Slot {
         }
     }
 
+    /// After a success, or because somebody says that something has been put right.
     pub(super) fn forget_refusal(&self) {
         self.state().failed = None;
+    }
+
+    /// Whether the last definite refusal was of another grant or configuration than this.
+    pub(super) fn refused_another(&self, fingerprint: Fingerprint) -> bool {
+        self.state().refused.is_some_and(|refused| refused != fingerprint)
+    }
+
+    /// Counts a request to the provider.
+    pub(super) fn count_request(&self, now: SystemTime) -> Fused {
+        let mut state = self.state();
+        let lifetime = state.lifetime;
+        state.fuse.count(lifetime, now)
+    }
+
+    /// Notes what a success tells about the next ones. Returns what was known of the window before.
+    pub(super) fn succeed(&self, lifetime: Duration, window: Option<Window>) -> Option<Window> {
+        let mut state = self.state();
+        state.failed = None;
+        state.refused = None;
+        state.lifetime = Some(lifetime);
+        // Said only with a new refresh token by some.
+        let before = state.window;
+        state.window = window.or(before);
+        before
+    }
+
+    pub(super) fn window(&self) -> Option<Window> {
+        self.state().window
+    }
+
+    /// Notes that somebody wants a token: one that will be asked for again is kept fresh.
+    pub(super) fn touch(&self, need: Need<'_>, now: SystemTime) {
+        let used = &mut self.state().used;
+        match need {
+            Need::Brief(_) => used.brief = Some(now),
+            Need::Fresh(_) | Need::Valid | Need::Other(_) => used.fresh = Some(now),
+        }
+    }
+
+    pub(super) fn used(&self) -> Used {
+        self.state().used
+    }
+
+    /// The history that the store has not taken.
+    pub(super) fn history(&self) -> Option<RefreshHistory> {
+        self.state().history.clone()
+    }
+
+    pub(super) fn keep_history(&self, history: Option<RefreshHistory>) {
+        self.state().history = history;
     }
 
     /// When the provider last gave a token because an upstream had refused one. A request that it
@@ -195,21 +302,3 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Whether only people can lift it.
-fn is_definite(kind: TokenErrorKind) -> bool {
-    match kind {
-        TokenErrorKind::SignIn | TokenErrorKind::Policy | TokenErrorKind::Configuration => true,
-        TokenErrorKind::Unavailable | TokenErrorKind::TooSoon => false,
-    }
-}
-
-/// After a refusal that only people can lift. A new sign-in or a corrected setting is noticed at
-/// once; this is for what they change at the provider's side.
-const DEFINITE_PAUSE: Duration = Duration::from_secs(300);
-
-/// After a passing fault: short enough not to be felt, long enough not to add to the trouble.
-const PASSING_PAUSE: Duration = Duration::from_secs(3);
-
-/// However long `Retry-After` wants.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);

@@ -10,7 +10,6 @@ use crate::{
         terminal::{read_secret, say},
     },
     config::Config,
-    store::RefreshHistory,
     token,
 };
 
@@ -32,8 +31,6 @@ pub(super) fn import_token(config: &Config, login: &str) -> Result<(), Failure> 
     block_on(async {
         let store = open(config).await?;
         token::import(store.as_ref(), account, secret).await?;
-        // What went wrong before says nothing about the new token.
-        store.write_refresh_history(&account.key(), &RefreshHistory::default()).await?;
         daemon::tell_of(config, &account.key()).await;
         Ok::<_, Failure>(())
     })??;

@@ -17,6 +17,7 @@ mod endpoint;
 mod faulty;
 mod flight;
 mod forced;
+mod keeper;
 mod loss;
 mod provider;
 mod shared;

@@ -121,6 +121,11 @@ impl Provider {
         self.arrived.recv().await.unwrap()
     }
 
+    /// How many requests have come that nobody has looked at.
+    pub(super) fn count(&mut self) -> usize {
+        std::iter::from_fn(|| self.arrived.try_recv().ok()).count()
+    }
+
     /// Stops, passes on whatever panicked, and returns the requests that nobody has looked at.
     pub(super) async fn finish(mut self) -> Vec<Form> {
         self.stop.send_replace(true);

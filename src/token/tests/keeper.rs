@@ -1,0 +1,216 @@
+//! Staying signed in while nobody looks.
+
+use std::collections::HashSet;
+
+use super::*;
+use crate::store::{RefreshFailure, RefreshHistory};
+use crate::token::keeper::Keeper;
+
+const HOUR: u64 = 3600;
+
+/// So many accounts of one provider, with refresh tokens.
+async fn accounts(scene: &Scene, count: usize) -> Vec<Arc<AccountConfig>> {
+    let mut accounts = Vec::new();
+    for number in 0..count {
+        let account = AccountConfig {
+            login: format!("u{number}@example.test"),
+            ..account(&scene.provider.url())
+        };
+        import(&*scene.store, &account, Secret::new("r")).await.unwrap();
+        accounts.push(Arc::new(account));
+    }
+    accounts
+}
+
+fn replies(count: usize) -> Vec<Reply> {
+    (0..count).map(|_| Reply::token("a", None)).collect()
+}
+
+impl Scene {
+    fn own(&self) -> Vec<Arc<AccountConfig>> {
+        vec![Arc::new(account(&self.provider.url()))]
+    }
+
+    async fn history(&self) -> RefreshHistory {
+        self.tokens.shared.flights.wait().await;
+        self.store.refresh_history(KEY).await.unwrap().unwrap()
+    }
+
+    fn asked(&mut self) -> usize {
+        self.provider.count()
+    }
+}
+
+async fn round(keeper: &mut Keeper, accounts: &[Arc<AccountConfig>]) {
+    keeper.round(accounts).await;
+    keeper.rest().await;
+}
+
+#[tokio::test]
+async fn a_token_in_use_is_renewed_before_a_login_needs_it() {
+    let mut scene = Scene::signed_in(replies(2)).await;
+    let own = scene.own();
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    scene.access().await.unwrap();
+    round(&mut keeper, &own).await;
+    scene.time.advance(1800 - 240 - 31);
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 1, "too early");
+    scene.time.advance(240 + 31 - 60);
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 1, "now, and not by a login");
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.provider.finish().await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_idle_account_is_renewed_once_a_day_and_one_that_sleeps_long_at_once() {
+    let mut scene = Scene::signed_in(replies(3)).await;
+    let own = scene.own();
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 1, "brought in, and never seen working");
+    scene.time.advance(18 * HOUR - 1);
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 0);
+    // A restart changes nothing.
+    let mut keeper = Keeper::new(tokens(scene.store.clone(), &scene.time));
+    scene.time.advance(6 * HOUR + 1);
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 1);
+    scene.time.advance(100 * 24 * HOUR);
+    round(&mut keeper, &own).await;
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 1);
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn a_hundred_accounts_do_not_storm_after_a_sleep_nor_when_the_clock_is_set_back() {
+    let mut scene = Scene::empty(replies(300)).await;
+    let all = accounts(&scene, 100).await;
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    let mut all_in_turn = async |scene: &mut Scene| {
+        let mut asked = 0;
+        for _ in 0..25 {
+            round(&mut keeper, &all).await;
+            let now = scene.asked();
+            assert!(now <= 4, "{now} at once");
+            asked += now;
+            scene.time.advance(5);
+        }
+        asked
+    };
+    assert_eq!(all_in_turn(&mut scene).await, 100);
+    for account in &all {
+        scene.tokens.access_token(account).await.unwrap();
+    }
+    scene.time.advance(8 * HOUR);
+    assert_eq!(all_in_turn(&mut scene).await, 100);
+    *scene.time.0.lock().unwrap() -= Duration::from_secs(8 * HOUR);
+    assert_eq!(all_in_turn(&mut scene).await, 100);
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn a_dead_sign_in_is_left_alone_until_there_is_a_new_one() {
+    let mut scene =
+        Scene::signed_in(vec![Reply::invalid_grant(), Reply::token("a1", Some("r2"))]).await;
+    let own = scene.own();
+    let mut changes = scene.tokens.changes();
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    for _ in 0..20 {
+        round(&mut keeper, &own).await;
+        scene.time.advance(HOUR);
+    }
+    assert_eq!(scene.asked(), 1);
+    assert_eq!(scene.refresh_token().await, "r0", "a refusal removes nothing");
+    let failure = scene.history().await.failure.unwrap();
+    assert_eq!(failure.kind, "sign-in");
+    // Nor by another process.
+    let restarted = tokens(scene.store.clone(), &scene.time);
+    round(&mut Keeper::new(restarted), &own).await;
+    assert_eq!(scene.asked(), 0);
+    import(&*scene.store, &scene.account, Secret::new("r1")).await.unwrap();
+    scene.time.advance(60);
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.asked(), 1);
+    assert_eq!(scene.history().await.failure, None);
+    let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok().map(|it| it.state)).collect();
+    assert_eq!(told, [State::Fails(TokenErrorKind::SignIn), State::Works]);
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_is_asked_without_a_sign_in() {
+    let scene = Scene::empty(vec![]).await;
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    round(&mut keeper, &scene.own()).await;
+    assert_eq!(scene.provider.finish().await.len(), 0);
+}
+
+#[tokio::test]
+async fn passing_trouble_is_told_once_it_lasts_and_the_old_token_goes_on() {
+    let mut script = vec![Reply::token("a1", None)];
+    script.extend((0..40).map(|_| Reply::error(503, "")));
+    let mut scene = Scene::signed_in(script).await;
+    let own = scene.own();
+    let mut changes = scene.tokens.changes();
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    scene.access().await.unwrap();
+    scene.time.advance(1801);
+    let began = scene.time.now();
+    for second in (0..5400).step_by(5) {
+        round(&mut keeper, &own).await;
+        if second < 1700 {
+            assert_eq!(scene.access().await.unwrap(), "a1");
+        }
+        scene.time.advance(5);
+    }
+    let asked = scene.asked();
+    assert!((12..=24).contains(&asked), "{asked} requests in an hour and a half");
+    let RefreshHistory { succeeded, failure } = scene.history().await;
+    assert_eq!(succeeded, Some(began - Duration::from_secs(1801)));
+    let RefreshFailure { since, last, kind, .. } = failure.unwrap();
+    assert_eq!((since, kind.as_str()), (began, "unavailable"));
+    assert!(last > since + Duration::from_secs(4000));
+    let told: HashSet<_> =
+        std::iter::from_fn(|| changes.try_recv().ok()).map(|it| it.reason).collect();
+    assert_eq!(told.len(), 1);
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn retry_after_holds_back_longer_than_our_own_longest_pause() {
+    let mut scene = Scene::signed_in(vec![
+        Reply::new(429, "Retry-After: 3600\r\n", ""),
+        Reply::token("a1", None),
+    ])
+    .await;
+    let own = scene.own();
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    for _ in 0..60 {
+        round(&mut keeper, &own).await;
+        assert_eq!(scene.fault().await.kind, TokenErrorKind::Unavailable);
+        scene.time.advance(59);
+    }
+    assert_eq!(scene.asked(), 1);
+    scene.time.advance(500);
+    round(&mut keeper, &own).await;
+    assert_eq!(scene.access().await.unwrap(), "a1");
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn tokens_that_end_at_once_blow_the_fuse() {
+    let ended = || Reply::new(200, "", r#"{"access_token":"a","expires_in":0}"#);
+    let mut scene = Scene::signed_in((0..60).map(|_| ended()).collect()).await;
+    for _ in 0..60 {
+        scene.access().await.unwrap();
+    }
+    let fault = scene.fault().await;
+    assert_eq!(fault.kind, TokenErrorKind::Unavailable);
+    assert!(fault.text.contains("60 times within an hour"), "{fault}");
+    assert_eq!(scene.asked(), 60);
+    scene.provider.finish().await;
+}
