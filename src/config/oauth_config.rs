@@ -51,6 +51,21 @@ impl OAuthConfig {
             refresh_idle: REFRESH_IDLE,
         }
     }
+
+    /// The files that prove to the token endpoint who asks; they are read for each request.
+    pub fn proof_files(&self) -> Vec<PathBuf> {
+        let mut files = match &self.client_authentication {
+            ClientAuthentication::Public | ClientAuthentication::Secret(_) => Vec::new(),
+            ClientAuthentication::Certificate { certificate, key, .. } => {
+                vec![certificate.clone(), key.clone()]
+            }
+            ClientAuthentication::FederatedToken { file } => vec![file.clone()],
+        };
+        if let Grant::ServiceAccount { key_file, .. } = &self.grant {
+            files.push(key_file.clone());
+        }
+        files
+    }
 }
 
 /// How the application proves to the token endpoint who it is.
@@ -77,15 +92,6 @@ pub enum ClientAuthentication {
 }
 
 impl ClientAuthentication {
-    /// The files that it is made of.
-    pub fn files(&self) -> Vec<PathBuf> {
-        match self {
-            Self::Public | Self::Secret(_) => Vec::new(),
-            Self::Certificate { certificate, key, .. } => vec![certificate.clone(), key.clone()],
-            Self::FederatedToken { file } => vec![file.clone()],
-        }
-    }
-
     /// The client secret, where that is what it is.
     pub fn secret(&self) -> Option<&Secret> {
         match self {
