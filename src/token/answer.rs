@@ -186,7 +186,7 @@ fn read_success(body: &[u8]) -> Result<Answer, Failure> {
 }
 
 /// RFC 6749 appendix A.12: `access-token = 1*VSCHAR`. Anything else could break out of a SASL message.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| (0x20..=0x7e).contains(&octet))
 }
 
