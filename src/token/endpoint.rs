@@ -16,7 +16,10 @@ use self::{
     client::Proof,
     http::{Adapter, handed, text},
 };
-use super::answer::{self, Answer, Failure, Response};
+use super::{
+    advice,
+    answer::{self, Answer, Failure, Response},
+};
 use crate::{
     config::{Grant, OAuthConfig},
     secret::Secret,
@@ -75,7 +78,7 @@ impl Endpoint {
             }
         };
         let response = self.in_time(exchange).await??;
-        answer::read(&response)
+        answer::read(&response).map_err(|failure| advice::in_sight_of(oauth, failure))
     }
 
     /// Asks for a device code (RFC 8628 section 3.1); the answer is whatever has a good status.

@@ -187,8 +187,10 @@ impl Refresh {
             obtained: started,
             expires: started + answer.lifetime,
         };
-        let rotated = answer.refresh_token.is_some();
-        let successor = grant::successor(&old, answer.refresh_token, &token, &self.purpose);
+        // Where nobody signs in, one that comes all the same would never be used.
+        let refresh_token = answer.refresh_token.filter(|_| self.oauth.grant.needs_sign_in());
+        let rotated = refresh_token.is_some();
+        let successor = grant::successor(&old, refresh_token, &token, &self.purpose);
         let previous = old.access_token.as_ref().map(|token| token.obtained);
         self.slot.keep_unsaved(Unsaved { spent: old, successor });
         let window = answer.window.map(|length| Window { length, ends: started + length });

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::{ClientAuthentication, OAuthConfig},
     signing_key,
+    token::advice::Advice,
 };
 
 /// The fields that prove it.
@@ -95,14 +96,15 @@ fn assertion_of(assertion: &Secret) -> Result<Proof, Failure> {
     let fit = |octet: &u8| octet.is_ascii_graphic();
     let trimmed = assertion.expose().trim_ascii();
     if trimmed.is_empty() || !trimmed.iter().all(fit) {
-        return Err(Failure::configuration(
-            "cannot be asked: federated_token_file does not hold an assertion",
-        ));
+        return Err(cannot("federated_token_file holds no assertion".to_owned()));
     }
     Ok(Proof::Assertion(String::from_utf8_lossy(trimmed).into_owned()))
 }
 
 /// A fault of a file, found before anything was sent.
 pub(super) fn cannot(fault: String) -> Failure {
-    Failure { advice: crate::token::advice::Advice::CheckSecret, ..Failure::configuration(format!("cannot be asked: {fault}")) }
+    Failure {
+        advice: Advice::CheckFiles,
+        ..Failure::configuration(format!("cannot be asked: {fault}"))
+    }
 }
