@@ -204,5 +204,5 @@ const RSA: pkcs8::ObjectIdentifier = pkcs8::ObjectIdentifier::new_unwrap("1.2.84
 
 const LONGEST_FILE: usize = 256 * 1024;
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(crate) mod tests;

@@ -15,8 +15,12 @@ use provider::{Provider, Reply};
 
 mod endpoint;
 mod faulty;
+#[cfg(unix)]
+mod external;
 mod flight;
 mod forced;
+#[cfg(unix)]
+mod grants;
 mod keeper;
 mod loss;
 mod provider;
