@@ -56,7 +56,11 @@ fn check_pair(leaf: Vec<u8>, rsa: &RsaKey, key: &Path, certificate: &Path) -> Re
     let signing = tls::provider().key_provider.load_private_key(der).map_err(unusable)?;
     let pair = rustls::sign::CertifiedKey::new(vec![CertificateDer::from(leaf)], signing);
     pair.keys_match().map_err(|_| {
-        format!("the key in {} is not that of the certificate {}", key.display(), certificate.display())
+        format!(
+            "the key in {} is not that of the certificate {}",
+            key.display(),
+            certificate.display()
+        )
     })
 }
 

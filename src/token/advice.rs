@@ -59,10 +59,9 @@ impl Advice {
                 "Let the user or an administrator agree to the permissions of {asking}, then sign in \
                  again: saslgate signin {login}"
             ),
-            Self::AskAdministrator => format!(
-                "Ask the administrator{} to allow {asking} for {login}.",
-                of_tenant(oauth)
-            ),
+            Self::AskAdministrator => {
+                format!("Ask the administrator{} to allow {asking} for {login}.", of_tenant(oauth))
+            }
             Self::RepairUser => {
                 format!("The user {login} or an administrator must repair that account.")
             }

@@ -127,9 +127,7 @@ impl Endpoint {
 }
 
 /// Does what blocks on files where it may.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Failure::passing("cannot be asked: the gateway is stopping", true))
@@ -155,9 +153,9 @@ async fn refresh(
     token: &Secret,
     adapter: &Adapter,
 ) -> Result<Response, Failure> {
-    let token = text(token).map(RefreshToken::new).map_err(|()| {
-        Failure::configuration("cannot be asked: the refresh token is not text")
-    })?;
+    let token = text(token)
+        .map(RefreshToken::new)
+        .map_err(|()| Failure::configuration("cannot be asked: the refresh token is not text"))?;
     let (client, proof) = proof.client(oauth);
     let mut request = client.exchange_refresh_token(&token).add_scopes(scopes(oauth));
     for (name, value) in proof {

@@ -92,7 +92,10 @@ impl Tokens {
         flight.await.unwrap_or_else(|_| {
             Err(TokenError {
                 kind: TokenErrorKind::Unavailable,
-                text: format!("Getting the token of {} broke off. Please report it.", account.login),
+                text: format!(
+                    "Getting the token of {} broke off. Please report it.",
+                    account.login
+                ),
             })
         })
     }

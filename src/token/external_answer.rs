@@ -120,7 +120,10 @@ mod tests {
             (r#""access_token":"t","expires_in":"1800""#, Some(1800)),
             (r#""access_token":"t","expires_in":null"#, None),
             (r#""access_token":"t","expires_in":[1]"#, None),
-            (r#""accessToken":"t","expires_on":1800000600,"expiresOn":"2027-01-15 09:10:00.0""#, Some(600)),
+            (
+                r#""accessToken":"t","expires_on":1800000600,"expiresOn":"2027-01-15 09:10:00.0""#,
+                Some(600),
+            ),
             (r#""accessToken":"t","expiresOn":"2027-01-15T08:10:00Z""#, Some(600)),
             (r#""accessToken":"t","expiresOn":1800000600"#, Some(600)),
             // A local time without its zone says nothing.

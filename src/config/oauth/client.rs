@@ -61,7 +61,8 @@ fn proofs(text: &AccountText) -> Vec<Proof> {
 }
 
 fn several<T>(values: &mut Values<'_, '_>, layer: &Layer<'_>) -> Option<T> {
-    let written = layer.text.client_certificate.as_ref().map(|it| ("client_certificate", it.span()));
+    let written =
+        layer.text.client_certificate.as_ref().map(|it| ("client_certificate", it.span()));
     let token = layer.text.federated_token_file.as_ref();
     let written = written.or_else(|| Some(("federated_token_file", token?.span())));
     let (key, span) = written?;
@@ -93,8 +94,7 @@ fn refuse_stray_key(values: &mut Values<'_, '_>) -> Option<()> {
     }
     let key = text.client_key.as_ref().map(|it| ("client_key", it.span()));
     let passphrase = text.client_key_passphrase.as_ref();
-    let Some((key, span)) =
-        key.or_else(|| Some(("client_key_passphrase", passphrase?.span())))
+    let Some((key, span)) = key.or_else(|| Some(("client_key_passphrase", passphrase?.span())))
     else {
         return Some(());
     };
@@ -137,11 +137,8 @@ fn read_secret_from(
 
 /// Another system writes the file, now or soon, so only its name is judged.
 fn federated_token(values: &mut Values<'_, '_>) -> Option<ClientAuthentication> {
-    let (file, at) = values.path(
-        "federated_token_file",
-        |t| &t.federated_token_file,
-        Inherit::WithEndpoint,
-    )?;
+    let (file, at) =
+        values.path("federated_token_file", |t| &t.federated_token_file, Inherit::WithEndpoint)?;
     super::external::judge_foreign_file(values, &at, &file)?;
     Some(ClientAuthentication::FederatedToken { file })
 }

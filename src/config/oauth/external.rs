@@ -17,7 +17,8 @@ pub(in crate::config) fn external(values: &mut Values<'_, '_>) -> Option<Externa
     values.grant();
     let unused = unused::refuse_of_other_grants(values, GrantText::External);
     let layers = values.layers(Inherit::WithProvider).into_iter().flatten();
-    let mut written = layers.map(|it| (it.text.token_command.is_some(), it.text.token_file.is_some()));
+    let mut written =
+        layers.map(|it| (it.text.token_command.is_some(), it.text.token_file.is_some()));
     let token = match written.find(|(command, file)| *command || *file) {
         Some((true, false)) => command(values),
         Some((false, true)) => file(values),

@@ -40,12 +40,7 @@ pub(super) fn refuse_of_other_grants(values: &mut Values<'_, '_>, grant: GrantTe
     refuse(values, key, &span, text)
 }
 
-fn refuse(
-    values: &mut Values<'_, '_>,
-    key: &str,
-    span: &Range<usize>,
-    text: String,
-) -> Option<()> {
+fn refuse(values: &mut Values<'_, '_>, key: &str, span: &Range<usize>, text: String) -> Option<()> {
     let at = At::new(values.own.file, span.start, format!("account.{key}"));
     values.cx.mistake(&at, text)
 }

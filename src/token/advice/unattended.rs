@@ -29,7 +29,9 @@ pub(in crate::token) fn in_sight_of(oauth: &OAuthConfig, failure: Failure) -> Fa
     };
     let found = match &oauth.grant {
         Grant::RefreshToken => return failure,
-        Grant::ClientCredentials => found(by_error(APPLICATION)).or_else(|| found(by_code(CONSENT))),
+        Grant::ClientCredentials => {
+            found(by_error(APPLICATION)).or_else(|| found(by_code(CONSENT)))
+        }
         Grant::ServiceAccount { .. } => found(by_error(SERVICE_ACCOUNT)),
         Grant::Password { .. } => found(by_code(PASSWORD_CODES))
             .or_else(|| found(by_code(CONSENT)))

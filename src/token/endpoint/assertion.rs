@@ -83,9 +83,9 @@ struct ServiceClaims<'a> {
 
 fn sign(header: &Header, claims: &impl Serialize, key: &RsaKey) -> Result<Secret, Failure> {
     let key = EncodingKey::from_rsa_der(key.0.expose());
-    jsonwebtoken::encode(header, claims, &key)
-        .map(Secret::new)
-        .map_err(|_| cannot("the key does not sign: it must be an RSA key of 2048 bits or more".into()))
+    jsonwebtoken::encode(header, claims, &key).map(Secret::new).map_err(|_| {
+        cannot("the key does not sign: it must be an RSA key of 2048 bits or more".into())
+    })
 }
 
 /// From a little before now, and for less than ten minutes in all.

@@ -84,10 +84,9 @@ impl Proof {
         match self {
             Self::None => Vec::new(),
             Self::Secret(secret) => vec![("client_secret", secret)],
-            Self::Assertion(assertion) => vec![
-                ("client_assertion_type", CLIENT_ASSERTION),
-                ("client_assertion", assertion),
-            ],
+            Self::Assertion(assertion) => {
+                vec![("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", assertion)]
+            }
         }
     }
 }

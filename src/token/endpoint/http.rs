@@ -27,7 +27,9 @@ use crate::{
 };
 
 /// What the adapter has handed past the crate.
-pub(super) fn handed<T, E>(result: Result<T, RequestTokenError<Handed, E>>) -> Result<Response, Failure>
+pub(super) fn handed<T, E>(
+    result: Result<T, RequestTokenError<Handed, E>>,
+) -> Result<Response, Failure>
 where
     E: oauth2::ErrorResponse,
 {

@@ -51,8 +51,8 @@ pub(super) async fn device_code(
     adapter: &Adapter,
 ) -> Result<Response, Failure> {
     let (client, proof) = proof.client(oauth);
-    let client = client
-        .set_device_authorization_url(DeviceAuthorizationUrl::from_url(device_url.clone()));
+    let client =
+        client.set_device_authorization_url(DeviceAuthorizationUrl::from_url(device_url.clone()));
     let mut request = client.exchange_device_code().add_scopes(scopes.into_iter().map(Scope::new));
     for (name, value) in proof {
         request = request.add_extra_param(name, value);

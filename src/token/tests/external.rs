@@ -27,7 +27,8 @@ impl Desk {
         account.oauth = None;
         let path = folder.path().join("script");
         let folder_path = folder.path().display();
-        fs::write(&path, format!("#!/bin/sh\ncd {folder_path}\necho run >> runs\n{script}\n")).unwrap();
+        fs::write(&path, format!("#!/bin/sh\ncd {folder_path}\necho run >> runs\n{script}\n"))
+            .unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         let command = vec!["sh".to_owned(), path.display().to_string(), "an-argument".to_owned()];
         account.external_token = Some(ExternalToken::Command(command));
@@ -78,7 +79,11 @@ async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T
                 *result = Some(value);
             }
         }
-        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if done.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     done.into_iter().flatten().collect()

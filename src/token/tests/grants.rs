@@ -109,7 +109,8 @@ async fn a_federated_token_is_read_for_each_request() {
     let script = vec![Reply::token("a1", None), Reply::token("a2", None)];
     let mut scene = Scene::empty(script).await;
     scene.oauth().grant = GrantKind::ClientCredentials;
-    scene.oauth().client_authentication = ClientAuthentication::FederatedToken { file: file.clone() };
+    scene.oauth().client_authentication =
+        ClientAuthentication::FederatedToken { file: file.clone() };
 
     let fault = scene.fault().await;
     assert_eq!(fault.kind, TokenErrorKind::Configuration);

@@ -14,9 +14,9 @@ use faulty::FaultyStore;
 use provider::{Provider, Reply};
 
 mod endpoint;
-mod faulty;
 #[cfg(unix)]
 mod external;
+mod faulty;
 mod flight;
 mod forced;
 #[cfg(unix)]
