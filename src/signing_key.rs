@@ -194,7 +194,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Secret, String> {
 pub(crate) fn digest_of(files: &[PathBuf]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for file in files {
-        let content = read_file(file).unwrap_or_else(|fault| Secret::new(fault));
+        let content = read_file(file).unwrap_or_else(Secret::new);
         context.update(&(content.len() as u64).to_be_bytes());
         context.update(content.expose());
     }

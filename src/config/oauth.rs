@@ -38,7 +38,10 @@ pub(super) fn oauth(
     let client_id = match kind {
         // The key file says who asks.
         GrantText::ServiceAccount => Some(String::new()),
-        _ => client_id(values),
+        GrantText::ClientCredentials
+        | GrantText::RefreshToken
+        | GrantText::Password
+        | GrantText::External => client_id(values),
     };
     let client_authentication = client::client_authentication(values, kind);
     let grant = grant::grant(values, kind, user);

@@ -69,12 +69,7 @@ impl Advice {
             Self::CheckFiles => {
                 "Put that right; `saslgate config check` tells whether it is.".to_owned()
             }
-            Self::CheckClock => match &oauth.client_authentication {
-                ClientAuthentication::FederatedToken { file } => {
-                    format!("Check the program that renews {}.", file.display())
-                }
-                _ => "Set the clock of this machine right.".to_owned(),
-            },
+            Self::CheckClock => check_clock(oauth),
             Self::CheckDelegation => format!(
                 "Let the domain's administrator delegate exactly these scopes to it (Admin console, \
                  Security, API controls, Domain-wide delegation): {}",
@@ -99,14 +94,7 @@ impl Advice {
             Self::CheckApplication => {
                 format!("Check client_id ({}){} of {login}.", oauth.client_id, and_tenant(oauth))
             }
-            Self::CheckConfiguration => match oauth.grant {
-                Grant::ServiceAccount { .. } => {
-                    format!("Check service_account_key, mailbox and scopes of {login}.")
-                }
-                Grant::Password { .. } | Grant::ClientCredentials | Grant::RefreshToken => {
-                    format!("Check client_id, {} and scopes of {login}.", proof(oauth))
-                }
-            },
+            Self::CheckConfiguration => check_configuration(login, oauth),
             Self::CheckTokenUrl => format!(
                 "If this lasts, check token_url ({}) and what stands between here and there.",
                 oauth.token_url
@@ -132,6 +120,30 @@ fn proof(oauth: &OAuthConfig) -> &'static str {
         ClientAuthentication::Public | ClientAuthentication::Secret(_) => "client_secret",
         ClientAuthentication::Certificate { .. } => "client_certificate",
         ClientAuthentication::FederatedToken { .. } => "federated_token_file",
+    }
+}
+
+fn check_clock(oauth: &OAuthConfig) -> String {
+    match &oauth.client_authentication {
+        ClientAuthentication::FederatedToken { file } => {
+            format!("Check the program that renews {}.", file.display())
+        }
+        ClientAuthentication::Public
+        | ClientAuthentication::Secret(_)
+        | ClientAuthentication::Certificate { .. } => {
+            "Set the clock of this machine right.".to_owned()
+        }
+    }
+}
+
+fn check_configuration(login: &str, oauth: &OAuthConfig) -> String {
+    match oauth.grant {
+        Grant::ServiceAccount { .. } => {
+            format!("Check service_account_key, mailbox and scopes of {login}.")
+        }
+        Grant::Password { .. } | Grant::ClientCredentials | Grant::RefreshToken => {
+            format!("Check client_id, {} and scopes of {login}.", proof(oauth))
+        }
     }
 }
 

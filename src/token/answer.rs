@@ -61,8 +61,6 @@ pub(super) struct Failure {
     pub(super) error: Option<String>,
     /// The AADSTS number behind it, where it is a known one.
     pub(super) code: Option<u32>,
-    /// Both, as people read them.
-    pub(super) shown: Option<String>,
 }
 
 impl Failure {
@@ -79,7 +77,6 @@ impl Failure {
             refused_grant: false,
             error: None,
             code: None,
-            shown: None,
         }
     }
 
@@ -268,9 +265,9 @@ fn sort(status: u16, error: Option<&str>, codes: &[u32]) -> Failure {
     };
     let what = format!("{what} ({shown})");
     let refused_grant = error == "invalid_grant";
-    let (error, shown) = (Some(error.to_owned()), Some(shown));
+    let error = Some(error.to_owned());
     let code = known.map(|(code, _)| code);
-    Failure { kind, advice, refused_grant, error, code, shown, ..Failure::passing(what, true) }
+    Failure { kind, advice, refused_grant, error, code, ..Failure::passing(what, true) }
 }
 
 /// Sorts a refusal that did not come from the token endpoint: from the redirect of a sign-in, say.

@@ -116,12 +116,12 @@ pub(super) fn missing(path: &Path) -> String {
     format!("the file {} is not there", path.display())
 }
 
-const NOT_GOOGLE: &str = "= \"service_account\" is Google's: write provider = \"custom\" with Google's \
-    mail servers";
+const NOT_GOOGLE: &str = "is \"service_account\", which is Google's: write provider = \"custom\" with \
+    Google's mail servers";
 const KEY_MISSING: &str = "is missing: grant = \"service_account\" needs the JSON key file of a Google \
     service account";
 const PASSWORD_MISSING: &str = "is missing: grant = \"password\" needs to know where the user's own \
     password is read from, for example owner_password = { file = \"owner-password\" }";
-const FORBIDDEN: &str = "= \"password\" must not be used, says RFC 9700 section 2.4: it shows the user's own \
-    password to the application, and rules out a second factor. Where the provider offers nothing else, \
-    write danger_allow_password_grant = true";
+const FORBIDDEN: &str = "is \"password\", which must not be used, says RFC 9700 section 2.4: it shows the \
+    user's own password to the application, and rules out a second factor. Where the provider offers \
+    nothing else, write danger_allow_password_grant = true";

@@ -141,9 +141,9 @@ saslgate.toml:9: account.client_id: has no effect with grant = \"service_account
 fn a_password_grant_must_be_wanted() {
     let password = "owner_password = { env = \"X\" }\n";
     let forbidden = "\
-saslgate.toml:6: account.grant: = \"password\" must not be used, says RFC 9700 section 2.4: it shows the \
-user's own password to the application, and rules out a second factor. Where the provider offers nothing \
-else, write danger_allow_password_grant = true";
+saslgate.toml:6: account.grant: is \"password\", which must not be used, says RFC 9700 section 2.4: it \
+shows the user's own password to the application, and rules out a second factor. Where the provider \
+offers nothing else, write danger_allow_password_grant = true";
     check(&format!("grant = \"password\"\n{password}"), forbidden);
     check(
         &format!("grant = \"password\"\ndanger_allow_password_grant = false\n{password}"),

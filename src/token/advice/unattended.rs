@@ -45,7 +45,7 @@ pub(in crate::token) fn in_sight_of(oauth: &OAuthConfig, failure: Failure) -> Fa
         }
         None => return failure,
     };
-    let shown = failure.shown.as_deref().unwrap_or(error);
+    let shown = failure.code.map_or_else(|| error.to_owned(), |code| format!("AADSTS{code}"));
     // What is refused is no refresh token.
     Failure { kind, what: format!("{what} ({shown})"), advice, refused_grant: false, ..failure }
 }
