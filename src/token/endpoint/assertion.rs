@@ -83,16 +83,16 @@ struct ServiceClaims<'a> {
 
 fn sign(header: &Header, claims: &impl Serialize, key: &RsaKey) -> Result<Secret, Failure> {
     let key = EncodingKey::from_rsa_der(key.0.expose());
-    jsonwebtoken::encode(header, claims, &key).map(Secret::new).map_err(|_| {
-        cannot("the key does not sign: it must be an RSA key of 2048 bits or more".into())
-    })
+    jsonwebtoken::encode(header, claims, &key)
+        .map(Secret::new)
+        .map_err(|_| cannot("the key does not sign: it must be an RSA key of 2048 bits or more"))
 }
 
 /// From a little before now, and for less than ten minutes in all.
 fn validity() -> Result<(u64, u64), Failure> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_err(|_| cannot("the clock of this machine stands before 1970".into()))?
+        .map_err(|_| cannot("the clock of this machine stands before 1970"))?
         .as_secs();
     Ok((now.saturating_sub(SLACK), now + LIFETIME))
 }

@@ -95,13 +95,13 @@ fn assertion_of(assertion: &Secret) -> Result<Proof, Failure> {
     let fit = |octet: &u8| octet.is_ascii_graphic();
     let trimmed = assertion.expose().trim_ascii();
     if trimmed.is_empty() || !trimmed.iter().all(fit) {
-        return Err(cannot("federated_token_file holds no assertion".to_owned()));
+        return Err(cannot("federated_token_file holds no assertion"));
     }
     Ok(Proof::Assertion(String::from_utf8_lossy(trimmed).into_owned()))
 }
 
 /// A fault of a file, found before anything was sent.
-pub(super) fn cannot(fault: String) -> Failure {
+pub(super) fn cannot(fault: impl std::fmt::Display) -> Failure {
     Failure {
         advice: Advice::CheckFiles,
         ..Failure::configuration(format!("cannot be asked: {fault}"))
