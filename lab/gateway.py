@@ -69,6 +69,8 @@ class Account:
     smtp: Server | int | None = None
     mailbox: str = ""
     grant: str = "client_credentials"
+    # With grant = "refresh_token": whether somebody has signed in before the gateway starts.
+    signed_in: bool = True
     settings: dict = field(default_factory=dict)
     passwords: dict = field(default_factory=dict)
 
@@ -111,7 +113,7 @@ class Gateway:
             account.password()
             for name in account.passwords:
                 self.command("account", "password", account.login, "--name", name, stdin=account.password(name))
-            if account.grant == "refresh_token":
+            if account.grant == "refresh_token" and account.signed_in:
                 self.consent(account)
             for protocol, server in account.servers().items():
                 if server.password:
@@ -147,17 +149,39 @@ class Gateway:
                 parts.append(f'certificate = "{self.world.certificate}"\nkey = "{self.world.key}"')
         parts.append(
             f'[defaults]\nprovider = "custom"\ntoken_url = "{self.world.token_url}"\n'
-            f'client_secret = {{ file = "client-secret" }}\nscopes = ["mail"]\nca_file = "{self.world.ca}"'
+            f'scopes = ["mail"]\nca_file = "{self.world.ca}"'
         )
-        for account in self.accounts:
-            parts.append(
-                f'[[account]]\nlogin = "{account.login}"\nmailbox = "{account.mailbox or account.login}"'
-            )
-            if account.client:
-                parts.append(f'client_id = "{account.client}"\ngrant = "{account.grant}"')
-            parts.extend(f"{key} = {value}" for key, value in account.settings.items())
-            parts.extend(f"[account.{protocol}]\n{server.toml()}" for protocol, server in account.servers().items())
+        parts.extend(self.account_toml(account) for account in self.accounts)
         return "\n".join(parts) + "\n"
+
+    def account_toml(self, account):
+        """The account's table, for the configuration or a file of accounts.d."""
+        parts = [f'[[account]]\nlogin = "{account.login}"\nmailbox = "{account.mailbox or account.login}"']
+        if account.client:
+            parts.append(f'grant = "{account.grant}"')
+            # Google's key file says who the application is.
+            parts.extend([] if account.grant == "service_account" else self._application(account))
+        parts.extend(f"{key} = {value}" for key, value in account.settings.items())
+        parts.extend(f"[account.{protocol}]\n{server.toml()}" for protocol, server in account.servers().items())
+        return "\n".join(parts) + "\n"
+
+    def _application(self, account):
+        """Who the application is, and how it proves that unless the account's settings say it."""
+        lines = [f'client_id = "{account.client}"']
+        client = self.world.clients.get(account.client)
+        if client and client["method"] == "client_secret_post":
+            lines.append(f'client_secret = {{ file = "{self.folder}/client-secret" }}')
+        return lines
+
+    def rewrite(self, old, new):
+        """Changes the configuration."""
+        with open(self.config, encoding="utf-8") as file:
+            text = file.read()
+        self._write("saslgate.toml", text.replace(old, new))
+
+    def write(self, name, text):
+        """A file in its folder, which only this user may read."""
+        self._write(name, text)
 
     # --- the command line ---
 
@@ -182,15 +206,15 @@ class Gateway:
 
     # --- the daemon ---
 
-    def start(self, later=None):
+    def start(self, later=None, through=(), variables=None, **options):
         """Starts it; `later` sets its clock forward by so many minutes, so that tokens are old and leases
-        have run out without waiting."""
-        command = [binary(), "run", "--config", self.config, "--state", self.state, "--log-level", "trace"]
-        environment = self.environment()
+        have run out without waiting. `through` is a program that becomes it, as a service manager's does."""
+        command = [*through, binary(), "run", "--config", self.config, "--state", self.state, "--log-level", "trace"]
+        environment = self.environment() | (variables or {})
         if later:
             # Not the `faketime` program: it would stand between us and the process that we kill.
             environment |= {"LD_PRELOAD": libfaketime(), "FAKETIME": f"+{later}m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        self._process = Process(self.name, command, self.log_path, env=environment)
+        self._process = Process(self.name, command, self.log_path, env=environment, **options)
         self._process.wait_ready(
             lambda: self._process.log().count("listening") >= len(self._ports), "all its ports"
         )

@@ -1,6 +1,11 @@
 """What the tests share: one world for the whole run, made by __main__."""
 
+from process import free_port
 from world import World, provider_client
+
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+# A web application's one redirect address.
+WEB_REDIRECT = f"http://localhost:{free_port()}/signed-in"
 
 # Each test that counts requests has an application of its own.
 ROBOTS = (
@@ -8,7 +13,12 @@ ROBOTS = (
     "revoked", "first", "restart", "faulty-robot", "slow",
 )
 PERSONS = ("faulty-person", "killed-before", "killed-after", "killed-strict", "random-strict")
+# Applications that people sign in to. All are Greta's, and whoever signs in says so.
+SIGN_IN = ("stray", "twice", "replay", "pasted", "device", "wrong")
 LENIENT = ("killed-lenient", "random-lenient")
+
+# Accounts of the soak.
+SOAKED = 50
 
 CLIENTS = [
     provider_client("robot", "client_credentials", "alice@lab.test", jwt=True),
@@ -21,6 +31,16 @@ CLIENTS = [
     provider_client("person", "refresh_token", "carol@lab.test", lifetime=20),
     *(provider_client(name, "client_credentials", "dora@lab.test") for name in ROBOTS),
     *(provider_client(name, "refresh_token", "emil@lab.test", lifetime=1) for name in PERSONS),
+    provider_client("public", "refresh_token", "greta@lab.test", lifetime=20, method="none"),
+    provider_client("confidential", "refresh_token", "greta@lab.test", lifetime=20),
+    provider_client("web", "refresh_token", "greta@lab.test", lifetime=20, redirect_uris=[WEB_REDIRECT]),
+    *(provider_client(name, "refresh_token", "greta@lab.test", lifetime=20, method="none") for name in SIGN_IN),
+    provider_client("hannas-robot", "client_credentials", "hanna@lab.test"),
+    provider_client("certificate", "client_credentials", "hanna@lab.test", method="private_key_jwt"),
+    provider_client("federated", "client_credentials", "hanna@lab.test", method="federated"),
+    provider_client("service-account", JWT_BEARER, "hanna@lab.test", jwt=True),
+    provider_client("owner-password", "password", "hanna@lab.test"),
+    *(provider_client(f"soak-{number}", "refresh_token", "emil@lab.test", lifetime=20) for number in range(SOAKED)),
     *(provider_client(name, "refresh_token", "fritz@lab.test", lifetime=1, rotation="lenient") for name in LENIENT),
 ]
 

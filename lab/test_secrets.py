@@ -4,9 +4,12 @@ import glob
 import unittest
 
 import lab
+from browser import PERSON_PASSWORD
 from clients import message
 from gateway import Account, Gateway, Server
+from keys import PASSPHRASE
 from raw import RawImap, RawPop3, RawSmtp
+from upstream.token import ISSUED
 from world import CLIENT_SECRET, UPSTREAM_PASSWORD, encodings
 
 # Text of every mail that the lab sends or reads.
@@ -55,7 +58,8 @@ class Secrets(unittest.TestCase):
     def secrets(self):
         """What no log may show, and what it is."""
         secrets = {
-            CLIENT_SECRET: "the client secret", UPSTREAM_PASSWORD: "a stored password", TEXT: "the text of a mail",
+            CLIENT_SECRET: "the client secret", PERSON_PASSWORD: "a person's password at the provider",
+            PASSPHRASE: "the passphrase of a client's key", UPSTREAM_PASSWORD: "a stored password", TEXT: "the text of a mail",
         }
         for gateway in Gateway.all:
             for account in gateway.accounts:
@@ -64,6 +68,6 @@ class Secrets(unittest.TestCase):
                 for protocol, server in account.servers().items():
                     if server.password:
                         secrets[server.password] = f"the stored password of {account.login} for {protocol}"
-        for token in lab.world().provider("issued"):
+        for token in [*lab.world().provider("issued"), *ISSUED]:
             secrets[token] = "a token"
         return secrets

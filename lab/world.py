@@ -14,6 +14,8 @@ import tempfile
 import urllib.parse
 import urllib.request
 
+from browser import PERSON_PASSWORD
+from keys import Keys
 from process import LabError, Process, free_port, run, tail
 from servers.dovecot import Dovecot, mail_owner
 from servers.postfix import Postfix
@@ -27,11 +29,19 @@ CLIENT_SECRET = "Client-Secret/of the lab+1"
 UPSTREAM_PASSWORD = "Upstream-Password/of the lab+2"
 
 
-def provider_client(name, grant, mailbox, jwt=False, lifetime=3600, rotation="strict"):
-    """One application at the provider, as provider.mjs wants it told."""
+# Any port of each is as good (RFC 8252 section 7.3).
+LOOPBACK = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+
+
+def provider_client(
+    name, grant, mailbox, jwt=False, lifetime=3600, rotation="strict", method="client_secret_post",
+    redirect_uris=None,
+):
+    """One application at the provider, as provider.mjs wants it told; with `redirect_uris` it is a web one."""
     return {
         "id": name, "secret": CLIENT_SECRET, "grant": grant, "mailbox": mailbox,
-        "jwt": jwt, "lifetime": lifetime, "rotation": rotation,
+        "jwt": jwt, "lifetime": lifetime, "rotation": rotation, "method": method,
+        "redirect_uris": redirect_uris or LOOPBACK, "web": bool(redirect_uris),
     }
 
 
@@ -76,6 +86,7 @@ class World:
         self.ca = self.path("certs", "ca.pem")
         self.certificate = self.path("certs", "localhost.pem")
         self.key = self.path("certs", "localhost.key")
+        self.keys = Keys(self.path("application-keys"))
 
     def tls(self):
         """What a client of the lab believes."""
@@ -85,11 +96,13 @@ class World:
 
     def _start_provider(self):
         self.https_port, self.http_port = free_port(), free_port()
-        self.token_url = f"https://localhost:{self.https_port}/token"
+        self.issuer = f"https://localhost:{self.https_port}"
+        self.token_url = f"{self.issuer}/token"
         config = {
             "https_port": self.https_port, "http_port": self.http_port,
             "certificate": self.certificate, "key": self.key, "key_folder": self.path("keys"),
-            "clients": list(self.clients.values()),
+            "password": PERSON_PASSWORD,
+            "clients": [client | self.keys.for_provider(client) for client in self.clients.values()],
         }
         with open(self.path("provider.json"), "w", encoding="utf-8") as file:
             json.dump(config, file)

@@ -45,6 +45,8 @@ pub mod resolver;
 #[cfg(feature = "gateway")]
 pub mod service;
 #[cfg(feature = "gateway")]
+mod signing_key;
+#[cfg(feature = "gateway")]
 pub mod status;
 #[cfg(feature = "gateway")]
 pub mod store;

@@ -1,15 +1,18 @@
 //! The keys of an account that say how its access tokens come about. The hard thing is the secret: it is
 //! read from its source here, and goes to no other endpoint than the one that it was written for.
 
+mod client;
+mod external;
+mod grant;
 mod sign_in;
+mod unused;
 
 use std::{path::PathBuf, time::Duration};
 
-use toml::Spanned;
 use url::{Host, Url};
 
 use super::{
-    ClientAuthentication, ExternalToken, Grant, OAuthConfig, Protocol, SignIn,
+    OAuthConfig, Protocol,
     account::unfit_name,
     oauth_config::REFRESH_IDLE,
     preset::MICROSOFT_SHARED_TENANTS,
@@ -18,7 +21,8 @@ use super::{
     text::{GrantText, SecretText},
     values::{Inherit, Values},
 };
-use crate::secret::Secret;
+
+pub(super) use self::{external::external, unused::refuse_unused};
 
 /// Judges them, for a token that opens the servers of these protocols, in an account of this login and
 /// mailbox.
@@ -30,18 +34,17 @@ pub(super) fn oauth(
 ) -> Option<OAuthConfig> {
     let kind = values.grant();
     let token_url = token_url(values, kind);
-    let client_id = values.text("client_id", |t| &t.client_id, Inherit::WithEndpoint);
-    let client_id = client_id.or_else(|| {
-        let withheld = values.is_withheld(|t| &t.client_id);
-        let at = values.own.at("client_id");
-        values.cx.mistake(&at, if withheld { CLIENT_WITHHELD } else { CLIENT_ID_MISSING })
-    });
-    let client_id = client_id.and_then(|(id, at)| match unfit_name(&id) {
-        Some(fault) => values.cx.mistake(&at, fault),
-        None => Some(id),
-    });
-    let client_authentication = client_authentication(values, kind);
-    let grant = grant(values, kind);
+    let unused = unused::refuse_of_other_grants(values, kind);
+    let client_id = match kind {
+        // The key file says who asks.
+        GrantText::ServiceAccount => Some(String::new()),
+        GrantText::ClientCredentials
+        | GrantText::RefreshToken
+        | GrantText::Password
+        | GrantText::External => client_id(values),
+    };
+    let client_authentication = client::client_authentication(values, kind);
+    let grant = grant::grant(values, kind, user);
     let scopes = scopes(values, kind, protocols);
     let sign_in = sign_in::sign_in(values, kind, user);
     let proxy = proxy(values);
@@ -49,6 +52,7 @@ pub(super) fn oauth(
     let default = (FRESH_PERCENT, Source::Default);
     let fresh_percent =
         values.small("fresh_percent", |t| &t.fresh_percent, Inherit::Always, default, 95);
+    unused?;
     Some(OAuthConfig {
         token_url: token_url?,
         client_id: client_id?,
@@ -63,21 +67,17 @@ pub(super) fn oauth(
     })
 }
 
-/// With `grant = "external"`: where the tokens come from; nothing else is asked for.
-pub(super) fn external(values: &mut Values<'_, '_>) -> Option<ExternalToken> {
-    values.grant();
-    let at = values.own.at("grant");
-    values.cx.mistake(&at, "is not built yet")
-}
-
-fn grant(values: &mut Values<'_, '_>, kind: GrantText) -> Option<Grant> {
-    match kind {
-        GrantText::ClientCredentials => Some(Grant::ClientCredentials),
-        GrantText::RefreshToken => Some(Grant::RefreshToken),
-        GrantText::ServiceAccount | GrantText::Password | GrantText::External => {
-            let at = values.own.at("grant");
-            values.cx.mistake(&at, "is not built yet")
-        }
+fn client_id(values: &mut Values<'_, '_>) -> Option<String> {
+    let client_id = values.text("client_id", |t| &t.client_id, Inherit::WithEndpoint);
+    let client_id = client_id.or_else(|| {
+        let withheld = values.is_withheld(|t| &t.client_id);
+        let at = values.own.at("client_id");
+        values.cx.mistake(&at, if withheld { CLIENT_WITHHELD } else { CLIENT_ID_MISSING })
+    });
+    let (id, at) = client_id?;
+    match unfit_name(&id) {
+        Some(fault) => values.cx.mistake(&at, fault),
+        None => Some(id),
     }
 }
 
@@ -118,45 +118,10 @@ fn refresh_idle(values: &mut Values<'_, '_>) -> Option<Duration> {
     }
 }
 
-/// In an account whose servers all take passwords: who writes these believes that tokens are used.
-pub(super) fn refuse_unused(values: &mut Values<'_, '_>) -> Option<()> {
-    let text = values.own.text;
-    let written = [
-        ("grant", text.grant.as_ref().map(Spanned::span)),
-        ("tenant", text.tenant.as_ref().map(Spanned::span)),
-        ("token_url", text.token_url.as_ref().map(Spanned::span)),
-        ("client_id", text.client_id.as_ref().map(Spanned::span)),
-        ("client_secret", text.client_secret.as_ref().map(Spanned::span)),
-        ("client_certificate", text.client_certificate.as_ref().map(Spanned::span)),
-        ("federated_token_file", text.federated_token_file.as_ref().map(Spanned::span)),
-        ("service_account_key", text.service_account_key.as_ref().map(Spanned::span)),
-        ("owner_password", text.owner_password.as_ref().map(Spanned::span)),
-        ("token_command", text.token_command.as_ref().map(Spanned::span)),
-        ("token_file", text.token_file.as_ref().map(Spanned::span)),
-        ("token_owner", text.token_owner.as_ref().map(Spanned::span)),
-        ("authorization_url", text.authorization_url.as_ref().map(Spanned::span)),
-        ("device_url", text.device_url.as_ref().map(Spanned::span)),
-        ("redirect_uri", text.redirect_uri.as_ref().map(Spanned::span)),
-        ("issuer", text.issuer.as_ref().map(Spanned::span)),
-        ("signin_scopes", text.signin_scopes.as_ref().map(Spanned::span)),
-        ("proxy", text.proxy.as_ref().map(Spanned::span)),
-        ("refresh_idle", text.refresh_idle.as_ref().map(Spanned::span)),
-        ("scopes", text.scopes.as_ref().map(Spanned::span)),
-        ("mechanism", text.mechanism.as_ref().map(Spanned::span)),
-        ("fresh_percent", text.fresh_percent.as_ref().map(Spanned::span)),
-    ];
-    match written.into_iter().find_map(|(key, span)| Some((key, span?))) {
-        None => Some(()),
-        Some((key, span)) => {
-            let at = At::new(values.own.file, span.start, format!("account.{key}"));
-            values.cx.mistake(&at, NO_TOKENS)
-        }
-    }
-}
-
 /// RFC 6749 section 3.2: TLS is a must, a fragment is not allowed.
 fn token_url(values: &mut Values<'_, '_>, kind: GrantText) -> Option<Url> {
     let preset = match values.preset.token_url {
+        None if kind == GrantText::ServiceAccount => Some(GOOGLE_TOKEN_URL.to_owned()),
         None => None,
         Some(_) if values.written(|t| &t.token_url, Inherit::WithProvider).is_some() => None,
         Some(template) => Some(with_tenant(values, template, kind)?),
@@ -220,34 +185,6 @@ fn fit_tenant(
     Some(tenant)
 }
 
-fn client_authentication(
-    values: &mut Values<'_, '_>,
-    kind: GrantText,
-) -> Option<ClientAuthentication> {
-    Some(match client_secret(values, kind)? {
-        Some(secret) => ClientAuthentication::Secret(secret),
-        None => ClientAuthentication::Public,
-    })
-}
-
-fn client_secret(values: &mut Values<'_, '_>, kind: GrantText) -> Option<Option<Secret>> {
-    let Some((written, at)) = values.written(|t| &t.client_secret, Inherit::WithEndpoint) else {
-        if kind == GrantText::ClientCredentials {
-            let withheld = values.is_withheld(|t| &t.client_secret);
-            let at = values.own.at("client_secret");
-            let text = if withheld { CLIENT_WITHHELD } else { SECRET_MISSING };
-            return values.cx.mistake(&at, text);
-        }
-        return Some(None);
-    };
-    let at = At { key: at.key + "client_secret", ..at };
-    values.rows.push(Row::new("client_secret", show_secret(written), at.source()));
-    match values.cx.secrets.read(at.file, written) {
-        Ok(secret) => Some(Some(secret)),
-        Err(fault) => values.cx.mistake(&at, fault),
-    }
-}
-
 fn show_secret(written: &SecretText) -> String {
     match written {
         SecretText::File(path) => format!("{{ file = {} }}", quoted(path)),
@@ -259,6 +196,15 @@ fn show_secret(written: &SecretText) -> String {
     }
 }
 
+/// Why a key of `[defaults]` is not taken.
+fn withheld(key: &str) -> String {
+    format!(
+        "is missing: {key} of [defaults] goes only to the token endpoint that [defaults] names (by \
+         provider or token_url), and this account has another: write it here, or name its endpoint in \
+         [defaults]"
+    )
+}
+
 /// RFC 6749 section 3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`
 fn scopes(
     values: &mut Values<'_, '_>,
@@ -267,6 +213,9 @@ fn scopes(
 ) -> Option<Vec<String>> {
     let preset = values.preset.scopes(kind, protocols);
     let (scopes, at) = values.list("scopes", |t| &t.scopes, preset);
+    if scopes.is_empty() && kind == GrantText::ServiceAccount {
+        return values.cx.mistake(&at, SERVICE_SCOPES_MISSING);
+    }
     fit_scopes(values, scopes, &at)
 }
 
@@ -285,14 +234,15 @@ fn fit_scopes(
     }
 }
 
+/// As it stands in the key files of service accounts.
+const GOOGLE_TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
+
 const FRESH_PERCENT: u16 = 50;
 
 const SHORTEST_IDLE: Duration = Duration::from_secs(600);
 /// Microsoft's window is ninety days, and a gateway may be off for a while.
 const LONGEST_IDLE: Duration = Duration::from_secs(60 * 24 * 3600);
 
-const NO_TOKENS: &str = "has no effect: every server of this account says auth = \"password\", so no token \
-    is asked for: take it out, or say auth = \"oauth\" for the server that takes tokens";
 const TENANT_MISSING: &str = "is missing: write the Microsoft tenant's id or one of its domains, here \
     or in [defaults]";
 const CLIENT_ID_MISSING: &str = "is missing: write the application's (client) id as the provider \
@@ -302,5 +252,5 @@ const CLIENT_WITHHELD: &str = "is missing: client_id and client_secret of [defau
     them here, or name its endpoint in [defaults]";
 const TOKEN_URL_MISSING: &str = "is missing: a custom provider needs the URL of its token endpoint (a \
     server that takes a password says auth = \"password\" in its table)";
-const SECRET_MISSING: &str = "is missing: grant = \"client_credentials\" needs the application's \
-    secret, for example client_secret = { file = \"client-secret\" }";
+const SERVICE_SCOPES_MISSING: &str = "is missing: a service account asks for the scopes that the \
+    administrator has delegated to it, for example scopes = [\"https://mail.google.com/\"]";

@@ -51,6 +51,21 @@ impl OAuthConfig {
             refresh_idle: REFRESH_IDLE,
         }
     }
+
+    /// The files that prove to the token endpoint who asks; they are read for each request.
+    pub fn proof_files(&self) -> Vec<PathBuf> {
+        let mut files = match &self.client_authentication {
+            ClientAuthentication::Public | ClientAuthentication::Secret(_) => Vec::new(),
+            ClientAuthentication::Certificate { certificate, key, .. } => {
+                vec![certificate.clone(), key.clone()]
+            }
+            ClientAuthentication::FederatedToken { file } => vec![file.clone()],
+        };
+        if let Grant::ServiceAccount { key_file, .. } = &self.grant {
+            files.push(key_file.clone());
+        }
+        files
+    }
 }
 
 /// How the application proves to the token endpoint who it is.
@@ -97,11 +112,15 @@ pub enum Grant {
     ServiceAccount {
         /// Google's JSON key file; read again for each request.
         key_file: PathBuf,
+        /// Whose mail it acts for.
+        subject: String,
     },
     /// RFC 6749 section 4.3: the user's own password. RFC 9700 section 2.4 says that it must not be
     /// used.
     Password {
-        /// Of the token's owner.
+        /// Whose password it is.
+        user: String,
+        /// Of that user.
         password: Secret,
     },
 }
@@ -110,6 +129,15 @@ impl Grant {
     /// Whether a person has to sign in for it.
     pub fn needs_sign_in(&self) -> bool {
         matches!(self, Self::RefreshToken)
+    }
+
+    /// Whose mail or account it is about, where the grant itself says so.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::ServiceAccount { subject, .. } => Some(subject),
+            Self::Password { user, .. } => Some(user),
+            Self::ClientCredentials | Self::RefreshToken => None,
+        }
     }
 
     /// As it is written in the configuration.

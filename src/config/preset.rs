@@ -67,10 +67,11 @@ impl Preset {
         let servers = protocols.iter().filter_map(|&protocol| self.server(protocol));
         let scopes: Vec<&str> = match grant {
             GrantText::ClientCredentials => self.client_credentials_scopes.to_vec(),
-            GrantText::RefreshToken | GrantText::Password => servers
+            GrantText::RefreshToken => servers
                 .map(|it| it.scope)
                 .chain(self.refresh_token_scopes.iter().copied())
                 .collect(),
+            GrantText::Password => servers.map(|it| it.scope).collect(),
             GrantText::ServiceAccount | GrantText::External => Vec::new(),
         };
         scopes.into_iter().map(str::to_owned).collect()

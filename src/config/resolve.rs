@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,7 +23,7 @@ use super::{
     text::{AccountText, AccountsFileText, FileText, SigninRefusalText, Written},
     values::Layer,
 };
-use crate::{platform, tls::TlsError};
+use crate::platform;
 
 /// Judges the main file and the files of `accounts.d`.
 pub(super) fn resolve(
@@ -92,12 +92,12 @@ impl Context {
 
     /// Judges a PEM file: that it is there, and, where secrets may be read, that `check` likes what is
     /// in it. Who may not read secrets may not be able to read it either.
-    pub(super) fn judge_file(
+    pub(super) fn judge_file<E: fmt::Display>(
         &mut self,
         at: &At<'_>,
         path: &Path,
         missing: impl FnOnce() -> String,
-        check: impl FnOnce() -> Result<(), TlsError>,
+        check: impl FnOnce() -> Result<(), E>,
     ) -> Option<()> {
         self.files.push(path.into());
         let checked = match fs::metadata(path) {

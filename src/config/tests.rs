@@ -2,6 +2,7 @@ use std::{fs, path::Path};
 
 use super::{mistake::SourceFile, *};
 
+mod grants;
 mod layers;
 mod listeners;
 mod servers;
@@ -261,7 +262,8 @@ saslgate.toml:9: account.login: contains a space or a control character: take it
 saslgate.toml:12: account.tenant: `common` stands for many tenants, and grant = \
 \"client_credentials\" needs one: write the tenant's id or domain
 saslgate.toml:10: account.client_secret: is missing: grant = \"client_credentials\" needs the \
-application's secret, for example client_secret = { file = \"client-secret\" }",
+application's secret, for example client_secret = { file = \"client-secret\" }, or a client_certificate or a \
+federated_token_file",
     );
 }
 

@@ -188,6 +188,19 @@ pub(super) enum GrantText {
     External,
 }
 
+impl GrantText {
+    /// As it is written.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::RefreshToken => "refresh_token",
+            Self::ServiceAccount => "service_account",
+            Self::Password => "password",
+            Self::External => "external",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum MechanismText {

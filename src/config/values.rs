@@ -36,6 +36,8 @@ impl<'a> Layer<'a> {
 /// Whether `[defaults]` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inherit {
+    /// Only from the account's own table.
+    Never,
     /// Whatever the provider.
     Always,
     /// Only where the account's provider is the defaults' provider.
@@ -94,17 +96,22 @@ impl<'a, 'c> Values<'a, 'c> {
         field: impl Fn(&'a AccountText) -> &'a Written<T>,
         inherit: Inherit,
     ) -> Option<(&'a T, At<'a>)> {
-        let use_defaults = match inherit {
-            Inherit::Always => true,
-            Inherit::WithProvider => self.same_provider,
-            Inherit::WithEndpoint => self.same_endpoint,
-        };
-        let layers = [Some(self.own), use_defaults.then_some(self.defaults)];
-        layers.into_iter().flatten().find_map(|layer| {
+        self.layers(inherit).into_iter().flatten().find_map(|layer| {
             let written: &'a Spanned<T> = field(layer.text).as_ref()?;
             let at = At::new(layer.file, written.span().start, format!("{}.", layer.table));
             Some((written.get_ref(), at))
         })
+    }
+
+    /// The written layers that count, the uppermost first.
+    pub(super) fn layers(&self, inherit: Inherit) -> [Option<Layer<'a>>; 2] {
+        let use_defaults = match inherit {
+            Inherit::Never => false,
+            Inherit::Always => true,
+            Inherit::WithProvider => self.same_provider,
+            Inherit::WithEndpoint => self.same_endpoint,
+        };
+        [Some(self.own), use_defaults.then_some(self.defaults)]
     }
 
     /// Whether `[defaults]` has this key, but for a token endpoint that is not the account's.
@@ -113,6 +120,20 @@ impl<'a, 'c> Values<'a, 'c> {
         field: impl Fn(&'a AccountText) -> &'a Written<T>,
     ) -> bool {
         self.same_provider && !self.same_endpoint && field(self.defaults.text).is_some()
+    }
+
+    /// A file, relative to the file in which it was written.
+    pub(super) fn path(
+        &mut self,
+        key: &str,
+        field: impl Fn(&'a AccountText) -> &'a Written<String>,
+        inherit: Inherit,
+    ) -> Option<(PathBuf, At<'a>)> {
+        let (text, at) = self.written(field, inherit)?;
+        let at = At { key: at.key + key, ..at };
+        let path = at.file.resolve_path(text);
+        self.rows.push(Row::new(key, quoted(&path.display().to_string()), at.source()));
+        Some((path, at))
     }
 
     /// A text that may be missing.
@@ -160,10 +181,7 @@ impl<'a, 'c> Values<'a, 'c> {
         field: impl Fn(&'a AccountText) -> &'a Written<String>,
         inherit: Inherit,
     ) -> Option<Option<PathBuf>> {
-        let Some((text, at)) = self.written(field, inherit) else { return Some(None) };
-        let at = At { key: at.key + key, ..at };
-        let path = at.file.resolve_path(text);
-        self.rows.push(Row::new(key, quoted(&path.display().to_string()), at.source()));
+        let Some((path, at)) = self.path(key, field, inherit) else { return Some(None) };
         let missing = || format!("the file {} is not there", path.display());
         self.cx.judge_file(&at, &path, missing, || tls::check_ca_file(&path))?;
         Some(Some(path))
@@ -229,14 +247,7 @@ impl<'a, 'c> Values<'a, 'c> {
         let grant = self.grant_text();
         let written = self.written(|t| &t.grant, Inherit::WithProvider);
         let source = written.map_or(Source::Default, |(_, at)| at.source());
-        let word = match grant {
-            GrantText::ClientCredentials => "client_credentials",
-            GrantText::RefreshToken => "refresh_token",
-            GrantText::ServiceAccount => "service_account",
-            GrantText::Password => "password",
-            GrantText::External => "external",
-        };
-        self.rows.push(Row::new("grant", quoted(word), source));
+        self.rows.push(Row::new("grant", quoted(grant.name()), source));
         grant
     }
 

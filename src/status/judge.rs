@@ -86,7 +86,8 @@ fn of_sign_in(
         findings.push(Finding::RefreshInterrupted { since });
     }
     let used = facts.history.succeeded.max(facts.access_token.map(|(obtained, _)| obtained));
-    if used.is_none() && failure.is_none() {
+    // Of tokens from elsewhere nothing is written down.
+    if used.is_none() && failure.is_none() && account.external_token.is_none() {
         findings.push(Finding::NeverUsed);
     }
     let last = used.max(facts.signed_in.as_ref().map(|it| it.at)).filter(|_| person);

@@ -136,7 +136,7 @@ fn tokens_from_elsewhere_need_no_sign_in() {
             account.external_token = Some(ExternalToken::File("token".into()));
         })
     };
-    check(&external, State::NeverUsed, &["never_used"], None);
+    check(&external, State::Ok, &[], None);
     assert_eq!(judge(&external, at(0)).grant, Some("external"));
 }
 

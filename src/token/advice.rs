@@ -3,8 +3,11 @@
 //! words. Sources: RFC 6749 section 5.2, OpenID Connect Core section 3.1.2.6, and Microsoft's list
 //! of AADSTS codes (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
 
+pub(super) use self::unattended::in_sight_of;
 use super::TokenErrorKind;
-use crate::config::OAuthConfig;
+use crate::config::{ClientAuthentication, Grant, OAuthConfig};
+
+mod unattended;
 
 /// What to do; becomes a sentence for an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +20,20 @@ pub(super) enum Advice {
     AskAdministrator,
     /// The user's own account needs repair.
     RepairUser,
-    /// The client secret.
+    /// The client secret, or what stands in its place.
     CheckSecret,
+    /// What is read for each request, and could not be used.
+    CheckFiles,
+    /// The time, which an assertion names.
+    CheckClock,
+    /// What a domain's administrator has delegated to a service account.
+    CheckDelegation,
+    /// The key file and the mailbox of a service account.
+    CheckServiceAccount,
+    /// The user's own password.
+    CheckPassword,
+    /// A person signs in, and the account says so.
+    SignInInstead,
     /// Scopes and the permissions of the application.
     CheckScopes,
     /// Client id, tenant and cloud.
@@ -34,40 +49,120 @@ pub(super) enum Advice {
 impl Advice {
     /// A sentence, with this account's own values.
     pub(super) fn sentence(self, login: &str, oauth: &OAuthConfig) -> String {
-        let client_id = &oauth.client_id;
+        let asking = asking(oauth);
         match self {
             Self::SignIn => format!("Sign in again: saslgate signin {login}"),
+            Self::Consent if !oauth.grant.needs_sign_in() => {
+                format!("Let an administrator agree to the permissions of {asking}.")
+            }
             Self::Consent => format!(
-                "Let the user or an administrator agree to the permissions of the application \
-                 {client_id}, then sign in again: saslgate signin {login}"
+                "Let the user or an administrator agree to the permissions of {asking}, then sign in \
+                 again: saslgate signin {login}"
             ),
-            Self::AskAdministrator => format!(
-                "Ask the administrator{} to allow the application {client_id} for {login}.",
-                of_tenant(oauth)
-            ),
+            Self::AskAdministrator => {
+                format!("Ask the administrator{} to allow {asking} for {login}.", of_tenant(oauth))
+            }
             Self::RepairUser => {
                 format!("The user {login} or an administrator must repair that account.")
             }
-            Self::CheckSecret => {
-                format!("Correct client_secret of {login} (application {client_id}).")
+            Self::CheckSecret => check_secret(login, oauth),
+            Self::CheckFiles => {
+                "Put that right; `saslgate config check` tells whether it is.".to_owned()
             }
+            Self::CheckClock => check_clock(oauth),
+            Self::CheckDelegation => format!(
+                "Let the domain's administrator delegate exactly these scopes to it (Admin console, \
+                 Security, API controls, Domain-wide delegation): {}",
+                oauth.scopes.join(" ")
+            ),
+            Self::CheckServiceAccount => format!(
+                "Check the mailbox of {login} ({}), whether Google still has the key in \
+                 service_account_key, and the clock of this machine.",
+                oauth.grant.user().unwrap_or_default()
+            ),
+            Self::CheckPassword => format!(
+                "Correct owner_password of {login} (user {}).",
+                oauth.grant.user().unwrap_or_default()
+            ),
+            Self::SignInInstead => format!(
+                "Write grant = \"refresh_token\" for {login}, then sign in: saslgate signin {login}"
+            ),
             Self::CheckScopes => format!(
-                "Compare the scopes of {login} ({}) with the permissions of the application \
-                 {client_id}.",
+                "Compare the scopes of {login} ({}) with the permissions of {asking}.",
                 oauth.scopes.join(" ")
             ),
             Self::CheckApplication => {
-                format!("Check client_id ({client_id}){} of {login}.", and_tenant(oauth))
+                format!("Check client_id ({}){} of {login}.", oauth.client_id, and_tenant(oauth))
             }
-            Self::CheckConfiguration => {
-                format!("Check client_id, client_secret and scopes of {login}.")
-            }
+            Self::CheckConfiguration => check_configuration(login, oauth),
             Self::CheckTokenUrl => format!(
                 "If this lasts, check token_url ({}) and what stands between here and there.",
                 oauth.token_url
             ),
             Self::TryLater => "It will be tried again.".to_owned(),
         }
+    }
+}
+
+/// Who asks, as people know it.
+fn asking(oauth: &OAuthConfig) -> String {
+    match oauth.grant {
+        Grant::ServiceAccount { .. } => "the service account".to_owned(),
+        Grant::Password { .. } | Grant::ClientCredentials | Grant::RefreshToken => {
+            format!("the application {}", oauth.client_id)
+        }
+    }
+}
+
+/// The key with which the application proves who it is.
+fn proof(oauth: &OAuthConfig) -> &'static str {
+    match oauth.client_authentication {
+        ClientAuthentication::Public | ClientAuthentication::Secret(_) => "client_secret",
+        ClientAuthentication::Certificate { .. } => "client_certificate",
+        ClientAuthentication::FederatedToken { .. } => "federated_token_file",
+    }
+}
+
+fn check_clock(oauth: &OAuthConfig) -> String {
+    match &oauth.client_authentication {
+        ClientAuthentication::FederatedToken { file } => {
+            format!("Check the program that renews {}.", file.display())
+        }
+        ClientAuthentication::Public
+        | ClientAuthentication::Secret(_)
+        | ClientAuthentication::Certificate { .. } => {
+            "Set the clock of this machine right.".to_owned()
+        }
+    }
+}
+
+fn check_configuration(login: &str, oauth: &OAuthConfig) -> String {
+    match oauth.grant {
+        Grant::ServiceAccount { .. } => {
+            format!("Check service_account_key, mailbox and scopes of {login}.")
+        }
+        Grant::Password { .. } | Grant::ClientCredentials | Grant::RefreshToken => {
+            format!("Check client_id, {} and scopes of {login}.", proof(oauth))
+        }
+    }
+}
+
+fn check_secret(login: &str, oauth: &OAuthConfig) -> String {
+    let client_id = &oauth.client_id;
+    match &oauth.client_authentication {
+        ClientAuthentication::Public | ClientAuthentication::Secret(_) => {
+            format!("Correct client_secret of {login} (application {client_id}).")
+        }
+        ClientAuthentication::Certificate { certificate, .. } => format!(
+            "Check that the certificate {} is registered with the application {client_id}, and has not \
+             expired.",
+            certificate.display()
+        ),
+        ClientAuthentication::FederatedToken { file } => format!(
+            "Compare the federated credential of the application {client_id} (issuer, subject, \
+             audience) with the assertion in {}.",
+            file.display()
+        ),
     }
 }
 
@@ -134,8 +229,8 @@ const MICROSOFT: &[&str] = &[
 ];
 
 use Advice::{
-    AskAdministrator, CheckApplication, CheckConfiguration, CheckScopes, CheckSecret, Consent,
-    RepairUser, SignIn, TryLater,
+    AskAdministrator, CheckApplication, CheckClock, CheckConfiguration, CheckScopes, CheckSecret,
+    Consent, RepairUser, SignIn, TryLater,
 };
 use TokenErrorKind::{Configuration, Policy, Unavailable};
 
@@ -161,7 +256,9 @@ const AADSTS: &[Row<u32>] = &[
     row(&[7000222], Configuration, "says that the client secret has expired", CheckSecret),
     row(&[7000218], Configuration, "wants a client secret from this application", CheckSecret),
     row(&[700025], Configuration, "says that this is a public application, which must not send a client secret", CheckSecret),
-    row(&[700027, 50012, 70002], Configuration, "does not accept the application's credentials", CheckSecret),
+    row(&[70021, 700211, 700212, 700213, 700214], Configuration, "knows no federated credential that fits the assertion", CheckSecret),
+    row(&[700024], Configuration, "says that the application's assertion is not valid at this time", CheckClock),
+    row(&[700027, 50012, 70002, 700023, 700030], Configuration, "does not accept the application's credentials", CheckSecret),
     row(&[700016, 70001, 7000112], Configuration, "does not know the application in this tenant, or it is disabled", CheckApplication),
     row(&[90002, 50194, 90130, 9002332, 9001023, 90038], Configuration, "says that the tenant does not exist or does not fit the application", CheckApplication),
     row(&[50020, 50034], Configuration, "does not know the user in this tenant", CheckApplication),

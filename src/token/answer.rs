@@ -59,6 +59,8 @@ pub(super) struct Failure {
     pub(super) refused_grant: bool,
     /// The provider's own word, where it has the usual form.
     pub(super) error: Option<String>,
+    /// The AADSTS number behind it, where it is a known one.
+    pub(super) code: Option<u32>,
 }
 
 impl Failure {
@@ -74,6 +76,7 @@ impl Failure {
             rotated: None,
             refused_grant: false,
             error: None,
+            code: None,
         }
     }
 
@@ -186,7 +189,7 @@ fn read_success(body: &[u8]) -> Result<Answer, Failure> {
 }
 
 /// RFC 6749 appendix A.12: `access-token = 1*VSCHAR`. Anything else could break out of a SASL message.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| (0x20..=0x7e).contains(&octet))
 }
 
@@ -215,6 +218,8 @@ fn window(expires_in: Option<&Seconds>) -> Option<Duration> {
 #[serde(default)]
 struct ErrorBody {
     error: Option<Lenient<String>>,
+    /// Never shown: only the number at its beginning is read.
+    error_description: Option<Lenient<String>>,
     error_codes: Option<Lenient<Vec<Lenient<u32>>>>,
     trace_id: Option<Lenient<String>>,
 }
@@ -226,7 +231,10 @@ pub(super) fn read_error(response: &Response) -> Failure {
     let body = body.unwrap_or_default();
     let error = body.error.and_then(Lenient::fit).filter(|error| is_code(error));
     let codes = body.error_codes.and_then(Lenient::fit).unwrap_or_default();
-    let codes: Vec<u32> = codes.into_iter().filter_map(Lenient::fit).collect();
+    let mut codes: Vec<u32> = codes.into_iter().filter_map(Lenient::fit).collect();
+    if codes.is_empty() {
+        codes.extend(body.error_description.and_then(Lenient::fit).as_deref().and_then(code_in));
+    }
     let mut failure = sort(status, error.as_deref(), &codes);
     failure.retry_after = response.retry_after;
     failure.trace_id = body.trace_id.and_then(Lenient::fit).filter(|id| is_trace_id(id));
@@ -248,16 +256,18 @@ fn sort(status: u16, error: Option<&str>, codes: &[u32]) -> Failure {
         };
     };
     let known = codes.iter().find_map(|code| advice::of_code(*code).map(|row| (*code, row)));
-    let (kind, what, advice) = match known {
-        Some((code, row)) => (row.kind, format!("{} (AADSTS{code})", row.what), row.advice),
+    let (kind, what, advice, shown) = match known {
+        Some((code, row)) => (row.kind, row.what, row.advice, format!("AADSTS{code}")),
         None => {
             let row = advice::of_error(error);
-            (row.kind, format!("{} ({})", row.what, name(error, codes)), row.advice)
+            (row.kind, row.what, row.advice, name(error, codes))
         }
     };
+    let what = format!("{what} ({shown})");
     let refused_grant = error == "invalid_grant";
     let error = Some(error.to_owned());
-    Failure { kind, advice, refused_grant, error, ..Failure::passing(what, true) }
+    let code = known.map(|(code, _)| code);
+    Failure { kind, advice, refused_grant, error, code, ..Failure::passing(what, true) }
 }
 
 /// Sorts a refusal that did not come from the token endpoint: from the redirect of a sign-in, say.
@@ -280,6 +290,12 @@ pub(super) fn refusal(error: &str, code: Option<u32>) -> Failure {
 
 fn name(error: &str, codes: &[u32]) -> String {
     codes.first().map_or_else(|| error.to_owned(), |code| format!("{error}, AADSTS{code}"))
+}
+
+/// Where Microsoft leaves `error_codes` out, its description still begins with "AADSTS700082: ".
+fn code_in(description: &str) -> Option<u32> {
+    let (digits, _) = description.strip_prefix("AADSTS")?.split_once(':')?;
+    digits.bytes().all(|octet| octet.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 /// Error codes are shown to people, so only their usual form passes.

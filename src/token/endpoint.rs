@@ -1,46 +1,43 @@
-//! One exchange with a token endpoint. The hard thing is to lose nothing of the answer: `oauth2`
-//! builds the requests (RFC 6749 sections 4.4.2 and 6), but its parser drops what decides between
-//! "later" and "never". So the adapter below hands the raw answer out on the crate's error path, and
-//! [`super::answer`] reads it.
-//!
-//! Proxies named in the environment are not used: the mail connections could not use them either, and
-//! a token should not depend on who exported what. Each exchange has a connection of its own, since a
-//! request on a connection that the peer has just closed could not be told from a lost answer, and a
-//! refresh token may be good only once.
+//! One exchange with a token endpoint: the right form for each grant. The hard thing is that whatever proves
+//! who asks is put together anew for each request: assertions live for minutes, and the files that they are
+//! made of change under a running gateway.
 
 use std::{
     collections::HashMap,
-    error::Error,
-    fmt,
-    path::{Path, PathBuf},
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::{Duration, SystemTime},
+    path::PathBuf,
+    sync::{Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
-use oauth2::{
-    AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken,
-    RequestTokenError, Scope, TokenUrl, basic::BasicClient,
-};
-use rustls::ClientConfig;
+use oauth2::{RefreshToken, ResourceOwnerPassword, ResourceOwnerUsername, Scope};
 use url::Url;
-use zeroize::{Zeroize as _, Zeroizing};
 
-use super::answer::{self, Answer, Failure, Response};
+use self::{
+    client::Proof,
+    http::{Adapter, handed, text},
+};
+use super::{
+    advice,
+    answer::{self, Answer, Failure, Response},
+};
 use crate::{
-    config::{ClientAuthentication, Grant, OAuthConfig},
-    resolver::HttpResolver,
+    config::{Grant, OAuthConfig},
     secret::Secret,
-    tls,
 };
 
+mod assertion;
+mod client;
+mod http;
 mod sign_in;
+
+/// What tells HTTP clients apart.
+type Route = (Option<PathBuf>, Option<Url>);
 
 /// The HTTP side of all token endpoints.
 pub(super) struct Endpoint {
     deadline: RwLock<Duration>,
-    /// By CA file: reading the system's roots takes a while.
-    clients: Mutex<HashMap<Option<PathBuf>, reqwest::Client>>,
+    /// By CA file and proxy: reading the system's roots takes a while.
+    clients: Mutex<HashMap<Route, reqwest::Client>>,
 }
 
 impl Endpoint {
@@ -66,21 +63,22 @@ impl Endpoint {
         oauth: &OAuthConfig,
         errand: Errand<'_>,
     ) -> Result<Answer, Failure> {
-        let adapter = Adapter(self.client(oauth.ca_file.as_deref()).await?);
+        let adapter = self.adapter(oauth).await?;
         let exchange = async {
+            let proof = Proof::of(oauth).await?;
             match errand {
                 Errand::Code { code, verifier, redirect_uri } => {
-                    sign_in::code(oauth, (code, verifier, redirect_uri), &adapter).await
+                    sign_in::code(oauth, proof, (code, verifier, redirect_uri), &adapter).await
                 }
                 Errand::Device { device_code } => {
-                    sign_in::device(oauth, device_code, &adapter).await
+                    sign_in::device(oauth, &proof, device_code, &adapter).await
                 }
-                Errand::Own => Request::new(oauth, None)?.send(&adapter).await,
-                Errand::Refresh(token) => Request::new(oauth, Some(token))?.send(&adapter).await,
+                Errand::Own => own(oauth, proof, &adapter).await,
+                Errand::Refresh(token) => refresh(oauth, proof, token, &adapter).await,
             }
         };
         let response = self.in_time(exchange).await??;
-        answer::read(&response)
+        answer::read(&response).map_err(|failure| advice::in_sight_of(oauth, failure))
     }
 
     /// Asks for a device code (RFC 8628 section 3.1); the answer is whatever has a good status.
@@ -90,9 +88,12 @@ impl Endpoint {
         device_url: &Url,
         scopes: Vec<String>,
     ) -> Result<Response, Failure> {
-        let adapter = Adapter(self.client(oauth.ca_file.as_deref()).await?);
-        let response =
-            self.in_time(sign_in::device_code(oauth, device_url, scopes, &adapter)).await??;
+        let adapter = self.adapter(oauth).await?;
+        let exchange = async {
+            let proof = Proof::of(oauth).await?;
+            sign_in::device_code(oauth, proof, device_url, scopes, &adapter).await
+        };
+        let response = self.in_time(exchange).await??;
         match response.status {
             200..=299 => Ok(response),
             _ => Err(answer::read_error(&response)),
@@ -108,21 +109,28 @@ impl Endpoint {
         })
     }
 
-    async fn client(&self, ca_file: Option<&Path>) -> Result<reqwest::Client, Failure> {
-        let key = ca_file.map(Path::to_owned);
-        let known = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+    async fn adapter(&self, oauth: &OAuthConfig) -> Result<Adapter, Failure> {
+        let route = (oauth.ca_file.clone(), oauth.proxy.clone());
+        let known =
+            self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&route).cloned();
         if let Some(client) = known {
-            return Ok(client);
+            return Ok(Adapter(client));
         }
-        let file = key.clone();
         // Shorter than the whole: a host that does not answer is then told from a lost answer.
         let patience = self.deadline() / 2;
-        let client = tokio::task::spawn_blocking(move || build_client(file.as_deref(), patience))
-            .await
-            .map_err(|_| Failure::passing("cannot be asked: the gateway is stopping", true))??;
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).insert(key, client.clone());
-        Ok(client)
+        let (ca_file, proxy) = route.clone();
+        let build = move || http::build_client(ca_file.as_deref(), proxy.as_ref(), patience);
+        let client = aside(build).await??;
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).insert(route, client.clone());
+        Ok(Adapter(client))
     }
+}
+
+/// Does what blocks on files where it may.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Failure::passing("cannot be asked: the gateway is stopping", true))
 }
 
 /// What an access token is asked for with.
@@ -138,230 +146,63 @@ pub(super) enum Errand<'a> {
     Device { device_code: &'a Secret },
 }
 
-/// Everything that goes into the form, checked.
-struct Request<'a> {
-    oauth: &'a OAuthConfig,
-    client_secret: Option<ClientSecret>,
-    refresh_token: Option<RefreshToken>,
+/// RFC 6749 section 6.
+async fn refresh(
+    oauth: &OAuthConfig,
+    proof: Proof,
+    token: &Secret,
+    adapter: &Adapter,
+) -> Result<Response, Failure> {
+    let token = text(token)
+        .map(RefreshToken::new)
+        .map_err(|()| Failure::configuration("cannot be asked: the refresh token is not text"))?;
+    let (client, proof) = proof.client(oauth);
+    let mut request = client.exchange_refresh_token(&token).add_scopes(scopes(oauth));
+    for (name, value) in proof {
+        request = request.add_extra_param(name, value);
+    }
+    handed(request.request_async(adapter).await)
 }
 
-impl<'a> Request<'a> {
-    fn new(oauth: &'a OAuthConfig, refresh_token: Option<&Secret>) -> Result<Self, Failure> {
-        let client_secret = client_secret(oauth)?;
-        let refresh_token =
-            refresh_token.map(|secret| text(secret).map(RefreshToken::new)).transpose().map_err(
-                |()| Failure::configuration("cannot be asked: the refresh token is not text"),
-            )?;
-        Ok(Self { oauth, client_secret, refresh_token })
-    }
-
-    /// The secret goes into the body (RFC 6749 section 2.3.1), as Microsoft and Google expect it.
-    async fn send(self, adapter: &Adapter) -> Result<Response, Failure> {
-        let mut client = BasicClient::new(ClientId::new(self.oauth.client_id.clone()))
-            .set_auth_type(AuthType::RequestBody)
-            .set_token_uri(TokenUrl::from_url(self.oauth.token_url.clone()));
-        if let Some(client_secret) = self.client_secret {
-            client = client.set_client_secret(client_secret);
+/// The grants that need no person.
+async fn own(oauth: &OAuthConfig, proof: Proof, adapter: &Adapter) -> Result<Response, Failure> {
+    match &oauth.grant {
+        Grant::RefreshToken => {
+            Err(Failure::configuration("cannot be asked without a refresh token"))
         }
-        let scopes = self.oauth.scopes.iter().cloned().map(Scope::new);
-        let result = match (&self.oauth.grant, self.refresh_token) {
-            (Grant::RefreshToken, Some(refresh_token)) => {
-                client
-                    .exchange_refresh_token(&refresh_token)
-                    .add_scopes(scopes)
-                    .request_async(adapter)
-                    .await
+        Grant::ClientCredentials => {
+            let (client, proof) = proof.client(oauth);
+            let mut request = client.exchange_client_credentials().add_scopes(scopes(oauth));
+            for (name, value) in proof {
+                request = request.add_extra_param(name, value);
             }
-            (Grant::RefreshToken, None) => {
-                return Err(Failure::configuration("cannot be asked without a refresh token"));
-            }
-            (Grant::ServiceAccount { .. } | Grant::Password { .. }, _) => {
-                return Err(Failure::configuration("is not built yet"));
-            }
-            (Grant::ClientCredentials, _) => {
-                client.exchange_client_credentials().add_scopes(scopes).request_async(adapter).await
-            }
-        };
-        handed(result)
-    }
-}
-
-/// The client secret, where there is one.
-fn client_secret(oauth: &OAuthConfig) -> Result<Option<ClientSecret>, Failure> {
-    let secret = match &oauth.client_authentication {
-        ClientAuthentication::Public => None,
-        ClientAuthentication::Secret(secret) => Some(secret),
-        ClientAuthentication::Certificate { .. } | ClientAuthentication::FederatedToken { .. } => {
-            return Err(Failure::configuration("is not built yet"));
+            handed(request.request_async(adapter).await)
         }
-    };
-    secret
-        .map(|secret| text(secret).map(ClientSecret::new))
-        .transpose()
-        .map_err(|()| Failure::configuration("cannot be asked: client_secret is not text"))
-}
-
-/// What the adapter has handed past the crate.
-fn handed<T, E>(result: Result<T, RequestTokenError<Handed, E>>) -> Result<Response, Failure>
-where
-    E: oauth2::ErrorResponse,
-{
-    match result {
-        Err(RequestTokenError::Request(Handed::Answer(response))) => Ok(response),
-        Err(RequestTokenError::Request(Handed::Fault(failure))) => Err(failure),
-        // The adapter never lets the crate see an answer, so what is left is a bad request.
-        Ok(_) | Err(_) => Err(Failure::configuration("cannot be asked: the request is malformed")),
-    }
-}
-
-fn text(secret: &Secret) -> Result<String, ()> {
-    std::str::from_utf8(secret.expose()).map(str::to_owned).map_err(|_| ())
-}
-
-/// Lets `oauth2` 5 speak through this tree's reqwest.
-struct Adapter(reqwest::Client);
-
-impl<'c> AsyncHttpClient<'c> for Adapter {
-    type Error = Handed;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Handed>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move {
-            Err(match send(&self.0, request).await {
-                Ok(response) => Handed::Answer(response),
-                Err(failure) => Handed::Fault(failure),
-            })
-        })
-    }
-}
-
-/// What the adapter hands past the crate. Its `Debug` shows no body.
-enum Handed {
-    Answer(Response),
-    Fault(Failure),
-}
-
-impl fmt::Debug for Handed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Answer(_) => "Answer(..)",
-            Self::Fault(_) => "Fault(..)",
-        })
-    }
-}
-
-impl fmt::Display for Handed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-impl Error for Handed {}
-
-async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<Response, Failure> {
-    let request = reqwest::Request::try_from(request)
-        .map_err(|_| Failure::configuration("cannot be asked: token_url is malformed"))?;
-    let mut response = client.execute(request).await.map_err(|error| failed(&error))?;
-    let retry_after = retry_after(response.headers(), SystemTime::now());
-    let mut body = Zeroizing::new(Vec::new());
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
-        if body.len() + chunk.len() > LONGEST_BODY {
-            return Err(Failure::passing("answers without an end", false));
-        }
-        grow(&mut body, &chunk);
-    }
-    Ok(Response { status: response.status().as_u16(), retry_after, body })
-}
-
-/// RFC 9110 section 10.2.3: `Retry-After = HTTP-date / delay-seconds`. A date is measured against the
-/// answer's own, so that two clocks need not agree.
-fn retry_after(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
-    let written = text(http::header::RETRY_AFTER)?;
-    if let Ok(seconds) = written.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = httpdate::parse_http_date(written).ok()?;
-    let sent = text(http::header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
-    until.duration_since(sent.unwrap_or(now)).ok()
-}
-
-/// Appends without leaving copies of a secret behind in memory that was given back.
-fn grow(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
-    if body.capacity() - body.len() < chunk.len() {
-        let mut larger = Vec::with_capacity((body.len() + chunk.len()) * 2);
-        larger.extend_from_slice(body);
-        body.zeroize();
-        **body = larger;
-    }
-    body.extend_from_slice(chunk);
-}
-
-/// Before the connection stood, nothing was sent, and the refresh token is certainly unspent.
-fn failed(error: &reqwest::Error) -> Failure {
-    let mut cause: &dyn Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    if error.is_connect() {
-        Failure::passing(format!("cannot be reached ({cause})"), true)
-    } else {
-        Failure::passing(format!("broke the connection off ({cause})"), false)
-    }
-}
-
-fn build_client(ca_file: Option<&Path>, patience: Duration) -> Result<reqwest::Client, Failure> {
-    let mut roots = tls::system_roots();
-    if let Some(file) = ca_file {
-        tls::add_ca_file(&mut roots, file)
-            .map_err(|error| Failure::configuration(format!("cannot be asked: ca_file {error}")))?;
-    }
-    let tls = ClientConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|_| Failure::configuration("cannot be asked: TLS has no usable version"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .dns_resolver(Arc::new(HttpResolver))
-        .connect_timeout(patience)
-        .pool_max_idle_per_host(0)
-        .http1_only()
-        .user_agent(concat!("saslgate/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|_| Failure::configuration("cannot be asked: the HTTP client cannot be built"))
-}
-
-/// An answer has a few thousand octets; signed tokens with many groups some more.
-const LONGEST_BODY: usize = 1024 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:00:00 GMT").unwrap();
-        let later = "Wed, 21 Oct 2026 07:28:00 GMT";
-        for (written, date, expected) in [
-            ("120", None, Some(120)),
-            (later, None, Some(28 * 60)),
-            (later, Some("Wed, 21 Oct 2026 07:27:00 GMT"), Some(60)),
-            (later, Some("yesterday"), Some(28 * 60)),
-            ("Wed, 21 Oct 2026 06:59:00 GMT", None, None),
-            ("-1", None, None),
-            ("soon", None, None),
-        ] {
-            let mut headers = http::HeaderMap::new();
-            headers.insert(http::header::RETRY_AFTER, written.parse().unwrap());
-            if let Some(date) = date {
-                headers.insert(http::header::DATE, date.parse().unwrap());
+        Grant::Password { user, password } => {
+            let password = text(password).map(ResourceOwnerPassword::new).map_err(|()| {
+                Failure::configuration("cannot be asked: owner_password is not text")
+            })?;
+            let user = ResourceOwnerUsername::new(user.clone());
+            let (client, proof) = proof.client(oauth);
+            let mut request = client.exchange_password(&user, &password).add_scopes(scopes(oauth));
+            for (name, value) in proof {
+                request = request.add_extra_param(name, value);
             }
-            let found = retry_after(&headers, now).map(|pause| pause.as_secs());
-            assert_eq!(found, expected, "{written} {date:?}");
+            handed(request.request_async(adapter).await)
         }
-        assert_eq!(retry_after(&http::HeaderMap::new(), now), None);
+        Grant::ServiceAccount { key_file, subject } => {
+            let (key_file, subject) = (key_file.clone(), subject.clone());
+            let (url, scope) = (oauth.token_url.clone(), oauth.scopes.join(" "));
+            let assertion =
+                aside(move || assertion::of_service_account(&key_file, &subject, &url, &scope))
+                    .await??;
+            let assertion = text(&assertion).unwrap_or_default();
+            let form = [("grant_type", assertion::JWT_BEARER), ("assertion", assertion.as_str())];
+            http::post(adapter, &oauth.token_url, &form).await
+        }
     }
+}
+
+fn scopes(oauth: &OAuthConfig) -> impl Iterator<Item = Scope> {
+    oauth.scopes.iter().cloned().map(Scope::new)
 }

@@ -8,8 +8,9 @@ use aws_lc_rs::digest;
 
 use super::AccessToken;
 use crate::{
-    config::OAuthConfig,
+    config::{self, ClientAuthentication, OAuthConfig},
     secret::Secret,
+    signing_key,
     store::{Grant, StoredAccessToken},
 };
 
@@ -77,7 +78,9 @@ pub(super) fn age(then: SystemTime, now: SystemTime) -> Option<Duration> {
 
 /// What an access token is obtained for: one of another purpose is not used.
 pub(super) fn purpose(oauth: &OAuthConfig) -> String {
-    format!("{}|{}|{}", oauth.token_url, oauth.client_id, oauth.scopes.join(" "))
+    let OAuthConfig { token_url, client_id, .. } = oauth;
+    let (grant, user) = (oauth.grant.name(), oauth.grant.user().unwrap_or_default());
+    format!("{token_url}|{client_id}|{}|{grant}|{user}", oauth.scopes.join(" "))
 }
 
 /// The access token of a stored grant, if it was obtained for this purpose.
@@ -119,11 +122,46 @@ pub(super) fn successor(
 pub(super) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    pub(super) fn new(oauth: &OAuthConfig, purpose: &str, refresh_token: Option<&Secret>) -> Self {
+    pub(super) async fn of(
+        oauth: &OAuthConfig,
+        purpose: &str,
+        refresh_token: Option<&Secret>,
+    ) -> Self {
+        let files = oauth.proof_files();
+        let files = if files.is_empty() {
+            [0; 32]
+        } else {
+            let digest = move || signing_key::digest_of(&files);
+            tokio::task::spawn_blocking(digest).await.unwrap_or_default()
+        };
+        Self::new(oauth, purpose, refresh_token, &files)
+    }
+
+    /// `files` stands for the content of the files that prove who asks.
+    fn new(
+        oauth: &OAuthConfig,
+        purpose: &str,
+        refresh_token: Option<&Secret>,
+        files: &[u8],
+    ) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        let secret = oauth.client_authentication.secret().map_or(b"".as_slice(), Secret::expose);
-        let refresh_token = refresh_token.map_or(b"".as_slice(), Secret::expose);
-        for part in [purpose.as_bytes(), secret, refresh_token] {
+        let (kind, secret) = match &oauth.client_authentication {
+            ClientAuthentication::Public => ("public", None),
+            ClientAuthentication::Secret(secret) => ("secret", Some(secret)),
+            ClientAuthentication::Certificate { passphrase, .. } => {
+                ("certificate", passphrase.as_ref())
+            }
+            ClientAuthentication::FederatedToken { .. } => ("federated", None),
+        };
+        let password = match &oauth.grant {
+            config::Grant::Password { password, .. } => Some(password),
+            config::Grant::ClientCredentials
+            | config::Grant::RefreshToken
+            | config::Grant::ServiceAccount { .. } => None,
+        };
+        let [secret, password, refresh_token] = [secret, password, refresh_token]
+            .map(|secret| secret.map_or(b"".as_slice(), Secret::expose));
+        for part in [purpose.as_bytes(), kind.as_bytes(), files, secret, password, refresh_token] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
@@ -147,7 +185,6 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::config::ClientAuthentication;
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
@@ -206,13 +243,41 @@ mod tests {
     fn a_fingerprint_changes_with_whatever_the_provider_judges() {
         let account = super::super::tests::account("https://id.example.test/token");
         let mut oauth = account.oauth.unwrap();
-        let print = |oauth: &OAuthConfig, token: &str| {
-            Fingerprint::new(oauth, &purpose(oauth), Some(&Secret::new(token)))
+        let print = |oauth: &OAuthConfig, token: &str, files: &str| {
+            Fingerprint::new(oauth, &purpose(oauth), Some(&Secret::new(token)), files.as_bytes())
         };
-        let first = print(&oauth, "r");
-        assert!(first == print(&oauth, "r"));
-        assert!(first != print(&oauth, "s"));
+        let mut seen = vec![print(&oauth, "r", "f")];
+        let mut check_new = |print: Fingerprint| {
+            assert!(!seen.contains(&print), "the {}th change is not seen", seen.len());
+            seen.push(print);
+        };
+        assert!(print(&oauth, "r", "f") == print(&oauth, "r", "f"));
+        check_new(print(&oauth, "s", "f"));
+        check_new(print(&oauth, "r", "g"));
         oauth.client_authentication = ClientAuthentication::Secret(Secret::new("corrected"));
-        assert!(first != print(&oauth, "r"));
+        check_new(print(&oauth, "r", "f"));
+        oauth.client_authentication = ClientAuthentication::Public;
+        check_new(print(&oauth, "r", "f"));
+        oauth.client_authentication = ClientAuthentication::FederatedToken { file: "t".into() };
+        check_new(print(&oauth, "r", "f"));
+        let certificate = |passphrase| ClientAuthentication::Certificate {
+            certificate: "c".into(),
+            key: "k".into(),
+            passphrase,
+        };
+        oauth.client_authentication = certificate(None);
+        check_new(print(&oauth, "r", "f"));
+        oauth.client_authentication = certificate(Some(Secret::new("p")));
+        check_new(print(&oauth, "r", "f"));
+        let (user, password) = ("u".to_owned(), Secret::new("p"));
+        oauth.grant = config::Grant::Password { user, password };
+        check_new(print(&oauth, "r", "f"));
+        let (user, password) = ("u".to_owned(), Secret::new("q"));
+        oauth.grant = config::Grant::Password { user, password };
+        check_new(print(&oauth, "r", "f"));
+        let before = purpose(&oauth);
+        oauth.grant = config::Grant::ServiceAccount { key_file: "k".into(), subject: "u".into() };
+        assert_ne!(purpose(&oauth), before);
+        assert!(before.ends_with("|password|u"), "{before}");
     }
 }

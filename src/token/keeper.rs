@@ -185,7 +185,7 @@ impl Keeper {
             watch.inherited = Some((refused.last, version));
         }
         let spent = grant.refresh_token.as_ref().filter(|_| oauth.grant.needs_sign_in());
-        let fingerprint = Fingerprint::new(oauth, &purpose, spent);
+        let fingerprint = Fingerprint::of(oauth, &purpose, spent).await;
         if slot.rests(fingerprint, version, now) {
             // As if tried just now: looked at again with the next reading.
             watch.tried = Some((now, token.as_ref().map(|token| token.obtained)));

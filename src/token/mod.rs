@@ -32,6 +32,8 @@ use slot::{Boarding, Landing, Slot};
 mod advice;
 mod answer;
 mod endpoint;
+mod external;
+mod external_answer;
 mod grant;
 mod history;
 mod import;
@@ -77,6 +79,7 @@ pub struct Tokens {
 struct Shared {
     store: Arc<dyn Store>,
     endpoint: Endpoint,
+    external: external::ExternalTokens,
     clock: Clock,
     forced: ForcedRefresh,
     /// Names this process in the store's leases; the number of the flight is added.
@@ -111,6 +114,7 @@ impl Tokens {
         let shared = Shared {
             store,
             endpoint,
+            external: external::ExternalTokens::default(),
             clock,
             forced,
             process: process_name(),
@@ -133,6 +137,9 @@ impl Tokens {
     ///
     /// If no new token can be had, the old one is handed out as long as it lasts.
     pub async fn access_token(&self, account: &AccountConfig) -> Result<AccessToken, TokenError> {
+        if let Some(source) = &account.external_token {
+            return self.external(account, source, None).await;
+        }
         let need = Need::Fresh(oauth(account)?.fresh_percent);
         self.token_that(need, account).await
     }
@@ -143,6 +150,9 @@ impl Tokens {
         &self,
         account: &AccountConfig,
     ) -> Result<AccessToken, TokenError> {
+        if let Some(source) = &account.external_token {
+            return self.external(account, source, None).await;
+        }
         self.token_that(Need::Brief(oauth(account)?.fresh_percent), account).await
     }
 
@@ -173,6 +183,9 @@ impl Tokens {
         account: &AccountConfig,
         refused: &AccessToken,
     ) -> Result<AccessToken, TokenError> {
+        if let Some(source) = &account.external_token {
+            return self.external(account, source, Some(refused)).await;
+        }
         let slot = self.slot(account, oauth(account)?);
         // Asked for before the held token is looked at: a flight holds its token before it ends.
         let flight = slot.flight();

@@ -98,7 +98,7 @@ impl Refresh {
             if let Some(token) = self.good(record.as_ref()) {
                 return Ok(token);
             }
-            self.check_askable(record.as_ref())?;
+            self.check_askable(record.as_ref()).await?;
             if self.take_lease(lease).await? {
                 let result = self.under_lease().await;
                 self.release_lease().await;
@@ -143,7 +143,7 @@ impl Refresh {
         if let Some(token) = self.good(record.as_ref()) {
             return Ok(Round::Done(token));
         }
-        self.check_askable(record.as_ref())?;
+        self.check_askable(record.as_ref()).await?;
         self.check_fuse()?;
         let expected = record.as_ref().map(|record| record.version);
         let old = record.map(|record| record.grant).unwrap_or_default();
@@ -187,9 +187,11 @@ impl Refresh {
             obtained: started,
             expires: started + answer.lifetime,
         };
-        let rotated = answer.refresh_token.is_some();
+        // Where nobody signs in, one that comes all the same would never be used.
+        let refresh_token = answer.refresh_token.filter(|_| self.oauth.grant.needs_sign_in());
+        let rotated = refresh_token.is_some();
         let ends = answer.window.map(|length| started + length);
-        let successor = grant::successor(&old, answer.refresh_token, ends, &token, &self.purpose);
+        let successor = grant::successor(&old, refresh_token, ends, &token, &self.purpose);
         let ends = history::nearing_end(&old, &successor, started);
         self.slot.keep_unsaved(Unsaved { spent: old, successor });
         self.slot.succeed(answer.lifetime);
@@ -251,7 +253,7 @@ impl Refresh {
             refresh_started: None,
             ..old.clone()
         });
-        let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old)));
+        let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old))).await;
         let another = self.slot.refused_another(fingerprint);
         let (after, now) = (failure.retry_after, self.now());
         let share = pause::share(&self.key, now);
@@ -347,7 +349,7 @@ impl Refresh {
     }
 
     /// Whether it makes sense to ask the provider.
-    fn check_askable(&self, record: Option<&GrantRecord>) -> Result<(), TokenError> {
+    async fn check_askable(&self, record: Option<&GrantRecord>) -> Result<(), TokenError> {
         // A request that nobody waits for could cost the answer, and with it the sign-in.
         if self.shared.stopping.load(Ordering::SeqCst) {
             return Err(unavailable("The gateway is stopping.".to_owned()));
@@ -364,7 +366,8 @@ impl Refresh {
             });
         }
         let version = record.map(|record| record.version);
-        self.slot.refusal(self.fingerprint(grant), version, self.now()).map_or(Ok(()), Err)
+        let fingerprint = self.fingerprint(grant).await;
+        self.slot.refusal(fingerprint, version, self.now()).map_or(Ok(()), Err)
     }
 
     /// What should never happen, and would cost the application its good name.
@@ -384,9 +387,9 @@ impl Refresh {
         Err(error)
     }
 
-    fn fingerprint(&self, grant: Option<&Grant>) -> Fingerprint {
+    async fn fingerprint(&self, grant: Option<&Grant>) -> Fingerprint {
         let spent = grant.and_then(|grant| self.spent(grant));
-        Fingerprint::new(&self.oauth, &self.purpose, spent)
+        Fingerprint::of(&self.oauth, &self.purpose, spent).await
     }
 
     /// The refresh token that an exchange uses up.

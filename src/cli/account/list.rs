@@ -118,6 +118,9 @@ async fn login_at(
 async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, StoreError> {
     let status = GrantStatus::read(store, account).await?;
     let mut text = match account.oauth.as_ref().map(|oauth| &oauth.grant) {
+        None if account.external_token.is_some() => {
+            return Ok("nobody has to (external)".to_owned());
+        }
         None => return Ok("not needed: its servers take passwords".to_owned()),
         Some(
             grant @ (Grant::ClientCredentials

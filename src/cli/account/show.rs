@@ -13,7 +13,7 @@ use crate::{
         },
         terminal::say,
     },
-    config::{AccountConfig, Config},
+    config::{AccountConfig, Config, ExternalToken, Grant},
     status::{AccountStatus, Facts, words},
 };
 
@@ -43,8 +43,24 @@ pub(super) fn show(config: &Config, login: &str) -> Result<(), Failure> {
 
 fn describe(text: &mut String, account: &AccountConfig) {
     let _ = writeln!(text, "  mailbox    {}", account.mailbox);
+    match &account.external_token {
+        Some(ExternalToken::Command(words)) => {
+            let program = words.first().map_or("", String::as_str);
+            let _ = writeln!(text, "  grant      external, from the program {program}");
+        }
+        Some(ExternalToken::File(path)) => {
+            let _ = writeln!(text, "  grant      external, from the file {}", path.display());
+        }
+        None => {}
+    }
     let Some(oauth) = &account.oauth else { return };
-    let _ = writeln!(text, "  grant      {}, application {}", oauth.grant.name(), oauth.client_id);
+    let application = match &oauth.grant {
+        Grant::ServiceAccount { key_file, .. } => format!("key {}", key_file.display()),
+        Grant::ClientCredentials | Grant::RefreshToken | Grant::Password { .. } => {
+            format!("application {}", oauth.client_id)
+        }
+    };
+    let _ = writeln!(text, "  grant      {}, {application}", oauth.grant.name());
     let _ = writeln!(text, "  tokens     from {}", oauth.token_url);
     if let Some(owner) = &oauth.sign_in.owner {
         let _ = writeln!(text, "  owner      {owner}");

@@ -3,9 +3,9 @@
 
 use url::Url;
 
-use super::{SignIn, fit_scopes, secure_url, with_tenant};
+use super::{fit_scopes, secure_url, with_tenant};
 use crate::config::{
-    RedirectUri,
+    RedirectUri, SignIn,
     resolve::At,
     show::{Row, Source, quoted},
     text::{AccountText, GrantText, Written},

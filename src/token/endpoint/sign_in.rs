@@ -3,13 +3,10 @@
 
 use std::borrow::Cow;
 
-use oauth2::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, DeviceAuthorizationUrl, PkceCodeVerifier,
-    RedirectUrl, Scope, TokenUrl, basic::BasicClient,
-};
-use url::{Url, form_urlencoded};
+use oauth2::{AuthorizationCode, DeviceAuthorizationUrl, PkceCodeVerifier, RedirectUrl, Scope};
+use url::Url;
 
-use super::{Adapter, client_secret, handed, send, text};
+use super::{Adapter, Proof, handed, http, text};
 use crate::{
     config::OAuthConfig,
     secret::Secret,
@@ -22,6 +19,7 @@ use crate::{
 /// RFC 6749 section 4.1.3.
 pub(super) async fn code(
     oauth: &OAuthConfig,
+    proof: Proof,
     (code, verifier, redirect_uri): (&Secret, &Secret, &str),
     adapter: &Adapter,
 ) -> Result<Response, Failure> {
@@ -30,12 +28,7 @@ pub(super) async fn code(
     let verifier = PkceCodeVerifier::new(text(verifier).map_err(malformed)?);
     let redirect_uri = RedirectUrl::new(redirect_uri.to_owned())
         .map_err(|_| Failure::configuration("cannot be asked: redirect_uri is malformed"))?;
-    let mut client = BasicClient::new(ClientId::new(oauth.client_id.clone()))
-        .set_auth_type(AuthType::RequestBody)
-        .set_token_uri(TokenUrl::from_url(oauth.token_url.clone()));
-    if let Some(client_secret) = client_secret(oauth)? {
-        client = client.set_client_secret(client_secret);
-    }
+    let (client, proof) = proof.client(oauth);
     let mut request = client
         .exchange_code(code)
         .set_pkce_verifier(verifier)
@@ -43,23 +36,27 @@ pub(super) async fn code(
     if let Some(scope) = scope(oauth) {
         request = request.add_extra_param("scope", scope);
     }
+    for (name, value) in proof {
+        request = request.add_extra_param(name, value);
+    }
     handed(request.request_async(adapter).await)
 }
 
 /// RFC 8628 section 3.1.
 pub(super) async fn device_code(
     oauth: &OAuthConfig,
+    proof: Proof,
     device_url: &Url,
     scopes: Vec<String>,
     adapter: &Adapter,
 ) -> Result<Response, Failure> {
-    let mut client = BasicClient::new(ClientId::new(oauth.client_id.clone()))
-        .set_auth_type(AuthType::RequestBody)
-        .set_device_authorization_url(DeviceAuthorizationUrl::from_url(device_url.clone()));
-    if let Some(client_secret) = client_secret(oauth)? {
-        client = client.set_client_secret(client_secret);
+    let (client, proof) = proof.client(oauth);
+    let client =
+        client.set_device_authorization_url(DeviceAuthorizationUrl::from_url(device_url.clone()));
+    let mut request = client.exchange_device_code().add_scopes(scopes.into_iter().map(Scope::new));
+    for (name, value) in proof {
+        request = request.add_extra_param(name, value);
     }
-    let request = client.exchange_device_code().add_scopes(scopes.into_iter().map(Scope::new));
     let result: Result<oauth2::StandardDeviceAuthorizationResponse, _> =
         request.request_async(adapter).await;
     handed(result)
@@ -68,29 +65,19 @@ pub(super) async fn device_code(
 /// RFC 8628 section 3.4: one poll.
 pub(super) async fn device(
     oauth: &OAuthConfig,
+    proof: &Proof,
     device_code: &Secret,
     adapter: &Adapter,
 ) -> Result<Response, Failure> {
-    let request = http::Request::builder()
-        .method(http::Method::POST)
-        .uri(oauth.token_url.as_str())
-        .header(http::header::ACCEPT, "application/json")
-        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(device_form(oauth, device_code)?)
-        .map_err(|_| Failure::configuration("cannot be asked: token_url is malformed"))?;
-    send(&adapter.0, request).await
-}
-
-fn device_form(oauth: &OAuthConfig, device_code: &Secret) -> Result<Vec<u8>, Failure> {
     let malformed = |()| Failure::configuration("cannot be asked: the device code is not text");
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
-    form.append_pair("device_code", &text(device_code).map_err(malformed)?);
-    form.append_pair("client_id", &oauth.client_id);
-    if let Some(client_secret) = client_secret(oauth)? {
-        form.append_pair("client_secret", ClientSecret::secret(&client_secret));
-    }
-    Ok(form.finish().into_bytes())
+    let device_code = text(device_code).map_err(malformed)?;
+    let mut form = vec![
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("device_code", device_code.as_str()),
+        ("client_id", oauth.client_id.as_str()),
+    ];
+    form.extend(proof.fields());
+    http::post(adapter, &oauth.token_url, &form).await
 }
 
 /// What to narrow a code down to. RFC 6749 knows no such thing, but Microsoft's tokens are for one resource

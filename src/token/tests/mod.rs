@@ -14,9 +14,13 @@ use faulty::FaultyStore;
 use provider::{Provider, Reply};
 
 mod endpoint;
+#[cfg(unix)]
+mod external;
 mod faulty;
 mod flight;
 mod forced;
+#[cfg(unix)]
+mod grants;
 mod keeper;
 mod loss;
 mod provider;
