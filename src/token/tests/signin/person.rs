@@ -136,6 +136,17 @@ async fn a_refused_code_is_told_in_words() {
 }
 
 #[tokio::test]
+async fn a_code_that_was_used_before_is_told_from_a_sign_in_that_has_ended() {
+    let mut desk = Desk::new().await;
+    let (flow, link) = desk.browser().await;
+    let provider = desk.provider(vec![Reply::invalid_grant()]);
+    let error = come_back(&desk, flow, link.back("code=c")).await.0.unwrap_err();
+    assert!(error.text.starts_with("localhost does not accept the code: it was used"), "{error}");
+    assert!(error.text.ends_with("Sign in again: saslgate signin User@Example.test"), "{error}");
+    provider.finish().await;
+}
+
+#[tokio::test]
 async fn who_needs_no_sign_in_hears_so() {
     let mut desk = Desk::new().await;
     desk.oauth().grant = GrantKind::ClientCredentials;
@@ -152,6 +163,14 @@ async fn a_passing_fault_costs_no_second_sign_in() {
     let provider = desk.provider(vec![Reply::error(503, ""), good]);
     come_back(&desk, flow, link.back("code=c")).await.0.unwrap();
     assert_eq!(provider.finish().await.len(), 2);
+
+    // A pause that the code would not outlive is not waited for, and none is cut short.
+    let mut desk = Desk::new().await;
+    let (flow, link) = desk.browser().await;
+    let provider = desk.provider(vec![Reply::new(429, "Retry-After: 21\r\n", "")]);
+    let error = come_back(&desk, flow, link.back("code=c")).await.0.unwrap_err();
+    assert!(error.text.contains("asks for a pause"), "{error}");
+    provider.finish().await;
 
     // Where the code may be spent, asking again could only hide why.
     let mut desk = Desk::new().await;
