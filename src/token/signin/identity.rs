@@ -146,8 +146,7 @@ impl Person {
         }
         match pinned {
             Some(pinned) if !is_same(pinned, &self.identity) => {
-                let before = pinned.name.as_deref().unwrap_or(&pinned.subject);
-                let before = printable(before.as_bytes(), LONGEST_NAME);
+                let before = pinned.shown();
                 Err(format!(
                     "{name} has signed in for {login}, but it was {before} until now, by the \
                      provider's own number another person: nothing was stored. Sign out in the \
@@ -157,6 +156,14 @@ impl Person {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Identity {
+    /// The name, or at least the number, for people.
+    pub(super) fn shown(&self) -> String {
+        let name = self.name.as_deref().unwrap_or(&self.subject);
+        printable(name.as_bytes(), LONGEST_NAME)
     }
 }
 
