@@ -37,7 +37,12 @@ pub(super) struct Overview {
 
 impl Overview {
     fn turn(&self) -> Turn {
-        self.accounts.iter().map(AccountStatus::turn).max().unwrap_or(Turn::Nobodys)
+        // A daemon that runs and does not answer is not well, whatever the store says.
+        let of_process = match self.process {
+            Err(ControlError::Refused(_)) => Turn::Times,
+            Ok(_) | Err(ControlError::NotRunning | ControlError::Unsupported) => Turn::Nobodys,
+        };
+        self.accounts.iter().map(AccountStatus::turn).fold(of_process, Turn::max)
     }
 }
 
@@ -117,7 +122,7 @@ Exit codes:
   0  all is good
   1  something needs a person, an administrator or the operator (or the store cannot be read)
   2  a mistake in the configuration or on the command line
-  3  only trouble that may pass by itself"
+  3  only trouble that may pass by itself, or a saslgate that runs but cannot be asked"
     };
 }
 
@@ -154,3 +159,19 @@ Fields of --json (times as RFC 3339 in UTC; fields may be added, none changes it
     local_passwords  how many
     sessions         how many now; null without a daemon"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_does_not_answer_is_trouble_and_none_is_not() {
+        let turn = |error| {
+            let process = Err(error);
+            Overview { process, accounts: Vec::new(), now: SystemTime::UNIX_EPOCH }.turn()
+        };
+        assert_eq!(turn(ControlError::Refused("it hangs".to_owned())), Turn::Times);
+        assert_eq!(turn(ControlError::NotRunning), Turn::Nobodys);
+        assert_eq!(turn(ControlError::Unsupported), Turn::Nobodys);
+    }
+}

@@ -1,6 +1,8 @@
 //! `[hooks]`: who hears when an account's sign-in dies or works again. The hard thing is what leaves
 //! the machine: a webhook gets the names of accounts, so it goes over TLS.
 
+use url::Url;
+
 use super::{
     Hooks,
     mistake::SourceFile,
@@ -27,10 +29,16 @@ pub(super) fn hooks(file: &SourceFile, text: &HooksText, cx: &mut Context) -> Op
         }
         Some(written) => {
             let at = place(file, 0, "hooks.webhook", &text.webhook);
-            rows.push(Row::new("webhook", quoted(written.get_ref()), at.source()));
-            Some(secure_url(cx, &at, written.get_ref())?)
+            let url = secure_url(cx, &at, written.get_ref())?;
+            rows.push(Row::new("webhook", quoted(&shown(&url)), at.source()));
+            Some(url)
         }
     };
     cx.section("[hooks]", rows);
     Some(Hooks { command, webhook })
+}
+
+/// Whoever knows the whole URL of a webhook may post there, so only the server is shown.
+fn shown(url: &Url) -> String {
+    format!("{}/…", url.origin().ascii_serialization())
 }

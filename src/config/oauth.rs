@@ -248,8 +248,8 @@ const TENANT_MISSING: &str = "is missing: write the Microsoft tenant's id or one
 const CLIENT_ID_MISSING: &str = "is missing: write the application's (client) id as the provider \
     shows it, here or in [defaults]";
 const CLIENT_WITHHELD: &str = "is missing: client_id and client_secret of [defaults] go only to the token \
-    endpoint that [defaults] names (by provider or token_url), and this account has another: write \
-    them here, or name its endpoint in [defaults]";
+    endpoint that [defaults] names (by provider or token_url), and this account has another, or a device_url \
+    elsewhere: write them here, or name its endpoints in [defaults]";
 const TOKEN_URL_MISSING: &str = "is missing: a custom provider needs the URL of its token endpoint (a \
     server that takes a password says auth = \"password\" in its table)";
 const SERVICE_SCOPES_MISSING: &str = "is missing: a service account asks for the scopes that the \

@@ -415,6 +415,16 @@ smtp.connection_limit = 16                                        # default
 }
 
 #[test]
+fn of_a_webhook_only_the_server_is_shown() {
+    let written = "[hooks]\nwebhook = \"https://hooks.example.test:8443/T0/secret?key=k\"\n";
+    let loaded = judge(&format!("{written}{}", good_and(""))).unwrap();
+    assert!(loaded.config.hooks.webhook.unwrap().path().ends_with("secret"));
+    let shown: String = loaded.sections.iter().map(ToString::to_string).collect();
+    assert!(shown.contains("\"https://hooks.example.test:8443/…\""), "{shown}");
+    assert!(!shown.contains("secret") && !shown.contains("key=k"), "{shown}");
+}
+
+#[test]
 fn the_example_is_true() {
     let text = include_str!("../../saslgate.example.toml");
     let written = judge(text).unwrap_or_else(|error| panic!("{error}"));

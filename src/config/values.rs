@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use toml::Spanned;
+use url::Url;
 
 use super::{
     account::unfit_name,
@@ -71,7 +72,9 @@ impl<'a, 'c> Values<'a, 'c> {
             defaults: *defaults,
             preset: Preset::of(provider),
             same_provider,
-            same_endpoint: same_provider && same_endpoint(own.text, defaults.text),
+            same_endpoint: same_provider
+                && same_endpoint(own.text, defaults.text)
+                && same_device_url(own.text, defaults.text, Preset::of(provider)),
             rows: Vec::new(),
             cx,
         };
@@ -278,6 +281,18 @@ fn same_endpoint(own: &AccountText, defaults: &AccountText) -> bool {
         (Some(_), None) => false,
         (None, None) => defaults.provider.is_some(),
     }
+}
+
+/// Whether what proves who asks may go to the account's device endpoint, too: to that of `[defaults]`, or
+/// to the server that has the token endpoint.
+fn same_device_url(own: &AccountText, defaults: &AccountText, preset: &Preset) -> bool {
+    let text = |written: &Written<String>| written.as_ref().map(|it| it.get_ref().clone());
+    let Some(mine) = text(&own.device_url) else { return true };
+    let token_url = text(&own.token_url).or_else(|| text(&defaults.token_url));
+    let token_url = token_url.or_else(|| preset.token_url.map(str::to_owned));
+    let origin = |text: &str| Url::parse(text).ok().map(|url| url.origin());
+    text(&defaults.device_url).as_ref() == Some(&mine)
+        || token_url.is_some_and(|it| origin(&it).is_some() && origin(&it) == origin(&mine))
 }
 
 const PROVIDER_MISSING: &str = "is missing: write provider = \"microsoft365\", or \"custom\" with mail \

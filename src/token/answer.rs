@@ -125,13 +125,13 @@ struct Success {
 /// least of all a new refresh token.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Lenient<T> {
+pub(super) enum Lenient<T> {
     Fit(T),
     Odd(serde::de::IgnoredAny),
 }
 
 impl<T> Lenient<T> {
-    fn fit(self) -> Option<T> {
+    pub(super) fn fit(self) -> Option<T> {
         match self {
             Self::Fit(value) => Some(value),
             Self::Odd(_) => None,

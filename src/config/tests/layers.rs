@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
     let withheld = "is missing: client_id and client_secret of [defaults] go only to the token endpoint \
-        that [defaults] names (by provider or token_url), and this account has another: write them \
-        here, or name its endpoint in [defaults]";
+        that [defaults] names (by provider or token_url), and this account has another, or a device_url \
+        elsewhere: write them here, or name its endpoints in [defaults]";
     let text = |defaults: &str, account: &str| {
         format!(
             "[defaults]\nclient_id = \"id\"\nclient_secret = {{ file = \"secret\" }}\n{defaults}\n\
@@ -14,31 +14,27 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
              [[account]]\nlogin = \"a@example.org\"\n{account}\n"
         )
     };
+    let has_secret =
+        |text: &str| account(text).oauth.as_ref().unwrap().client_authentication.secret().is_some();
     let microsoft = "provider = \"microsoft365\"\ntenant = \"t\"";
     let custom = "provider = \"custom\"";
     let (ours, theirs) =
         ("token_url = \"https://a.example/\"", "token_url = \"https://b.example/\"");
+    let device = "device_url = \"https://b.example/device\"";
     for (defaults, own) in [
         (String::new(), microsoft.to_owned()),
         (String::new(), format!("{custom}\n{ours}")),
         (format!("{custom}\n{ours}"), theirs.to_owned()),
         (custom.to_owned(), theirs.to_owned()),
         (microsoft.to_owned(), theirs.to_owned()),
+        (microsoft.to_owned(), device.to_owned()),
+        (format!("{custom}\n{ours}"), device.to_owned()),
     ] {
         let line = text(&defaults, "").lines().count() - 2;
         let written = text(&defaults, &own);
         check_mistakes(&written, &format!("saslgate.toml:{line}: account.client_id: {withheld}"));
         let own = format!("{own}\nclient_id = \"x\"");
-        assert!(
-            account(&text(&defaults, &own))
-                .oauth
-                .as_ref()
-                .unwrap()
-                .client_authentication
-                .secret()
-                .is_none(),
-            "{written}"
-        );
+        assert!(!has_secret(&text(&defaults, &own)), "{written}");
         let own = format!("{own}\ngrant = \"client_credentials\"");
         check_mistakes(
             &text(&defaults, &own),
@@ -50,16 +46,9 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
         (format!("{custom}\n{ours}"), ours.to_owned()),
         (format!("{custom}\n{ours}"), String::new()),
         (ours.to_owned(), custom.to_owned()),
+        (format!("{custom}\n{ours}"), "device_url = \"https://a.example/device\"".to_owned()),
+        (format!("{custom}\n{ours}\n{device}"), device.to_owned()),
     ] {
-        assert!(
-            account(&text(&defaults, &own))
-                .oauth
-                .as_ref()
-                .unwrap()
-                .client_authentication
-                .secret()
-                .is_some(),
-            "{defaults}"
-        );
+        assert!(has_secret(&text(&defaults, &own)), "{defaults}");
     }
 }

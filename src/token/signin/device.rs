@@ -104,7 +104,8 @@ async fn poll<F: Future<Output = Result<Answer, Failure>>>(
 ) -> Result<Answer, Option<Failure>> {
     let mut pause = interval;
     loop {
-        if Instant::now() + pause >= deadline {
+        // Not as a sum: a pause is the provider's word, and may be longer than any clock runs.
+        if pause >= deadline.saturating_duration_since(Instant::now()) {
             tokio::time::sleep_until(deadline).await;
             return Err(None);
         }
@@ -248,6 +249,18 @@ mod tests {
             assert!(what.contains("cancelled") && what.contains(error), "{what}");
             assert_eq!(asked, [5, 10]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_of_ages_ends_with_the_code() {
+        let start = Instant::now();
+        let ask = || async {
+            let retry_after = Some(Duration::MAX);
+            Err(Failure { retry_after, ..Failure::passing("is busy", true) })
+        };
+        let deadline = start + Duration::from_secs(900);
+        assert!(matches!(poll(ask, USUAL_INTERVAL, deadline).await, Err(None)));
+        assert_eq!(start.elapsed().as_secs(), 900);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::super::answer::Lenient;
 use crate::{config::OAuthConfig, proto::text::printable, secret::Secret, store::Identity};
 
 /// What an id_token says (OpenID Connect Core section 2), as far as anybody here asks.
@@ -18,12 +19,31 @@ struct Claims {
     aud: Audience,
     exp: f64,
     nonce: Option<String>,
-    oid: Option<String>,
-    tid: Option<String>,
-    preferred_username: Option<String>,
-    email: Option<String>,
-    email_verified: Option<bool>,
-    upn: Option<String>,
+    oid: Option<Lenient<String>>,
+    tid: Option<Lenient<String>>,
+    preferred_username: Option<Lenient<String>>,
+    email: Option<Lenient<String>>,
+    email_verified: Option<Verified>,
+    upn: Option<Lenient<String>>,
+}
+
+/// Some providers send it as a string.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Verified {
+    Flag(bool),
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+impl Verified {
+    fn is_true(&self) -> bool {
+        match self {
+            Self::Flag(flag) => *flag,
+            Self::Text(text) => text.eq_ignore_ascii_case("true"),
+            Self::Other(_) => false,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -85,11 +105,13 @@ fn claims(id_token: &Secret) -> Option<Claims> {
 
 fn person(claims: Claims) -> Person {
     // Anybody may claim an address that nobody has verified.
-    let email = claims.email.filter(|_| claims.email_verified != Some(false));
-    let names = [claims.preferred_username, email, claims.upn].into_iter().flatten();
+    let email = claims.email.filter(|_| claims.email_verified.is_none_or(|it| it.is_true()));
+    let names = [claims.preferred_username, email, claims.upn];
+    let names = names.into_iter().flatten().filter_map(Lenient::fit);
     let names: Vec<String> = names.map(|name| printable(name.as_bytes(), LONGEST_NAME)).collect();
     let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
-    let subject = match (claims.oid, claims.tid) {
+    let fit = |claim: Option<Lenient<String>>| claim.and_then(Lenient::fit);
+    let subject = match (fit(claims.oid), fit(claims.tid)) {
         // `sub` is another for each application, and accounts may outlive one.
         (Some(oid), Some(tid)) => format!("{tid}/{oid}"),
         _ => claims.sub,
@@ -124,8 +146,7 @@ impl Person {
         }
         match pinned {
             Some(pinned) if !is_same(pinned, &self.identity) => {
-                let before = pinned.name.as_deref().unwrap_or(&pinned.subject);
-                let before = printable(before.as_bytes(), LONGEST_NAME);
+                let before = pinned.shown();
                 Err(format!(
                     "{name} has signed in for {login}, but it was {before} until now, by the \
                      provider's own number another person: nothing was stored. Sign out in the \
@@ -135,6 +156,14 @@ impl Person {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Identity {
+    /// The name, or at least the number, for people.
+    pub(super) fn shown(&self) -> String {
+        let name = self.name.as_deref().unwrap_or(&self.subject);
+        printable(name.as_bytes(), LONGEST_NAME)
     }
 }
 
@@ -215,6 +244,13 @@ mod tests {
         assert_eq!(microsoft.names, ["P@x", "e@x", "u@x"]);
         let unverified = person(json!({"nonce": "n", "email": "e@x", "email_verified": false}));
         assert!(unverified.names.is_empty());
+        for (verified, names) in [(json!("true"), 1), (json!("false"), 0), (json!([]), 0)] {
+            let claims = json!({"nonce": "n", "email": "e@x", "email_verified": verified});
+            assert_eq!(person(claims).names.len(), names, "{verified}");
+        }
+        // What is not needed may be odd.
+        let odd = person(json!({"nonce": "n", "upn": 7, "oid": [], "preferred_username": "P@x"}));
+        assert_eq!((odd.name(), odd.identity.subject.as_str()), ("P@x", "7"));
         let steering = person(json!({"nonce": "n", "email": "e\u{1b}[2J@x\n"}));
         assert_eq!(steering.name(), "e [2J@x");
     }

@@ -40,12 +40,15 @@ impl SigningIn<'_> {
             refresh_token_expires: answer.window.map(|length| started + length),
             access_token: self.useful_access_token(&answer, started),
             refresh_started: None,
-            signed_in: Some(SignedIn { at: started, identity }),
+            // A refresh that failed while the person signed in is older than this.
+            signed_in: Some(SignedIn { at: (self.clock)(), identity }),
         };
         import::replace(self.store, self.account, |old| {
-            if let Some(person) = &person {
-                let pinned = old.and_then(|old| old.signed_in.as_ref()?.identity.as_ref());
-                self.check(person, pinned)?;
+            let pinned = old.and_then(|old| old.signed_in.as_ref()?.identity.as_ref());
+            match (&person, pinned) {
+                (Some(person), pinned) => self.check(person, pinned)?,
+                (None, Some(pinned)) => return Err(self.unknown_person(pinned)),
+                (None, None) => {}
             }
             Ok::<_, TokenError>(new.clone())
         })
@@ -74,6 +77,17 @@ impl SigningIn<'_> {
         person
             .check(&self.account.login, owner, pinned)
             .map_err(|text| TokenError { kind: TokenErrorKind::SignIn, text })
+    }
+
+    /// Stored, it would take the place of somebody who is known, and could be anybody's.
+    fn unknown_person(&self, pinned: &Identity) -> TokenError {
+        let (login, provider) = (&self.account.login, advice::provider(self.oauth));
+        let before = pinned.shown();
+        mistake(format!(
+            "{provider} did not say who has signed in for {login}, and until now it was {before}: \
+             nothing was stored. Write signin_scopes = [\"openid\", \"profile\"] in the account, so that \
+             it says so, or first forget the old sign-in: saslgate account signout {login}"
+        ))
     }
 
     fn welcome(&self, person: Option<&Person>) -> Welcome {

@@ -10,7 +10,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
 use url::Url;
 
 use super::{
@@ -164,13 +163,25 @@ impl<'a> SigningIn<'a> {
             };
             // A code that is certainly unspent saves the person a second sign-in.
             let again = failure.unspent && failure.kind == TokenErrorKind::Unavailable;
+            let asked = failure.retry_after.unwrap_or_default();
             match pauses.next() {
-                Some(pause) if again => tokio::time::sleep(*pause).await,
-                _ => return Err(self.describe(&failure)),
+                Some(pause) if again && asked <= LONGEST_WAIT => {
+                    tokio::time::sleep(asked.max(*pause)).await;
+                }
+                _ => return Err(self.describe_code(failure)),
             }
         };
         let asked = Asked { issuer: code.issuer.as_deref(), nonce: authorization.nonce() };
         self.keep(answer, asked, started).await
+    }
+
+    /// What `invalid_grant` means of a code, other than of a refresh token.
+    fn describe_code(&self, mut failure: Failure) -> TokenError {
+        // Where Microsoft's number is known, its row says it better.
+        if let Some(codes) = failure.what.strip_prefix(advice::of_error("invalid_grant").what) {
+            failure.what = format!("{REFUSED_CODE}{codes}");
+        }
+        self.describe(&failure)
     }
 
     /// A failure in words for people.
@@ -216,8 +227,8 @@ impl BrowserFlow {
         signing_in: &SigningIn<'_>,
         patience: Duration,
     ) -> Result<Welcome, TokenError> {
-        let deadline = Instant::now() + patience;
-        let answer = tokio::time::timeout_at(deadline, self.open.answer()).await;
+        // Not as a moment: who writes --timeout may mean "for ever".
+        let answer = tokio::time::timeout(patience, self.open.answer()).await;
         let result = match answer.ok().flatten() {
             Some(answer) => settle(signing_in, &self.authorization, answer).await,
             None => Err(signing_in.too_late()),
@@ -246,6 +257,12 @@ async fn settle(
 fn mistake(text: String) -> TokenError {
     TokenError { kind: TokenErrorKind::Configuration, text }
 }
+
+const REFUSED_CODE: &str = "does not accept the code: it was used before, is too old, or is not of \
+    this sign-in";
+
+/// For a provider that wants a pause. A code lasts no longer than minutes, and the browser waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// Before a code is offered again. It is good for a minute or more.
 const PAUSES: [Duration; 3] =

@@ -228,3 +228,15 @@ async fn who_does_not_come_is_not_waited_for() {
     let port = link.back("").port;
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err(), "the port is free again");
 }
+
+#[tokio::test]
+async fn patience_may_be_endless() {
+    let mut desk = Desk::new().await;
+    let (flow, link) = desk.browser().await;
+    let provider = desk.provider(vec![desk.answer(&link, Some("r1"), &json!({}))]);
+    let signing_in = desk.signing_in();
+    let finish = flow.finish(&signing_in, Duration::MAX);
+    let (result, _) = tokio::join!(finish, link.back("code=c").go());
+    result.unwrap();
+    provider.finish().await;
+}

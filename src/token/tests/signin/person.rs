@@ -45,6 +45,44 @@ async fn a_person_is_pinned_by_number() {
 }
 
 #[tokio::test]
+async fn somebody_known_is_not_replaced_by_somebody_unknown() {
+    let mut desk = Desk::new().await;
+    let identity = Identity {
+        issuer: "https://id.example.test".to_owned(),
+        subject: "7".to_owned(),
+        name: Some("user@example.test".to_owned()),
+    };
+    let signed_in = Some(SignedIn { at: desk.time.now(), identity: Some(identity) });
+    let before = Grant { refresh_token: Some(Secret::new("r0")), signed_in, ..Grant::default() };
+    desk.store.write_grant(KEY, None, &before).await.unwrap();
+    let (flow, link) = desk.browser().await;
+    let provider = desk.provider(vec![Reply::token("a1", Some("r1"))]);
+    let error = come_back(&desk, flow, link.back("code=c")).await.0.unwrap_err();
+    assert!(error.text.contains("until now it was user@example.test: nothing"), "{error}");
+    assert!(error.text.contains("saslgate account signout User@Example.test"), "{error}");
+    assert_eq!(desk.refresh_token().await.as_deref(), Some("r0"));
+    provider.finish().await;
+}
+
+#[tokio::test]
+async fn a_sign_in_is_younger_than_what_failed_meanwhile() {
+    let mut desk = Desk::new().await;
+    let time = desk.time.clone();
+    let (flow, link) = desk.browser().await;
+    let provider = desk.provider(vec![Reply::token("a1", Some("r1"))]);
+    let ticking = Arc::new(move || {
+        time.advance(1);
+        time.now()
+    });
+    let signing_in = SigningIn::new(&desk.account, &*desk.store, DEADLINE, ticking).unwrap();
+    let (result, _) = tokio::join!(flow.finish(&signing_in, DEADLINE), link.back("code=c").go());
+    result.unwrap();
+    let grant = desk.grant().await.unwrap();
+    assert!(grant.signed_in.unwrap().at > grant.access_token.unwrap().obtained);
+    provider.finish().await;
+}
+
+#[tokio::test]
 async fn an_id_token_of_another_sign_in_is_refused() {
     for (claims, part) in [
         (json!({"nonce": "another"}), "another sign-in"),
@@ -136,6 +174,17 @@ async fn a_refused_code_is_told_in_words() {
 }
 
 #[tokio::test]
+async fn a_code_that_was_used_before_is_told_from_a_sign_in_that_has_ended() {
+    let mut desk = Desk::new().await;
+    let (flow, link) = desk.browser().await;
+    let provider = desk.provider(vec![Reply::invalid_grant()]);
+    let error = come_back(&desk, flow, link.back("code=c")).await.0.unwrap_err();
+    assert!(error.text.starts_with("localhost does not accept the code: it was used"), "{error}");
+    assert!(error.text.ends_with("Sign in again: saslgate signin User@Example.test"), "{error}");
+    provider.finish().await;
+}
+
+#[tokio::test]
 async fn who_needs_no_sign_in_hears_so() {
     let mut desk = Desk::new().await;
     desk.oauth().grant = GrantKind::ClientCredentials;
@@ -152,6 +201,14 @@ async fn a_passing_fault_costs_no_second_sign_in() {
     let provider = desk.provider(vec![Reply::error(503, ""), good]);
     come_back(&desk, flow, link.back("code=c")).await.0.unwrap();
     assert_eq!(provider.finish().await.len(), 2);
+
+    // A pause that the code would not outlive is not waited for, and none is cut short.
+    let mut desk = Desk::new().await;
+    let (flow, link) = desk.browser().await;
+    let provider = desk.provider(vec![Reply::new(429, "Retry-After: 21\r\n", "")]);
+    let error = come_back(&desk, flow, link.back("code=c")).await.0.unwrap_err();
+    assert!(error.text.contains("asks for a pause"), "{error}");
+    provider.finish().await;
 
     // Where the code may be spent, asking again could only hide why.
     let mut desk = Desk::new().await;
