@@ -95,13 +95,14 @@ impl Refused {
             kind: self.kind.name().to_owned(),
             text,
         };
-        let Some(before) = before else {
+        // A sign-in has settled what went wrong before it.
+        let unsettled = before.filter(|it| self.signed_in.is_none_or(|at| at <= it.last));
+        let Some(before) = unsettled else {
             return own;
         };
-        let renewed = self.another || self.signed_in.is_some_and(|at| at > before.last);
         let dead = TokenErrorKind::from_name(&before.kind).is_some_and(is_definite);
         match (dead, is_definite(self.kind)) {
-            (true, false) if renewed => own,
+            (true, false) if self.another => own,
             (true, false) => RefreshFailure { last: self.at, ..before.clone() },
             // After the clock was set back the earlier time would lie in the future.
             _ => RefreshFailure { since: before.since.min(self.at), ..own },

@@ -166,7 +166,7 @@ impl<'a> SigningIn<'a> {
             let again = failure.unspent && failure.kind == TokenErrorKind::Unavailable;
             match pauses.next() {
                 Some(pause) if again => tokio::time::sleep(*pause).await,
-                _ => return Err(self.describe(&failure)),
+                _ => return Err(self.describe(&of_the_code(failure))),
             }
         };
         let asked = Asked { issuer: code.issuer.as_deref(), nonce: authorization.nonce() };
@@ -240,6 +240,17 @@ async fn settle(
         Returned::Refused(failure) => Err(signing_in.describe(&failure)),
         Returned::Wrong(text) => Err(mistake(text)),
     }
+}
+
+/// The words for a refused refresh token do not fit a code, which somebody may have pasted.
+fn of_the_code(mut failure: Failure) -> Failure {
+    if failure.refused_grant && failure.advice == Advice::SignIn {
+        let name =
+            failure.what.rfind('(').and_then(|at| failure.what.get(at..)).unwrap_or_default();
+        failure.what =
+            format!("does not take the code, which may be used, too old or not whole {name}");
+    }
+    failure
 }
 
 /// Something that the operator must put right.

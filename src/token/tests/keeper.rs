@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::store::{RefreshFailure, RefreshHistory};
+use crate::store::{Grant, RefreshFailure, RefreshHistory, SignedIn};
 use crate::token::keeper::Keeper;
 
 const HOUR: u64 = 3600;
@@ -138,6 +138,27 @@ async fn a_dead_sign_in_is_left_alone_until_there_is_a_new_one() {
     assert_eq!(scene.history().await.failure, None);
     let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok().map(|it| it.state)).collect();
     assert_eq!(told, [State::Fails(TokenErrorKind::SignIn), State::Works]);
+    scene.provider.finish().await;
+}
+
+#[tokio::test]
+async fn a_failure_after_a_new_sign_in_is_not_dated_before_it() {
+    let script = vec![Reply::error(503, ""), Reply::invalid_grant(), Reply::invalid_grant()];
+    let scene = Scene::signed_in(script).await;
+    scene.access().await.unwrap_err();
+    let first = scene.history().await.failure.unwrap();
+    for _ in 0..2 {
+        scene.time.advance(HOUR);
+        let at = scene.time.now();
+        let signed_in = Some(SignedIn { at, identity: None });
+        let grant = Grant { refresh_token: Some(Secret::new("r1")), signed_in, ..Grant::default() };
+        let version = scene.store.grant(KEY).await.unwrap().map(|it| it.version);
+        scene.store.write_grant(KEY, version, &grant).await.unwrap().unwrap();
+        scene.time.advance(60);
+        scene.access().await.unwrap_err();
+        let failure = scene.history().await.failure.unwrap();
+        assert_eq!(failure.since, at + Duration::from_secs(60), "{first:?}");
+    }
     scene.provider.finish().await;
 }
 
