@@ -107,6 +107,38 @@ impl Signals {
     }
 }
 
+/// Asks for something with Ctrl-C's signal caught: `rpassword` raises it before it gives the terminal its
+/// echo and its lines back, and then says `Interrupted` if we still live. Afterwards the signal ends the
+/// process, as ever.
+///
+/// # Errors
+/// The operating system does not let us.
+#[cfg(unix)]
+pub(crate) fn survive_interrupt<T>(ask: impl FnOnce() -> T) -> io::Result<T> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut interrupts = {
+        let _inside = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    let answer = ask();
+    // The handler stays for as long as the process does, so somebody must heed it.
+    std::thread::spawn(move || {
+        runtime.block_on(interrupts.recv());
+        std::process::exit(130);
+    });
+    Ok(answer)
+}
+
+/// Elsewhere nothing has to be given back.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub(crate) fn survive_interrupt<T>(ask: impl FnOnce() -> T) -> io::Result<T> {
+    Ok(ask())
+}
+
 /// Opens a link in the system's browser, on a thread that nobody waits for: some launchers stay as long as
 /// the browser does. No shell sees the link.
 pub(crate) fn open_link(link: String, failed: impl FnOnce() + Send + 'static) {

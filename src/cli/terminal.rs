@@ -10,7 +10,7 @@ use super::{
     Failure,
     log::{self, no_color},
 };
-use crate::secret::Secret;
+use crate::{platform, secret::Secret};
 
 /// Writes a line to standard output.
 pub(crate) fn say(line: impl Display) -> Result<(), Failure> {
@@ -86,10 +86,16 @@ pub(crate) fn read_secret(prompt: &str, again: bool) -> Result<Secret, Failure> 
     if !io::stdin().is_terminal() {
         return first_line(io::stdin().lock());
     }
+    let fault = |error: io::Error| {
+        if error.kind() == io::ErrorKind::Interrupted {
+            // The terminal is itself again; the signal's own end would cut any words short.
+            std::process::exit(130);
+        }
+        Failure::fault(format!("cannot read from the terminal: {error}"))
+    };
     let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt)
-            .map(|text| Secret::new(text.into_bytes()))
-            .map_err(|error| Failure::fault(format!("cannot read from the terminal: {error}")))
+        let text = platform::survive_interrupt(|| rpassword::prompt_password(prompt));
+        text.flatten().map(|text| Secret::new(text.into_bytes())).map_err(fault)
     };
     let secret = ask(&format!("{prompt}: "))?;
     if again && ask(&format!("{prompt} (again): "))?.expose() != secret.expose() {
@@ -103,9 +109,19 @@ pub(crate) fn read_pasted(prompt: &str) -> Result<Secret, Failure> {
     if io::stdin().is_terminal() {
         return read_secret(prompt, false);
     }
+    pasted_line(io::stdin().lock())
+}
+
+fn pasted_line(input: impl BufRead) -> Result<Secret, Failure> {
     let fault = |error| Failure::fault(format!("cannot read standard input: {error}"));
     let mut line = Vec::with_capacity(MAX_SECRET + 1);
-    io::stdin().lock().take(MAX_SECRET as u64).read_until(b'\n', &mut line).map_err(fault)?;
+    input.take(MAX_SECRET as u64 + 1).read_until(b'\n', &mut line).map_err(fault)?;
+    if line.len() > MAX_SECRET {
+        crate::secret::wipe(&mut line);
+        return Err(Failure::mistake(
+            "the line is longer than 64 KiB: paste the address that the browser shows, alone",
+        ));
+    }
     Ok(Secret::new(line))
 }
 
@@ -166,5 +182,13 @@ mod tests {
         check(b"a\nb\n", None);
         check(&vec![b'a'; MAX_SECRET], Some(&vec![b'a'; MAX_SECRET]));
         check(&vec![b'a'; MAX_SECRET + 1], None);
+    }
+
+    #[test]
+    fn what_is_pasted_is_never_cut() {
+        let line = |input: &[u8]| pasted_line(input).ok().map(|it| it.expose().to_vec());
+        assert_eq!(line(b"address\nmore"), Some(b"address\n".to_vec()));
+        assert_eq!(line(&vec![b'a'; MAX_SECRET]), Some(vec![b'a'; MAX_SECRET]));
+        assert_eq!(line(&vec![b'a'; MAX_SECRET + 1]), None);
     }
 }

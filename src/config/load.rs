@@ -46,7 +46,11 @@ pub fn load(paths: &Paths, secrets: Secrets) -> Result<Loaded, ConfigError> {
     let files = account_files(&folder)
         .map_err(|error| unreadable(&folder, &error))?
         .iter()
-        .map(|path| SourceFile::read(path))
+        .map(|path| {
+            // Opening a pipe would wait for its other end, for ever.
+            let is_file = fs::metadata(path).map_or(true, |it| it.is_file());
+            if is_file { SourceFile::read(path) } else { Err(no_file(path)) }
+        })
         .collect::<Result<Vec<_>, _>>()?;
     resolve::resolve(&main, &files, &paths.state, secrets)
 }
@@ -75,7 +79,39 @@ fn account_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+fn no_file(path: &Path) -> Mistake {
+    let text = "is not a file: take it out of the folder".to_owned();
+    Mistake { file: path.into(), line: None, key: String::new(), text }
+}
+
 fn unreadable(folder: &Path, error: &io::Error) -> Mistake {
     let text = format!("cannot be read: {}", platform::explain(folder, error));
     Mistake { file: folder.into(), line: None, key: String::new(), text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            config: folder.path().join("saslgate.toml"),
+            state: folder.path().join("state"),
+        };
+        fs::write(&paths.config, "").unwrap();
+        let odd = folder.path().join("accounts.d/odd.toml");
+        fs::create_dir_all(&odd).unwrap();
+        let expected = format!("{}: is not a file: take it out of the folder", odd.display());
+        let fault = || load(&paths, Secrets::Skip).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(fault(), expected);
+        // A pipe without an end would keep us for ever, and so would a device without one.
+        #[cfg(unix)]
+        {
+            fs::remove_dir(&odd).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", &odd).unwrap();
+            assert_eq!(fault(), expected);
+        }
+    }
 }

@@ -34,6 +34,10 @@ impl Fault {
             Some(FULL) => StoreError::Unavailable(format!(
                 "The store {path} cannot grow: the disk is full. Make room."
             )),
+            // A full disk looks so as well, where SQLite makes its shared memory.
+            Some(INPUT_OUTPUT) => StoreError::Unavailable(format!(
+                "The store {path} cannot be read or written: the disk is full or failing ({error})."
+            )),
             Some(CORRUPT | NOT_A_DATABASE) => self.damaged(),
             _ if is_misread(error) => self.damaged(),
             _ => StoreError::Unavailable(format!("The store {path} does not serve: {error}.")),
@@ -117,6 +121,7 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const READONLY: i32 = 8;
+const INPUT_OUTPUT: i32 = 10;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;

@@ -107,6 +107,8 @@ impl Refused {
                 Ok(lasted) if lasted >= PATIENCE => RefreshFailure { since: before.since, ..own },
                 _ => before.clone(),
             },
+            // A sign-in has settled what went wrong before it.
+            (_, true) if renewed => own,
             (true, false) => RefreshFailure { last: self.at, ..before.clone() },
             // After the clock was set back the earlier time would lie in the future.
             _ => RefreshFailure { since: before.since.min(self.at), ..own },

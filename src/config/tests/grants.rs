@@ -78,8 +78,8 @@ fn an_own_proof_replaces_an_inherited_one_of_another_kind() {
         &text(&format!("{elsewhere}grant = \"client_credentials\"\n")),
         "\
 saslgate.toml:6: account.client_secret: is missing: client_id and client_secret of [defaults] go only to \
-the token endpoint that [defaults] names (by provider or token_url), and this account has another: write \
-them here, or name its endpoint in [defaults]",
+the token endpoint that [defaults] names (by provider or token_url), and this account has another, or a \
+device_url elsewhere: write them here, or name its endpoints in [defaults]",
     );
 }
 

@@ -35,6 +35,10 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
         check_mistakes(&written, &format!("saslgate.toml:{line}: account.client_id: {withheld}"));
         let own = format!("{own}\nclient_id = \"x\"");
         assert!(!has_secret(&text(&defaults, &own)), "{written}");
+        // A grant without a person has no device endpoint, and a mistake of its own.
+        if own.contains(device) {
+            continue;
+        }
         let own = format!("{own}\ngrant = \"client_credentials\"");
         check_mistakes(
             &text(&defaults, &own),

@@ -258,8 +258,8 @@ fn mistake(text: String) -> TokenError {
     TokenError { kind: TokenErrorKind::Configuration, text }
 }
 
-const REFUSED_CODE: &str = "does not accept the code: it was used before, is too old, or is not of \
-    this sign-in";
+const REFUSED_CODE: &str = "does not accept the code: it was used before, is too old, is not whole, \
+    or is not of this sign-in";
 
 /// For a provider that wants a pause. A code lasts no longer than minutes, and the browser waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);

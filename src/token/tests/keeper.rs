@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::store::{RefreshFailure, RefreshHistory};
+use crate::store::{Grant, RefreshFailure, RefreshHistory, SignedIn};
 use crate::token::keeper::Keeper;
 
 const HOUR: u64 = 3600;
@@ -235,6 +235,26 @@ async fn an_end_that_is_said_only_once_is_told_of_when_it_comes_near() {
     }
     assert_eq!(told, [(4, State::Expiring)]);
     scene.provider.count();
+}
+
+#[tokio::test]
+async fn a_failure_after_a_new_sign_in_is_not_dated_before_it() {
+    let script = vec![Reply::error(503, ""), Reply::invalid_grant(), Reply::invalid_grant()];
+    let scene = Scene::signed_in(script).await;
+    scene.access().await.unwrap_err();
+    let first = scene.history().await.failure.unwrap();
+    for _ in 0..2 {
+        scene.time.advance(HOUR);
+        let at = scene.time.now();
+        let signed_in = Some(SignedIn { at, identity: None });
+        let grant = Grant { refresh_token: Some(Secret::new("r1")), signed_in, ..Grant::default() };
+        let version = scene.store.grant(KEY).await.unwrap().map(|it| it.version);
+        scene.store.write_grant(KEY, version, &grant).await.unwrap().unwrap();
+        scene.time.advance(60);
+        scene.access().await.unwrap_err();
+        let failure = scene.history().await.failure.unwrap();
+        assert_eq!(failure.since, at + Duration::from_secs(60), "{first:?}");
+    }
     scene.provider.finish().await;
 }
 

@@ -44,6 +44,21 @@ async fn a_bare_code_is_enough() {
 }
 
 #[tokio::test]
+async fn a_refused_code_is_not_called_a_sign_in_that_has_ended() {
+    let mut desk = Desk::with_redirect("http://localhost").await;
+    let flow = desk.signing_in().paste().unwrap();
+    let provider = desk.provider(vec![Reply::invalid_grant()]);
+    let Pasted::Done(result) = flow.finish(&desk.signing_in(), &Secret::new("half-a-co")).await
+    else {
+        panic!("a code was not taken");
+    };
+    let text = result.err().unwrap().text;
+    assert!(text.contains(" does not accept the code: "), "{text}");
+    assert!(text.contains("(invalid_grant). Sign in again: "), "{text}");
+    provider.finish().await;
+}
+
+#[tokio::test]
 async fn a_device_code_in_two_requests() {
     let mut desk = Desk::new().await;
     desk.oauth().client_authentication = ClientAuthentication::Secret(Secret::new("s&1"));
