@@ -107,7 +107,13 @@ impl Gateway {
             let origin = origin.lock_owned().await;
             reload_and_tell(&gateway, origin, asked_by).await
         });
-        task.await.unwrap_or(Err(ReloadError::Broken))
+        let result = task.await.unwrap_or(Err(ReloadError::Broken));
+        // Whoever asks may have put something right at a provider's side. A change of files alone says
+        // nothing of that, and a program may touch them every minute.
+        if result.is_ok() {
+            self.tokens.look_again();
+        }
+        result
     }
 
     /// Reloads if the files have changed, and have been left alone since the last look. Does not wait.
@@ -178,8 +184,6 @@ async fn reload(gateway: &Arc<Gateway>, origin: &mut Origin) -> Result<Report, R
     let mut report = Report::compare([&before, &config], [&origin.sections, &sections]);
     origin.sections = sections;
     gateway.put_in_force(config);
-    // Whoever reloads may have put something right at a provider's side.
-    gateway.tokens.look_again();
     let mut ports = change.apply(gateway);
     for listener in std::mem::take(&mut ports.opened) {
         gateway.tasks.spawn(listener.serve(Arc::clone(gateway)));
