@@ -24,9 +24,10 @@ class Secrets(unittest.TestCase):
         for path in glob.glob(lab.world().path("*.gateway.log")):
             with open(path, "rb") as file:
                 log = file.read()
-            # It was no quiet log, and of a gateway that did its work.
-            self.assertIn(b"DEBUG", log, path)
-            self.assertIn(b"connection=", log, path)
+            # It was no quiet log, wherever the gateway had work at all; this test's own had.
+            if b"connection=" in log or path == lab.world().path("secrets.gateway.log"):
+                self.assertIn(b"DEBUG", log, path)
+                self.assertIn(b"connection=", log, path)
             found = {what for needle, what in needles.items() if needle in log}
             self.assertEqual(found, set(), path)
 
