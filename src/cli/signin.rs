@@ -10,7 +10,7 @@ use super::{
     terminal::{read_pasted, remark, say},
 };
 use crate::{
-    config::AccountConfig,
+    config::{AccountConfig, Secrets},
     platform,
     token::{
         TokenError, TokenErrorKind,
@@ -71,7 +71,8 @@ struct Place {
 /// # Errors
 /// The configuration has mistakes, the provider or the store says no, or nobody came.
 pub fn run(args: &SigninArgs, global: &Global) -> Result<(), Failure> {
-    let config = global.load_config()?;
+    // Another account's secret may be out of reach for whoever types this.
+    let config = global.load(Secrets::Of(args.login.clone()))?.config;
     let account = account::find(&config, &args.login)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;

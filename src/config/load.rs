@@ -27,10 +27,12 @@ pub struct Loaded {
 }
 
 /// Whether client secrets are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Secrets {
     /// They are read, and it is a mistake if one cannot be.
     Read,
+    /// Only those of the account of this login: what is wrong with another one's is none of its business.
+    Of(String),
     /// They are left empty: for commands that ask for no token, and may run as a user who must not
     /// see them.
     Skip,

@@ -219,6 +219,7 @@ fn accounts(
     for (file, written) in in_main.chain(in_folder) {
         let own =
             Layer { file, offset: written.span().start, text: written.get_ref(), table: "account" };
+        cx.secrets.begin(own.text.login.as_ref().map_or("", |login| login.get_ref()));
         let Some(account) = account::resolve(&own, &defaults, in_use, cx) else {
             complete = false;
             continue;

@@ -13,23 +13,35 @@ use std::{
 };
 
 use super::{Secrets, mistake::SourceFile, text::SecretText};
-use crate::{platform, secret::Secret};
+use crate::{platform, secret::Secret, store::account_key};
 
 /// Reads each source once, however many accounts share it.
 pub(super) struct SecretReader {
     mode: Secrets,
+    /// Of the account at hand, where only one account's secrets are read.
+    chosen: bool,
     seen: HashMap<String, Result<Secret, String>>,
     files: Vec<PathBuf>,
 }
 
 impl SecretReader {
     pub(super) fn new(mode: Secrets) -> Self {
-        Self { mode, seen: HashMap::new(), files: Vec::new() }
+        Self { mode, chosen: false, seen: HashMap::new(), files: Vec::new() }
+    }
+
+    /// What is read from now on belongs to the account of this login.
+    pub(super) fn begin(&mut self, login: &str) {
+        let login = account_key(login);
+        self.chosen = matches!(&self.mode, Secrets::Of(chosen) if account_key(chosen) == login);
     }
 
     /// Whether secrets are read at all.
     pub(super) fn may_read(&self) -> bool {
-        self.mode == Secrets::Read
+        match self.mode {
+            Secrets::Read => true,
+            Secrets::Of(_) => self.chosen,
+            Secrets::Skip => false,
+        }
     }
 
     /// The files that were read, or should have been.
@@ -43,14 +55,12 @@ impl SecretReader {
         file: &SourceFile,
         source: &SecretText,
     ) -> Result<Secret, String> {
-        match self.mode {
-            Secrets::Skip => Ok(Secret::default()),
-            Secrets::Read => {
-                self.files.extend(file_of(file, source));
-                let key = format!("{}\n{source:?}", file.path().display());
-                self.seen.entry(key).or_insert_with(|| read(file, source)).clone()
-            }
+        if !self.may_read() {
+            return Ok(Secret::default());
         }
+        self.files.extend(file_of(file, source));
+        let key = format!("{}\n{source:?}", file.path().display());
+        self.seen.entry(key).or_insert_with(|| read(file, source)).clone()
     }
 }
 

@@ -56,3 +56,27 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
         assert!(has_secret(&text(&defaults, &own)), "{defaults}");
     }
 }
+
+#[test]
+fn a_sign_in_reads_the_secrets_of_its_own_account_only() {
+    let account = |login: &str, variable: &str| {
+        format!(
+            "[[account]]\nlogin = \"{login}\"\nprovider = \"microsoft365\"\ntenant = \"t\"\n\
+             client_id = \"id\"\nclient_secret = {{ env = \"{variable}\" }}\n"
+        )
+    };
+    let text = account("Mine@example.com", "PATH") + &account("b@example.com", "NO_SUCH_VARIABLE");
+    let load = |secrets: Secrets| {
+        let main = SourceFile::new("saslgate.toml", &text);
+        resolve::resolve(&main, &[], Path::new("state"), secrets)
+    };
+    let loaded = load(Secrets::Of("mine@example.com".to_owned())).unwrap();
+    let length = |number: usize| {
+        let oauth = loaded.config.accounts[number].oauth.as_ref().unwrap();
+        oauth.client_authentication.secret().unwrap().len()
+    };
+    assert!(length(0) > 0 && length(1) == 0);
+    let theirs = load(Secrets::Of("b@example.com".to_owned())).map(|_| ()).unwrap_err();
+    assert!(theirs.to_string().contains("NO_SUCH_VARIABLE is not set"), "{theirs}");
+    assert!(load(Secrets::Read).is_err());
+}
