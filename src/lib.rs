@@ -17,6 +17,8 @@ pub mod secret;
 #[cfg(feature = "gateway")]
 pub mod account;
 #[cfg(feature = "gateway")]
+pub mod check;
+#[cfg(feature = "gateway")]
 pub mod cli;
 #[cfg(feature = "gateway")]
 pub mod config;

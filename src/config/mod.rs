@@ -89,7 +89,8 @@ pub enum SigninRefusal {
 }
 
 /// A protocol that legacy clients speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// RFC 3501, RFC 9051.
     Imap,
@@ -208,6 +209,8 @@ pub struct AccountConfig {
     pub smtp: Option<UpstreamConfig>,
     /// Capabilities to hide beside those that the gateway always hides (upper case).
     pub hide_capabilities: Vec<String>,
+    /// As in the configuration: which preset its values come from, for words about it.
+    pub provider: &'static str,
 }
 
 impl AccountConfig {

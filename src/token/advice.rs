@@ -197,7 +197,7 @@ fn and_tenant(oauth: &OAuthConfig) -> String {
 }
 
 /// Microsoft's token URLs begin with the tenant.
-fn tenant(oauth: &OAuthConfig) -> Option<&str> {
+pub(crate) fn tenant(oauth: &OAuthConfig) -> Option<&str> {
     let url = &oauth.token_url;
     MICROSOFT.contains(&url.host_str()?).then(|| url.path_segments()?.next())?
 }

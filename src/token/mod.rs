@@ -22,6 +22,7 @@ use crate::{
     secret::Secret,
     store::{Store, StoreError, account_key},
 };
+pub(crate) use advice::tenant;
 use endpoint::Endpoint;
 use grant::Need;
 pub use history::{Change, State};
