@@ -4,9 +4,8 @@
 use url::Url;
 
 use super::{
-    ClientSecretMethod, OAuthConfig, Protocol, UpstreamTlsMode,
+    ClientSecretMethod, Protocol, UpstreamTlsMode,
     mistake::nearest,
-    oauth,
     preset::{Preset, ServerPreset, TenantRule},
     text::{GrantText, MechanismText, UpstreamTlsText},
 };
@@ -172,12 +171,5 @@ impl ProviderServer {
     /// How many connections a mailbox may have to it at once, where that is known.
     pub fn connection_limit(self) -> Option<u16> {
         self.0.connection_limit
-    }
-}
-
-impl OAuthConfig {
-    /// Whether secrets may be sent to this URL: inside TLS, or on loopback.
-    pub fn may_be_told_secrets(url: &Url) -> bool {
-        oauth::is_secure(url)
     }
 }

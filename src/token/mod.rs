@@ -23,6 +23,7 @@ use crate::{
     store::{Store, StoreError, account_key},
 };
 use endpoint::Endpoint;
+pub(crate) use endpoint::fetch;
 use grant::Need;
 pub use history::{Change, State};
 pub use import::import;
