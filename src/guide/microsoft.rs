@@ -30,7 +30,7 @@ pub(super) fn steps(subject: &Subject) -> Vec<Step> {
         steps.push(prove(subject));
     }
     steps.extend([permissions(subject), consent(subject), protocols(subject)]);
-    if !subject.mailbox.eq_ignore_ascii_case(&subject.owner) {
+    if !others(subject).is_empty() {
         steps.push(delegate(subject));
     }
     steps.push(last(subject));
@@ -184,24 +184,36 @@ fn service_principal(subject: &Subject) -> Step {
 }
 
 fn mailbox_permissions(subject: &Subject) -> Step {
-    let mailbox = &subject.mailbox;
     let step = Step::new("Let it into the mailbox")
-        .text("For each mailbox that it is to open, with the same Object ID as before:")
-        .command(add_mailbox_permission(mailbox, OBJECT_ID));
+        .text("For each mailbox that it is to open, with the same Object ID as before:");
+    let open =
+        |step: Step, mailbox: &String| step.command(add_mailbox_permission(mailbox, OBJECT_ID));
+    let step = subject.mailboxes().fold(step, open);
     let step = if subject.uses(Protocol::Smtp) {
-        step.text("To send as it:").command(add_send_as(mailbox, OBJECT_ID))
+        let send = |step: Step, mailbox: &String| step.command(add_send_as(mailbox, OBJECT_ID));
+        subject.mailboxes().fold(step.text("To send from it:"), send)
     } else {
         step
     };
-    step.text("Exchange takes up to an hour until permissions count everywhere.")
+    step.text("It may take an hour until permissions count everywhere in Exchange.")
+}
+
+/// The mailboxes that are not the person's own.
+fn others(subject: &Subject) -> Vec<&String> {
+    subject.mailboxes().filter(|it| !it.eq_ignore_ascii_case(&subject.owner)).collect()
 }
 
 fn delegate(subject: &Subject) -> Step {
-    let (mailbox, owner) = (&subject.mailbox, &subject.owner);
-    let step = Step::new("Let the person into the other mailbox")
-        .text(format!("{owner} signs in, and opens {mailbox}. In the same PowerShell:"))
-        .command(add_mailbox_permission(mailbox, owner));
-    if subject.uses(Protocol::Smtp) { step.command(add_send_as(mailbox, owner)) } else { step }
+    let owner = &subject.owner;
+    let others = others(subject);
+    let step = Step::new("Let the person into the other mailbox").text(format!(
+        "{owner} signs in, and opens {}. In the same PowerShell:",
+        others.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ")
+    ));
+    others.into_iter().fold(step, |step, mailbox| {
+        let step = step.command(add_mailbox_permission(mailbox, owner));
+        if subject.uses(Protocol::Smtp) { step.command(add_send_as(mailbox, owner)) } else { step }
+    })
 }
 
 fn protocols(subject: &Subject) -> Step {
@@ -212,7 +224,9 @@ fn protocols(subject: &Subject) -> Step {
     } else {
         connect(step, subject)
     };
-    let step = step.command(enable_protocols(mailbox, &subject.protocols));
+    let step = subject
+        .mailboxes()
+        .fold(step, |step, mailbox| step.command(enable_protocols(mailbox, &subject.protocols)));
     let step =
         step.text("This shows what the mailbox allows now:").command(show_protocols(mailbox));
     if !subject.uses(Protocol::Smtp) {

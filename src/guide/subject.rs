@@ -21,6 +21,8 @@ pub struct Subject {
     pub login: String,
     /// What it opens.
     pub mailbox: String,
+    /// Other mailboxes that it opens beside that one.
+    pub shared: Vec<String>,
     /// Who signs in.
     pub owner: String,
     /// Of the application.
@@ -50,6 +52,7 @@ impl Subject {
             is_configured: false,
             login: LOGIN.to_owned(),
             mailbox: MAILBOX.to_owned(),
+            shared: Vec::new(),
             owner: MAILBOX.to_owned(),
             client_id: CLIENT_ID.to_owned(),
             tenant: TENANT.to_owned(),
@@ -91,6 +94,11 @@ impl Subject {
             subject.redirect_uri = uri.as_str().to_owned();
         }
         subject
+    }
+
+    /// Every mailbox that it opens.
+    pub(super) fn mailboxes(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.mailbox).chain(&self.shared)
     }
 
     /// Microsoft's cloud that its provider stands for.

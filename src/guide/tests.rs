@@ -70,7 +70,7 @@ fn with_an_account_no_placeholder_is_left() {
 fn without_an_account_placeholders_say_what_belongs_there() {
     for provider in Provider::all() {
         for app_only in [false, true] {
-            if app_only && provider.app_only_grant().is_none() && provider.name() != "custom" {
+            if app_only && provider.app_only_grant().is_none() {
                 continue;
             }
             let text = text(&Guide::of(&Subject::placeholder(provider, app_only)));
@@ -125,6 +125,24 @@ fn an_application_is_let_in_by_the_enterprise_applications_object_id() {
     ];
     let places: Vec<Option<usize>> = order.iter().map(|it| text.find(it)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{text}");
+}
+
+#[test]
+fn every_mailbox_is_opened() {
+    let mut subject = Subject::placeholder(Provider::named("microsoft365").unwrap(), false);
+    subject.shared = vec!["info@example.ch".into(), "shop@example.ch".into()];
+    let delegated = text(&Guide::of(&subject));
+    subject.app_only = true;
+    for text in [delegated, text(&Guide::of(&subject))] {
+        for mailbox in ["info@example.ch", "shop@example.ch"] {
+            for command in ["Add-MailboxPermission", "Add-RecipientPermission", "Set-CASMailbox"] {
+                assert!(
+                    text.contains(&format!("{command} -Identity '{mailbox}'")),
+                    "{command}\n{text}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -14,12 +14,17 @@ pub(super) fn list() -> Result<(), Failure> {
             .map(|protocol| protocol.to_string())
             .collect();
         let protocols = if protocols.is_empty() {
-            "the servers that you name".into()
+            "servers that you name".to_owned()
         } else {
             protocols.join(", ")
         };
+        let grants: Vec<&str> =
+            ["refresh_token"].into_iter().chain(provider.app_only_grant()).collect();
         say(format_args!("{:width$}  {}", provider.name(), provider.about()))?;
-        say(format_args!("{:width$}  {protocols}; {}", "", provider.grants().join(", ")))?;
+        say(format_args!("{:width$}  {protocols}; {}", "", grants.join(", ")))?;
     }
-    Ok(())
+    say(
+        "\nrefresh_token: a person signs in. client_credentials, service_account: the application itself.\n\
+         saslgate provider show NAME has the rest, and how to register, step by step.",
+    )
 }

@@ -7,7 +7,8 @@ use super::{ShowArgs, named};
 use crate::{
     cli::{Failure, Global, account, status::table::wrapped, terminal::say},
     config::{
-        AccountConfig, Protocol, Provider, ProviderServer, Secrets, TenantNeed, UpstreamTlsMode,
+        AccountConfig, ClientSecretMethod, Protocol, Provider, ProviderServer, Secrets, TenantNeed,
+        UpstreamTlsMode,
     },
     guide::{Guide, Line, Step, Subject},
 };
@@ -75,7 +76,7 @@ fn of_account(account: &AccountConfig, named: Option<Provider>) -> Result<Provid
 
 fn without_a_person(subject: &mut Subject) -> Result<(), Failure> {
     let provider = subject.provider;
-    if provider.app_only_grant().is_none() && provider.token_url().is_some() {
+    if provider.app_only_grant().is_none() {
         return Err(Failure::mistake(format!(
             "{} lets no application into mailboxes by itself: a person must sign in",
             provider.title()
@@ -113,7 +114,10 @@ fn facts(subject: &Subject) -> String {
             row("tenant", &format!("{tenant}, unless you say otherwise"))
         }
     }
-    row("grants", &provider.grants().join(", "));
+    row("grants", &grants(provider));
+    if provider.client_secret_method() == ClientSecretMethod::Basic {
+        row("client secret", "in the Authorization header (client_secret_method = \"basic\")");
+    }
     for (name, url) in endpoints(subject) {
         row(name, &url);
     }
@@ -129,9 +133,20 @@ fn facts(subject: &Subject) -> String {
         text.push_str("\nLimits\n");
     }
     for limit in provider.limits() {
-        text.push_str(&wrapped(&format!("- {limit}"), "  "));
+        text.push_str("  - ");
+        text.push_str(wrapped(limit, "    ").trim_start());
     }
     text
+}
+
+/// What each stands for stands beside it, and what is not advised.
+fn grants(provider: Provider) -> String {
+    let words = |grant: &&str| match *grant {
+        "password" => "password (a last resort)".to_owned(),
+        "external" => "external (tokens from elsewhere)".to_owned(),
+        other => other.to_owned(),
+    };
+    provider.grants().iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
 fn words(server: ProviderServer) -> String {
