@@ -15,7 +15,7 @@ use super::{
     StoreError, StoreFuture, StoredAccessToken,
     fault::Fault,
     key::KeySource,
-    open,
+    open::{self, Purpose},
     seal::{Column, Sealer},
     time::{from_millis, to_millis},
 };
@@ -33,9 +33,17 @@ impl SqliteStore {
     /// It must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// The store cannot be used, or the key does not open it.
+    /// The store cannot be used or not be written, or the key does not open it.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::open_with(folder, KeySource::find(folder)?).await
+    }
+
+    /// The same for whoever only reads; where the disk is read-only, writes fail later.
+    ///
+    /// # Errors
+    /// The store cannot be used, or the key does not open it.
+    pub async fn open_to_read(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_for(folder, KeySource::find(folder)?, Purpose::Read).await
     }
 
     /// The same, with the key from there.
@@ -43,7 +51,11 @@ impl SqliteStore {
     /// # Errors
     /// As for [`Self::open`].
     pub async fn open_with(folder: &Path, key: KeySource) -> Result<Self, StoreError> {
-        let open::Opened { pool, sealer, fault } = open::open(folder, key).await?;
+        Self::open_for(folder, key, Purpose::Write).await
+    }
+
+    async fn open_for(folder: &Path, key: KeySource, purpose: Purpose) -> Result<Self, StoreError> {
+        let open::Opened { pool, sealer, fault } = open::open(folder, key, purpose).await?;
         Ok(Self { pool, sealer, fault })
     }
 

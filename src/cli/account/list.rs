@@ -2,9 +2,8 @@
 
 use std::{cell::Cell, fmt::Write as _, time::SystemTime};
 
-use super::open;
 use crate::{
-    cli::{Failure, terminal::say},
+    cli::{Failure, status::open_to_read, terminal::say},
     config::{AccountConfig, Authentication, Config, Grant, Protocol, UpstreamConfig},
     status::{Finding, words},
     store::{LocalPasswords, Store, StoreError},
@@ -17,7 +16,7 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
         faults.set(faults.get() + 1);
         format!("error: {error}")
     };
-    let store = open(config).await?;
+    let store = open_to_read(config).await?;
     for account in &config.accounts {
         let (servers, faulty) = servers_and_faults(account, config, store.as_ref()).await;
         faults.set(faults.get() + faulty);
