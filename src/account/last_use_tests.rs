@@ -1,0 +1,113 @@
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::*;
+use crate::store::{LocalPassword, limits::PasswordLimits, memory::MemoryStore};
+
+const DIGEST: [u8; 32] = [7; 32];
+
+struct Stage {
+    uses: Arc<LastUses>,
+    store: Arc<MemoryStore>,
+    stop: CancellationToken,
+    keeper: tokio::task::JoinHandle<()>,
+}
+
+impl Stage {
+    /// With an account `a` that has a password `p`.
+    async fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        store.password_salt("a", [1; 16]).await.unwrap();
+        let password = LocalPassword {
+            name: "p".to_owned(),
+            digest: DIGEST,
+            created: UNIX_EPOCH,
+            limits: PasswordLimits::default(),
+            last_used: None,
+        };
+        store.write_local_password("a", &password).await.unwrap();
+        let (uses, stop) = (Arc::new(LastUses::default()), CancellationToken::new());
+        let keeper = {
+            let (uses, store, stop) = (Arc::clone(&uses), Arc::clone(&store), stop.clone());
+            tokio::spawn(async move { uses.keep(store.as_ref(), &stop).await })
+        };
+        Self { uses, store, stop, keeper }
+    }
+
+    fn note(&self, second: u64) {
+        let at = moment(second);
+        let used = PasswordUse { at, protocol: "imap".to_owned(), address: [192, 0, 2, 1].into() };
+        self.uses.note("a".to_owned(), "p".to_owned(), Noted { digest: DIGEST, used });
+    }
+
+    /// What the store has, when nothing can be done any more without time passing.
+    async fn stored(&self) -> Option<SystemTime> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let stored = self.store.local_passwords("a").await.unwrap().unwrap();
+        stored.passwords[0].last_used.as_ref().map(|used| used.at)
+    }
+}
+
+fn moment(second: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(second)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_use_is_written_at_once_and_then_the_last_of_each_interval() {
+    let stage = Stage::new().await;
+    let generation = stage.store.generation().await.unwrap();
+    assert_eq!(stage.stored().await, None);
+    stage.note(1);
+    assert_eq!(stage.stored().await, Some(moment(1)));
+    for second in 2..100 {
+        stage.note(second);
+        assert_eq!(stage.stored().await, Some(moment(1)));
+    }
+    tokio::time::sleep(INTERVAL).await;
+    assert_eq!(stage.stored().await, Some(moment(99)));
+    stage.note(100);
+    assert_eq!(stage.stored().await, Some(moment(99)));
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(stage.stored().await, Some(moment(100)));
+    // After the silence.
+    stage.note(101);
+    assert_eq!(stage.stored().await, Some(moment(101)));
+    assert_eq!(stage.store.generation().await.unwrap(), generation, "no session cares");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_written_at_the_end() {
+    let stage = Stage::new().await;
+    stage.note(1);
+    assert_eq!(stage.stored().await, Some(moment(1)));
+    stage.note(2);
+    stage.stop.cancel();
+    stage.keeper.await.unwrap();
+    let stored = stage.store.local_passwords("a").await.unwrap().unwrap();
+    assert_eq!(stored.passwords[0].last_used.as_ref().unwrap().at, moment(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_of_the_same_name_has_not_been_used() {
+    let stage = Stage::new().await;
+    let mut successor =
+        stage.store.local_passwords("a").await.unwrap().unwrap().passwords.remove(0);
+    successor.digest = [8; 32];
+    stage.store.write_local_password("a", &successor).await.unwrap();
+    stage.note(1);
+    assert_eq!(stage.stored().await, None);
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let uses = LastUses::default();
+    let used =
+        PasswordUse { at: UNIX_EPOCH, protocol: "imap".to_owned(), address: [127, 0, 0, 1].into() };
+    for number in 0..MOST + 10 {
+        let noted = Noted { digest: DIGEST, used: used.clone() };
+        uses.note(number.to_string(), "p".to_owned(), noted);
+    }
+    assert_eq!(uses.pending().len(), MOST);
+}
