@@ -17,30 +17,30 @@ use tracing::debug;
 
 use crate::store::{PasswordUse, Store};
 
-/// Uses that are not written yet, by account key and name of the password.
+/// Uses that are not written yet.
 #[derive(Default)]
 pub(super) struct LastUses {
-    pending: Mutex<HashMap<Key, Noted>>,
+    pending: Mutex<HashMap<UsedPassword, PasswordUse>>,
     news: Notify,
 }
 
-type Key = (String, String);
-
-#[derive(Clone)]
-pub(super) struct Noted {
-    /// The password's: its successor of the same name has not been used.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct UsedPassword {
+    /// The account's key.
+    pub(super) account: String,
+    pub(super) name: String,
+    /// A successor of the same name has not been used.
     pub(super) digest: [u8; 32],
-    pub(super) used: PasswordUse,
 }
 
 impl LastUses {
     /// Notes a use; it takes the place of an earlier one that is not written yet.
-    pub(super) fn note(&self, account: String, name: String, noted: Noted) {
-        let (mut pending, key) = (self.pending(), (account, name));
-        if pending.len() >= MOST && !pending.contains_key(&key) {
+    pub(super) fn note(&self, password: UsedPassword, used: PasswordUse) {
+        let mut pending = self.pending();
+        if pending.len() >= MOST && !pending.contains_key(&password) {
             return;
         }
-        if pending.insert(key, noted).is_none() {
+        if pending.insert(password, used).is_none() {
             self.news.notify_one();
         }
     }
@@ -66,8 +66,8 @@ impl LastUses {
         // Nobody waits longer for what is of so little importance.
         let _ = timeout(LAST_WORD, async {
             let pending = std::mem::take(&mut *self.pending());
-            for (key, noted) in pending {
-                self.write(store, key, noted).await;
+            for (password, used) in pending {
+                self.write(store, password, used).await;
             }
         })
         .await;
@@ -77,18 +77,18 @@ impl LastUses {
     async fn write_due(
         &self,
         store: &dyn Store,
-        written: &mut HashMap<Key, Instant>,
+        written: &mut HashMap<UsedPassword, Instant>,
         stop: &CancellationToken,
     ) -> Option<Instant> {
         written.retain(|_, at| at.elapsed() < INTERVAL);
-        let due: Vec<_> = self.pending().extract_if(|key, _| !written.contains_key(key)).collect();
-        for (key, noted) in due {
+        let due: Vec<_> = self.pending().extract_if(|it, _| !written.contains_key(it)).collect();
+        for (password, used) in due {
             if stop.is_cancelled() {
-                self.put_back(key, noted);
+                self.put_back(password, used);
                 continue;
             }
-            written.insert(key.clone(), Instant::now());
-            self.write(store, key, noted).await;
+            written.insert(password.clone(), Instant::now());
+            self.write(store, password, used).await;
         }
         let pending = self.pending();
         let waiting = pending
@@ -98,19 +98,19 @@ impl LastUses {
     }
 
     /// A use that could not be written waits with the others.
-    async fn write(&self, store: &dyn Store, (account, name): Key, noted: Noted) {
-        let done = store.note_password_use(&account, &name, &noted.digest, &noted.used).await;
-        if let Err(error) = done {
+    async fn write(&self, store: &dyn Store, password: UsedPassword, used: PasswordUse) {
+        let UsedPassword { account, name, digest } = &password;
+        if let Err(error) = store.note_password_use(account, name, digest, &used).await {
             debug!(account, "the last use of a local password is not written: {error}");
-            self.put_back((account, name), noted);
+            self.put_back(password, used);
         }
     }
 
-    fn put_back(&self, key: Key, noted: Noted) {
-        self.pending().entry(key).or_insert(noted);
+    fn put_back(&self, password: UsedPassword, used: PasswordUse) {
+        self.pending().entry(password).or_insert(used);
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashMap<Key, Noted>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<UsedPassword, PasswordUse>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -37,9 +37,7 @@ impl Stage {
     }
 
     fn note(&self, second: u64) {
-        let at = moment(second);
-        let used = PasswordUse { at, protocol: "imap".to_owned(), address: [192, 0, 2, 1].into() };
-        self.uses.note("a".to_owned(), "p".to_owned(), Noted { digest: DIGEST, used });
+        self.uses.note(password("a", DIGEST), used(second));
     }
 
     /// What the store has, when nothing can be done any more without time passing.
@@ -48,6 +46,15 @@ impl Stage {
         let stored = self.store.local_passwords("a").await.unwrap().unwrap();
         stored.passwords[0].last_used.as_ref().map(|used| used.at)
     }
+}
+
+fn password(account: &str, digest: [u8; 32]) -> UsedPassword {
+    UsedPassword { account: account.to_owned(), name: "p".to_owned(), digest }
+}
+
+fn used(second: u64) -> PasswordUse {
+    let address = [192, 0, 2, 1].into();
+    PasswordUse { at: moment(second), protocol: "imap".to_owned(), address }
 }
 
 fn moment(second: u64) -> SystemTime {
@@ -90,24 +97,26 @@ async fn what_waits_is_written_at_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_successor_of_the_same_name_has_not_been_used() {
+async fn a_successor_of_the_same_name_has_not_been_used_and_waits_for_nobody() {
     let stage = Stage::new().await;
-    let mut successor =
-        stage.store.local_passwords("a").await.unwrap().unwrap().passwords.remove(0);
-    successor.digest = [8; 32];
-    stage.store.write_local_password("a", &successor).await.unwrap();
     stage.note(1);
+    assert_eq!(stage.stored().await, Some(moment(1)));
+    let stored = stage.store.local_passwords("a").await.unwrap().unwrap();
+    let successor = LocalPassword { digest: [8; 32], ..stored.passwords[0].clone() };
+    stage.store.write_local_password("a", &successor).await.unwrap();
+    stage.note(2);
+    tokio::time::sleep(INTERVAL).await;
     assert_eq!(stage.stored().await, None);
+    stage.note(3);
+    stage.uses.note(password("a", [8; 32]), used(4));
+    assert_eq!(stage.stored().await, Some(moment(4)));
 }
 
 #[test]
 fn what_waits_is_bounded() {
     let uses = LastUses::default();
-    let used =
-        PasswordUse { at: UNIX_EPOCH, protocol: "imap".to_owned(), address: [127, 0, 0, 1].into() };
     for number in 0..MOST + 10 {
-        let noted = Noted { digest: DIGEST, used: used.clone() };
-        uses.note(number.to_string(), "p".to_owned(), noted);
+        uses.note(password(&number.to_string(), DIGEST), used(1));
     }
     assert_eq!(uses.pending().len(), MOST);
 }

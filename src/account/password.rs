@@ -16,7 +16,7 @@ use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac, rand};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    last_use::{LastUses, Noted},
+    last_use::{LastUses, UsedPassword},
     successes::{Success, Successes},
     worker::{Worker, WorkerError},
 };
@@ -163,7 +163,7 @@ impl Passwords {
             protocol: origin.protocol.name().to_owned(),
             address: origin.address.to_canonical(),
         };
-        self.uses.note(account, name.clone(), Noted { digest, used });
+        self.uses.note(UsedPassword { account, name: name.clone(), digest }, used);
         Checked::Right(Verified { name, digest, generation, origin })
     }
 
