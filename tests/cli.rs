@@ -205,6 +205,14 @@ fn limits_are_set_shown_changed_and_lifted() {
     limit(&["--protocol", "any"]).check(0, "of me@example.com works without limits.", "");
     assert!(!program.run(&["account", "list"]).out.contains("only"));
 
+    // The configuration has no port beyond this machine.
+    let unreachable = "No client can come from there yet";
+    limit(&["--network", "192.168.1.0/24"]).check(0, "", unreachable);
+    password(&["--network", "2001:db8::/32"]).check(0, "", unreachable);
+    for here in ["127.0.0.0/8", "::1", "0.0.0.0/0", "192.168.1.0/24,127.0.0.1"] {
+        assert_eq!(limit(&["--network", here]).err, "", "{here}");
+    }
+
     limit(&[]).check(2, "", "--protocol");
     limit(&["--protocol", "any,smtp"]).check(2, "", "--protocol any stands alone");
     limit(&["--protocol", "ftp"]).check(2, "", "it is imap, pop3, smtp or any");

@@ -4,6 +4,9 @@
 //! evaluation serves all passwords of an account, and the last successes are remembered under a key
 //! that dies with the process.
 
+mod fit;
+mod generate;
+
 use std::{
     fmt, io,
     net::IpAddr,
@@ -12,9 +15,9 @@ use std::{
 };
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac, rand};
-
 use tokio_util::sync::CancellationToken;
 
+use self::fit::{MAX_PASSWORDS, fit};
 use super::{
     last_use::{LastUses, UsedPassword},
     successes::{Success, Successes},
@@ -27,6 +30,11 @@ use crate::{
         LocalPassword, PasswordUse, Store, StoreError,
         limits::{LimitChange, LimitFault, PasswordLimits},
     },
+};
+
+pub use self::{
+    fit::{MAX_PASSWORD, SetPasswordError},
+    generate::generate,
 };
 
 /// Checks, sets and removes local passwords.
@@ -261,93 +269,6 @@ impl fmt::Debug for Passwords {
     }
 }
 
-/// A new password to dictate, and to type at a printer: 16 characters, fourteen of them letters and digits
-/// in three groups, 69 bits. None of them looks like another, there is no upper case, and the only sign
-/// is the hyphen, which every device's page takes.
-///
-/// # Errors
-/// The system has no randomness.
-pub fn generate() -> io::Result<Secret> {
-    let mut password = Vec::with_capacity(GENERATED);
-    for (group, letters) in GROUPS.into_iter().enumerate() {
-        if group > 0 {
-            password.push(b'-');
-        }
-        for _ in 0..letters {
-            password.push(letter()?);
-        }
-    }
-    Ok(Secret::new(password))
-}
-
-fn letter() -> io::Result<u8> {
-    loop {
-        let [octet] = random::<1>()?;
-        // The lower five bits choose without bias, if what is one too many is drawn again.
-        if let Some(letter) = ALPHABET.get(usize::from(octet & 31)) {
-            return Ok(*letter);
-        }
-    }
-}
-
-/// Why a password was not set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SetPasswordError {
-    /// It is empty.
-    Empty,
-    /// It is longer than [`MAX_PASSWORD`] octets, or has a NUL, CR or LF, which no client can send.
-    Unsendable,
-    /// The name is empty, longer than 64 octets, or has control characters.
-    Name,
-    /// The account has 64 passwords.
-    TooMany,
-    /// The store refused.
-    Store(StoreError),
-}
-
-impl From<StoreError> for SetPasswordError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl fmt::Display for SetPasswordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the password is empty: choose one, or use --generate"),
-            Self::Unsendable => write!(
-                f,
-                "the password is longer than {MAX_PASSWORD} octets or contains a line end or NUL, \
-                 which mail programs cannot send"
-            ),
-            Self::Name => f.write_str(
-                "the password's name is empty, too long or has control characters: choose a short \
-                 word, such as the computer's name",
-            ),
-            Self::TooMany => {
-                write!(f, "the account has {MAX_PASSWORDS} passwords already: remove one first")
-            }
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SetPasswordError {}
-
-fn fit(name: &str, password: &Secret) -> Result<(), SetPasswordError> {
-    if password.is_empty() {
-        return Err(SetPasswordError::Empty);
-    }
-    let unsendable = |octet: &u8| matches!(octet, b'\0' | b'\r' | b'\n');
-    if password.len() > MAX_PASSWORD || password.expose().iter().any(unsendable) {
-        return Err(SetPasswordError::Unsendable);
-    }
-    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(SetPasswordError::Name);
-    }
-    Ok(())
-}
-
 /// The texts that these octets may mean, in UTF-8; at least one, at most two.
 fn forms(password: &Secret) -> Vec<Secret> {
     let octets = password.expose();
@@ -405,17 +326,7 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// Octets in one password: far beyond any that is typed, and less than the smallest bound on a login.
-pub const MAX_PASSWORD: usize = 256;
-
 const DIGEST_LABEL: &[u8] = b"saslgate local password v1";
-const MAX_NAME: usize = 64;
-const MAX_PASSWORDS: usize = 64;
-const GROUPS: [usize; 3] = [5, 4, 5];
-/// With the hyphens; some fields of devices take no more.
-const GENERATED: usize = 16;
-/// Lower case and digits without i, l, 1, o and 0.
-const ALPHABET: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
 
 #[cfg(test)]
 #[path = "password_tests.rs"]

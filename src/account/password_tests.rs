@@ -155,37 +155,6 @@ async fn the_number_of_passwords_is_bounded() {
     assert_eq!(passwords.set(&account, "7", &secret).await, Ok(()));
 }
 
-#[test]
-fn generated_passwords_are_short_readable_and_differ() {
-    let password = generate().unwrap();
-    let text = std::str::from_utf8(password.expose()).unwrap();
-    assert_eq!(text.len(), GENERATED);
-    let groups: Vec<usize> = text.split('-').map(str::len).collect();
-    assert_eq!(groups, GROUPS);
-    assert!(text.bytes().all(|it| it == b'-' || ALPHABET.contains(&it)), "{text}");
-    assert_ne!(password.expose(), generate().unwrap().expose());
-    let mut letters = ALPHABET.to_vec();
-    letters.dedup();
-    assert_eq!(letters.len(), ALPHABET.len());
-    assert!(letters.iter().all(|it| !b"ilo01".contains(it) && !it.is_ascii_uppercase()));
-    let bits = f64::from(31_u8).log2() * GROUPS.iter().sum::<usize>() as f64;
-    assert!(bits > 60.0, "{bits}");
-}
-
-#[test]
-fn all_letters_are_as_likely() {
-    let mut counts = std::collections::BTreeMap::new();
-    for _ in 0..2000 {
-        for letter in generate().unwrap().expose() {
-            *counts.entry(*letter).or_insert(0) += 1;
-        }
-    }
-    counts.remove(&b'-');
-    assert_eq!(counts.len(), ALPHABET.len());
-    // 903 of each are expected; a third more or less is ten times the deviation that chance has.
-    assert!(counts.values().all(|count| (602..=1204).contains(count)), "{counts:?}");
-}
-
 async fn limit(passwords: &Passwords, name: &str, protocols: &[&str], networks: &[&str]) {
     let change = LimitChange {
         protocols: Some(protocols.iter().map(|&it| it.to_owned()).collect()),

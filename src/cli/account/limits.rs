@@ -1,13 +1,18 @@
 //! Limits of local passwords on the command line. The hard thing is that a limit never becomes wider by
 //! accident: what is not named stays, and only `any` lifts it.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use clap::Args;
 use ipnet::IpNet;
 
 use super::{find, open};
 use crate::{
     account::limit_words,
-    cli::{Failure, block_on, daemon, terminal::say},
+    cli::{
+        Failure, block_on, daemon,
+        terminal::{remark, say},
+    },
     config::{Config, Protocol},
     store::limits::{LimitChange, PasswordLimits, network},
 };
@@ -83,6 +88,21 @@ pub(super) fn told(limits: &PasswordLimits) -> String {
     limit_words::limits(limits).map_or_else(String::new, |limits| format!(", {limits}"))
 }
 
+/// Says so where no client can be within these limits.
+pub(super) fn remark_on_unreachable(limits: &PasswordLimits, config: &Config) {
+    let here = |network: &IpNet| {
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        network.addr().is_loopback() || loopback.iter().any(|address| network.contains(address))
+    };
+    let for_others = !limits.networks.is_empty() && !limits.networks.iter().any(here);
+    if for_others && config.listeners.iter().all(|it| it.address.ip().is_loopback()) {
+        remark(
+            "No client can come from there yet: all ports are open to this machine only. A [[listen]] table \
+             with another address, as \"0.0.0.0:1587\", opens one to the network.",
+        );
+    }
+}
+
 pub(super) fn limit(
     config: &Config,
     login: &str,
@@ -101,7 +121,9 @@ pub(super) fn limit(
         return Err(super::local_password::unknown(&account.login, name));
     };
     let words = limit_words::limits(&limits).unwrap_or_else(|| "without limits".to_owned());
-    say(format_args!("The password \"{name}\" of {} works {words}.", account.login))
+    say(format_args!("The password \"{name}\" of {} works {words}.", account.login))?;
+    remark_on_unreachable(&limits, config);
+    Ok(())
 }
 
 const ANY: &str = "any";

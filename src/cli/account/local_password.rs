@@ -2,7 +2,7 @@
 
 use super::{
     find,
-    limits::{LimitArgs, told},
+    limits::{LimitArgs, remark_on_unreachable, told},
     open,
 };
 use crate::{
@@ -33,8 +33,10 @@ pub(super) fn set(
         let passwords = passwords.map_err(|error| Failure::fault(error.to_string()))?;
         let limits = passwords.set_limited(account, name, &secret, &change).await?;
         daemon::tell_of(config, &account.key()).await;
-        Ok::<_, Failure>(told(&limits))
+        Ok::<_, Failure>(limits)
     })??;
+    remark_on_unreachable(&limits, config);
+    let limits = told(&limits);
     if generate {
         let login = &account.login;
         remark(format_args!("The new password \"{name}\" of {login}{limits} (shown once):"));
