@@ -11,10 +11,11 @@ use std::{path::Path, time::Duration};
 use sqlx::{FromRow, Sqlite, SqlitePool, Transaction};
 
 use super::{
-    Grant, GrantRecord, Identity, LocalPassword, LocalPasswords, RefreshHistory, SignedIn, Store,
-    StoreError, StoreFuture, StoredAccessToken,
+    Grant, GrantRecord, Identity, LocalPassword, LocalPasswords, PasswordUse, RefreshHistory,
+    SignedIn, Store, StoreError, StoreFuture, StoredAccessToken,
     fault::Fault,
     key::KeySource,
+    limits::{LimitChange, PasswordLimits},
     open::{self, Purpose},
     seal::{Column, Sealer},
     time::{from_millis, to_millis},
@@ -293,6 +294,25 @@ impl Store for SqliteStore {
         password: &'a LocalPassword,
     ) -> StoreFuture<'a, ()> {
         Box::pin(self.put_password(account, password))
+    }
+
+    fn limit_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, Option<PasswordLimits>> {
+        Box::pin(self.change_limits(account, name, change))
+    }
+
+    fn note_password_use<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        digest: &'a [u8; 32],
+        used: &'a PasswordUse,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(self.put_use(account, name, digest, used))
     }
 
     fn remove_local_password<'a>(
