@@ -8,10 +8,7 @@ use std::{
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
-use super::{
-    Client, refuse,
-    upstream::{self, OpenError, OpenUpstream, Route},
-};
+use super::{Client, refuse};
 use crate::{
     account::password::Verified,
     config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
@@ -19,7 +16,7 @@ use crate::{
     proto::{Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions},
     secret::Secret,
     token::{AccessToken, TokenErrorKind},
-    upstream::{is_loopback, site},
+    upstream::{self, OpenError, OpenUpstream, Route, is_loopback, site},
 };
 
 /// What a login has opened.
@@ -281,10 +278,13 @@ impl Attempt<'_> {
     }
 
     fn route(&self) -> Route<'_> {
+        let number = self.client.number;
         Route {
-            gateway: self.gateway,
-            client: self.client,
+            connectors: &self.gateway.connectors,
             deadlines: &self.in_force.config.deadlines,
+            protocol: self.client.protocol,
+            number,
+            tap: self.gateway.tap.as_ref().map(|tap| (number, Arc::clone(tap))),
         }
     }
 

@@ -1,12 +1,12 @@
 //! From what went wrong to the [`Refusal`] that the client hears: the reason chooses the code on the
 //! wire, the sentence says what to do. Only a wrong local login may look like one.
 
-use super::upstream::OpenError;
 use crate::{
     config::{AccountConfig, Authentication, Protocol, SigninRefusal, UpstreamConfig},
     proto::{Refusal, RefusalReason, Rejection},
     store::StoreError,
     token::{TokenError, TokenErrorKind},
+    upstream::OpenError,
 };
 
 pub(super) fn wrong_login() -> Refusal {
@@ -161,7 +161,8 @@ pub(super) fn upstream(
             Rejection::Busy { .. } | Rejection::Protocol { .. } | Rejection::StartTls { .. },
         )
         | OpenError::Dial(_)
-        | OpenError::Tls(_)
+        | OpenError::TlsSettings(_)
+        | OpenError::Handshake(_)
         | OpenError::Broken(_)
         | OpenError::Silent => (
             RefusalReason::UpstreamUnavailable,
