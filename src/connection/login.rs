@@ -13,7 +13,10 @@ use crate::{
     account::password::Verified,
     config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
     gateway::{AccountSlot, Gateway, InForce, Standing},
-    proto::{Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions},
+    proto::{
+        Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions,
+        verdict::is_about_the_credential,
+    },
     secret::Secret,
     token::{AccessToken, TokenErrorKind},
     upstream::{self, OpenError, OpenUpstream, Route, is_loopback, site},
@@ -213,7 +216,7 @@ impl Attempt<'_> {
         match &opened {
             Ok(_) => self.gateway.note_password(account, protocol, &password, true),
             Err(OpenError::Rejected(Rejection::Credential { text }))
-                if refuse::is_about_the_credential(text) =>
+                if is_about_the_credential(text) =>
             {
                 self.gateway.note_password(account, protocol, &password, false);
             }
@@ -230,7 +233,7 @@ impl Attempt<'_> {
     ) -> Result<OpenUpstream, Refusal> {
         match self.authenticate_upstream(account, config, token).await {
             Err(OpenError::Rejected(Rejection::Credential { text }))
-                if refuse::is_about_the_credential(&text) =>
+                if is_about_the_credential(&text) =>
             {
                 self.retry(account, config, token, text).await
             }

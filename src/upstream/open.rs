@@ -153,6 +153,16 @@ impl Arrived<'_> {
         Ok(())
     }
 
+    /// All that comes before the credential.
+    pub(crate) async fn make_ready(&mut self) -> Result<(), OpenError> {
+        self.secure().await?;
+        while !self.ready {
+            self.next().await?;
+        }
+        debug!(connection = self.route.number, "the upstream waits for the credential");
+        Ok(())
+    }
+
     /// Logs in as `user`.
     pub(crate) async fn log_in(
         mut self,
@@ -160,12 +170,8 @@ impl Arrived<'_> {
         credential: UpstreamCredential,
     ) -> Result<OpenUpstream, OpenError> {
         let began = Instant::now();
-        self.secure().await?;
+        self.make_ready().await?;
         let traces = traces(user, &credential);
-        while !self.ready {
-            self.next().await?;
-        }
-        debug!(connection = self.route.number, "the upstream waits for the credential");
         self.machine.authenticate(user, credential);
         let welcome = loop {
             match self.next().await {
