@@ -134,10 +134,13 @@ async fn migrate(
     if purpose == Purpose::Write {
         // On a read-only disk SQLite opens a store whose log lies beside it, and takes its lock, too: only
         // a write tells. A daemon that finds out later has lost the token that it wanted to write.
+        // It is taken back, so that a full disk, which a daemon can live with, hinders no start.
+        let mut proof = transaction.begin().await.map_err(broken)?;
         sqlx::query("UPDATE store SET generation = generation")
-            .execute(&mut *transaction)
+            .execute(&mut *proof)
             .await
             .map_err(broken)?;
+        proof.rollback().await.map_err(broken)?;
     }
     let check: Vec<u8> = sqlx::query_scalar("SELECT key_check FROM store")
         .fetch_one(&mut *transaction)
