@@ -3,10 +3,12 @@
 
 mod account;
 mod hooks;
+mod identity;
 mod limits;
 mod listen;
 mod load;
 mod mistake;
+mod names;
 mod oauth;
 mod oauth_config;
 mod paths;
@@ -17,6 +19,7 @@ mod secret_source;
 mod service;
 mod show;
 mod text;
+mod token_from;
 mod upstream;
 mod values;
 
@@ -26,6 +29,7 @@ use url::Url;
 
 pub(crate) use self::listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY};
 pub use self::{
+    identity::{Domain, Identity, SharedSmtp},
     load::{Loaded, Secrets, load, written_files},
     mistake::{ConfigError, Mistake},
     oauth_config::{ClientAuthentication, ExternalToken, Grant, OAuthConfig, SignIn},
@@ -35,17 +39,14 @@ pub use self::{
     show::{Row, Section, Source},
 };
 
-use crate::{
-    proto::{BearerMechanism, LoginBounds},
-    store::account_key,
-};
+use crate::proto::{BearerMechanism, LoginBounds};
 
 /// Everything that a running gateway needs to know.
 #[derive(Debug)]
 pub struct Config {
     /// Where clients connect; at least one.
     pub listeners: Vec<ListenConfig>,
-    /// Who may log in; unique by login, compared without case.
+    /// Who may log in; unique by login and alias, compared without case.
     pub accounts: Vec<Arc<AccountConfig>>,
     /// Bounds on numbers.
     pub limits: Limits,
@@ -189,9 +190,10 @@ pub struct CertificateFiles {
 /// One account: who logs in locally, and what that opens.
 #[derive(Clone, Debug)]
 pub struct AccountConfig {
-    /// What the client types as its user name.
+    /// Who it is: what the client types as its user name, and what log lines say.
     pub login: String,
-    /// The user in the SASL exchange with the upstream: the mailbox.
+    /// The user in the SASL exchange with the upstream: the mailbox. Of one protocol there may be another:
+    /// ask [`AccountConfig::mailbox()`].
     pub mailbox: String,
     /// How its access tokens come about; `None` where every server of it takes a password, or the
     /// tokens come from elsewhere.
@@ -208,14 +210,11 @@ pub struct AccountConfig {
     pub smtp: Option<UpstreamConfig>,
     /// Capabilities to hide beside those that the gateway always hides (upper case).
     pub hide_capabilities: Vec<String>,
+    /// Its other names, and whose tokens and which mailboxes these lead to.
+    pub identity: Identity,
 }
 
 impl AccountConfig {
-    /// The account's key in the store.
-    pub fn key(&self) -> String {
-        account_key(&self.login)
-    }
-
     /// The upstream of this protocol, where the account has one.
     pub fn upstream(&self, protocol: Protocol) -> Option<&UpstreamConfig> {
         match protocol {
@@ -339,4 +338,4 @@ pub struct Deadlines {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,13 +3,14 @@ use std::{fs, path::Path};
 use super::{mistake::SourceFile, *};
 
 mod grants;
+mod identities;
 mod layers;
 mod listeners;
 mod servers;
 mod service;
 
 /// Judges a text as if it stood in `saslgate.toml`.
-fn judge(text: &str) -> Result<Loaded, ConfigError> {
+pub(crate) fn judge(text: &str) -> Result<Loaded, ConfigError> {
     judge_with(text, &[])
 }
 

@@ -9,8 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use saslgate::{
     config::{
         AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
-        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig, SigninRefusal,
-        UpstreamConfig, UpstreamTlsMode, Verification,
+        Identity, Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig,
+        SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
     },
     gateway::Gateway,
     listener,
@@ -218,5 +218,6 @@ pub fn account(login: &str, upstream: &upstream::Upstream, token_url: &str) -> A
         pop3: None,
         smtp: None,
         hide_capabilities: Vec::new(),
+        identity: Identity::default(),
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    config::{ClientAuthentication, Grant as GrantKind, OAuthConfig},
+    config::{ClientAuthentication, Grant as GrantKind, Identity, OAuthConfig},
     store::{Grant, StoredAccessToken, memory::MemoryStore},
 };
 use faulty::FaultyStore;
@@ -42,6 +42,7 @@ pub(super) fn account(token_url: &str) -> AccountConfig {
         pop3: None,
         smtp: None,
         hide_capabilities: Vec::new(),
+        identity: Identity::default(),
     }
 }
 
