@@ -22,8 +22,8 @@ use crate::{
     account::password::{Passwords, generate},
     config::{
         AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
-        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig, SigninRefusal,
-        UpstreamConfig, UpstreamTlsMode, Verification,
+        Identity, Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig,
+        SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
     },
     demo::{Provider, SMTP_EXTENSIONS, view::View},
     secret::Secret,
@@ -158,6 +158,7 @@ fn config(provider: &Provider, ports: [u16; 3]) -> Config {
         smtp: Some(upstream(provider, provider.smtp, &SMTP_EXTENSIONS)),
         hide_capabilities: Vec::new(),
         provider: "custom",
+        identity: Identity::default(),
     };
     let listen = |(protocol, port)| ListenConfig {
         protocol,

@@ -5,7 +5,7 @@
 //! takes neither their client id nor their secret.
 
 use super::{
-    AccountConfig, Protocol, oauth,
+    AccountConfig, Identity, Protocol, names, oauth,
     resolve::{At, Context},
     show::Source,
     text::GrantText,
@@ -24,6 +24,7 @@ pub(super) fn judge_defaults(defaults: &Layer<'_>, cx: &mut Context) {
             );
         }
     }
+    names::refuse_in_defaults(defaults, cx);
     upstream::refuse_passwords(defaults, "LOGIN", cx);
 }
 
@@ -34,10 +35,11 @@ pub(super) fn resolve(
     in_use: &[Protocol],
     cx: &mut Context,
 ) -> Option<AccountConfig> {
-    let login = login(own, cx)?;
+    let (login, domain) = names::login(own, cx)?;
     upstream::refuse_passwords(own, &login, cx);
     let mut values = Values::new(own, defaults, cx)?;
     let mailbox = values.mailbox(&login);
+    let identity = names::identity(&mut values, domain.as_deref());
     let default = (CONNECTION_LIMIT, Source::Default);
     let limit = values.small(
         "connection_limit",
@@ -55,6 +57,18 @@ pub(super) fn resolve(
     let server_rows = values.rows.split_off(above);
     let with_tokens: Vec<Protocol> =
         servers.iter().filter(|it| it.takes_tokens).map(|it| it.protocol).collect();
+    let identity = identity.and_then(|identity| {
+        let others = servers.iter().filter_map(|it| Some((it.protocol, it.mailbox.clone()?)));
+        let identity = Identity { mailboxes: others.collect(), ..identity };
+        let grant = values.grant_text();
+        let tokens = servers.is_empty()
+            || if identity.domain.is_some() {
+                servers.iter().all(|it| it.takes_tokens)
+            } else {
+                !with_tokens.is_empty()
+            };
+        names::judge_use(&mut values, &identity, tokens, grant).map(|()| identity)
+    });
     let mut external_token = Some(None);
     let (oauth, mechanism) = if with_tokens.is_empty() && !servers.is_empty() {
         (oauth::refuse_unused(&mut values).map(|()| None), Some(None))
@@ -86,21 +100,8 @@ pub(super) fn resolve(
         smtp,
         hide_capabilities: hide_capabilities?,
         provider,
+        identity: identity?,
     })
-}
-
-fn login(own: &Layer<'_>, cx: &mut Context) -> Option<String> {
-    let Some(written) = &own.text.login else {
-        return cx.mistake(
-            &own.at("login"),
-            "is missing: write what the mail program will send as its user name",
-        );
-    };
-    let at = At::new(own.file, written.span().start, "account.login");
-    match unfit_name(written.get_ref()) {
-        Some(fault) => cx.mistake(&at, fault),
-        None => Some(written.get_ref().clone()),
-    }
 }
 
 /// Names travel in SASL strings, whose separators are control characters (RFC 4616, XOAUTH2), and in

@@ -3,10 +3,12 @@
 
 mod account;
 mod hooks;
+mod identity;
 mod limits;
 mod listen;
 mod load;
 mod mistake;
+mod names;
 mod oauth;
 mod oauth_config;
 mod paths;
@@ -18,6 +20,7 @@ mod secret_source;
 mod service;
 mod show;
 mod text;
+mod token_from;
 mod upstream;
 mod values;
 
@@ -25,11 +28,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use url::Url;
 
-pub(crate) use self::{
-    listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
-    oauth::is_secure,
-};
 pub use self::{
+    identity::{Domain, Identity, SharedSmtp},
     load::{Loaded, Secrets, load, written_files},
     mistake::{ConfigError, Mistake},
     oauth_config::{
@@ -41,18 +41,19 @@ pub use self::{
     service::ServiceConfig,
     show::{Row, Section, Source},
 };
-
-use crate::{
-    proto::{BearerMechanism, LoginBounds},
-    store::account_key,
+pub(crate) use self::{
+    listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
+    oauth::is_secure,
 };
+
+use crate::proto::{BearerMechanism, LoginBounds};
 
 /// Everything that a running gateway needs to know.
 #[derive(Debug)]
 pub struct Config {
     /// Where clients connect; at least one.
     pub listeners: Vec<ListenConfig>,
-    /// Who may log in; unique by login, compared without case.
+    /// Who may log in; unique by login and alias, compared without case.
     pub accounts: Vec<Arc<AccountConfig>>,
     /// Bounds on numbers.
     pub limits: Limits,
@@ -197,9 +198,10 @@ pub struct CertificateFiles {
 /// One account: who logs in locally, and what that opens.
 #[derive(Clone, Debug)]
 pub struct AccountConfig {
-    /// What the client types as its user name.
+    /// Who it is: what the client types as its user name, and what log lines say.
     pub login: String,
-    /// The user in the SASL exchange with the upstream: the mailbox.
+    /// The user in the SASL exchange with the upstream: the mailbox. Of one protocol there may be another:
+    /// ask [`AccountConfig::mailbox()`].
     pub mailbox: String,
     /// How its access tokens come about; `None` where every server of it takes a password, or the
     /// tokens come from elsewhere.
@@ -218,14 +220,11 @@ pub struct AccountConfig {
     pub hide_capabilities: Vec<String>,
     /// As in the configuration: which preset its values come from, for words about it.
     pub provider: &'static str,
+    /// Its other names, and whose tokens and which mailboxes these lead to.
+    pub identity: Identity,
 }
 
 impl AccountConfig {
-    /// The account's key in the store.
-    pub fn key(&self) -> String {
-        account_key(&self.login)
-    }
-
     /// The upstream of this protocol, where the account has one.
     pub fn upstream(&self, protocol: Protocol) -> Option<&UpstreamConfig> {
         match protocol {
@@ -349,4 +348,4 @@ pub struct Deadlines {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

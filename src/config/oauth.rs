@@ -22,7 +22,10 @@ use super::{
     values::{Inherit, Values},
 };
 
-pub(super) use self::{external::external, unused::refuse_unused};
+pub(super) use self::{
+    external::external,
+    unused::{refuse_unused, written_keys},
+};
 
 /// Judges them, for a token that opens the servers of these protocols, in an account of this login and
 /// mailbox.

@@ -144,6 +144,11 @@ impl Grant {
         matches!(self, Self::RefreshToken)
     }
 
+    /// Whether a token of it opens the mailbox of one user alone.
+    pub fn opens_one_mailbox(&self) -> bool {
+        matches!(self, Self::ServiceAccount { .. })
+    }
+
     /// Whose mail or account it is about, where the grant itself says so.
     pub fn user(&self) -> Option<&str> {
         match self {

@@ -3,7 +3,6 @@
 //! in the [`Context`] and returns `None`, and a [`Config`] exists only if there were none.
 
 use std::{
-    collections::HashMap,
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,10 +16,12 @@ use super::{
     limits::{deadlines, limits},
     listen::{judge_served, listeners},
     mistake::{ConfigError, Mistake, SourceFile},
+    names,
     secret_source::SecretReader,
     service::service,
     show::{Row, Section, Source, quoted},
     text::{AccountText, AccountsFileText, FileText, SigninRefusalText, Written},
+    token_from::{self, Owner},
     values::Layer,
 };
 use crate::platform;
@@ -126,6 +127,16 @@ impl Context {
         self.sections.push(Section { title: title.into(), rows });
     }
 
+    /// Adds the servers of another account, which this one uses, too.
+    pub(super) fn borrow_rows(&self, login: &str, rows: &mut Vec<Row>) {
+        let title = format!("[[account]] {login}");
+        let owner = self.sections.iter().find(|section| section.title == title);
+        let servers = owner.iter().flat_map(|section| &section.rows).filter(|row| {
+            row.key.contains('.') && !row.key.ends_with(".mailbox") && !row.key.ends_with(".user")
+        });
+        rows.extend(servers.cloned());
+    }
+
     fn finish(
         mut self,
         main: &SourceFile,
@@ -192,11 +203,11 @@ fn signin_refusal(main: &SourceFile, text: &FileText, cx: &mut Context) -> Signi
     refusal
 }
 
-fn accounts(
-    main: &SourceFile,
-    text: &FileText,
-    account_files: &[SourceFile],
-    account_texts: &[AccountsFileText],
+fn accounts<'a>(
+    main: &'a SourceFile,
+    text: &'a FileText,
+    account_files: &'a [SourceFile],
+    account_texts: &'a [AccountsFileText],
     in_use: &[Protocol],
     cx: &mut Context,
 ) -> Vec<Arc<AccountConfig>> {
@@ -213,27 +224,18 @@ fn accounts(
         .iter()
         .zip(account_texts)
         .flat_map(|(file, text)| text.account.iter().map(move |account| (file, account)));
-    let mut seen: HashMap<String, String> = HashMap::new();
-    let mut accounts = Vec::new();
-    let mut complete = true;
-    for (file, written) in in_main.chain(in_folder) {
-        let own =
-            Layer { file, offset: written.span().start, text: written.get_ref(), table: "account" };
-        cx.secrets.begin(own.text.login.as_ref().map_or("", |login| login.get_ref()));
-        let Some(account) = account::resolve(&own, &defaults, in_use, cx) else {
-            complete = false;
-            continue;
-        };
-        let place = format!("{}:{}", file.path().display(), file.line(own.offset));
-        if let Some(other) = seen.insert(account.key(), place) {
-            let text = format!(
-                "there is already an account with this login at {other} (upper and lower case are \
-                 the same): each login stands once"
-            );
-            cx.mistake::<()>(&own.at("login"), text);
-        }
-        accounts.push(Arc::new(account));
-    }
+    let layer = |(file, written): (_, &'a Spanned<AccountText>)| {
+        let offset = written.span().start;
+        Layer { file, offset, text: written.get_ref(), table: "account" }
+    };
+    let layers: Vec<Layer<'_>> = in_main.chain(in_folder).map(layer).collect();
+    let resolved = resolve_all(&layers, &defaults, in_use, cx);
+    let complete = resolved.iter().all(Option::is_some);
+    let judged: Vec<_> = layers.iter().zip(&resolved).collect();
+    let judged: Vec<_> =
+        judged.into_iter().filter_map(|(own, account)| Some((*own, account.as_ref()?))).collect();
+    names::judge_unique(&judged, cx);
+    let accounts: Vec<_> = resolved.into_iter().flatten().map(Arc::new).collect();
     if accounts.is_empty() && cx.mistakes.is_empty() {
         let text = "there is no account yet: add an [[account]] table with a `login`, here or in a \
                     file in the folder accounts.d";
@@ -244,6 +246,42 @@ fn accounts(
         judge_served(main, &text.listen, &accounts, cx);
     }
     accounts
+}
+
+/// Judges each account; those that use another one's tokens come last, since they follow it.
+fn resolve_all(
+    layers: &[Layer<'_>],
+    defaults: &Layer<'_>,
+    in_use: &[Protocol],
+    cx: &mut Context,
+) -> Vec<Option<AccountConfig>> {
+    let mut resolved: Vec<Option<AccountConfig>> = Vec::new();
+    for own in layers {
+        cx.secrets.begin(|asked| {
+            let borrows = |other: &&Layer<'_>| {
+                let owner = other.text.token_from.as_ref().map(Spanned::get_ref);
+                owner.is_some_and(|owner| token_from::is_named(own, owner))
+            };
+            let mut borrowers = layers.iter().filter(borrows);
+            token_from::is_named(own, asked)
+                || borrowers.any(|other| token_from::is_named(other, asked))
+        });
+        let with_own = own.text.token_from.is_none();
+        resolved.push(with_own.then(|| account::resolve(own, defaults, in_use, cx)).flatten());
+    }
+    let own_tokens = resolved.clone();
+    for (own, place) in layers.iter().zip(&mut resolved) {
+        if own.text.token_from.is_none() {
+            continue;
+        }
+        let find = |name: &str| {
+            let mut known = layers.iter().zip(&own_tokens);
+            let found = known.find(|(layer, _)| token_from::is_named(layer, name));
+            found.map(|(layer, account)| Owner { layer: *layer, account: account.as_ref() })
+        };
+        *place = token_from::resolve(own, defaults, find, cx);
+    }
+    resolved
 }
 
 pub(super) fn value<T: Copy>(written: &Written<T>, default: T) -> T {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{Secrets, mistake::SourceFile, text::SecretText};
-use crate::{platform, secret::Secret, store::account_key};
+use crate::{platform, secret::Secret};
 
 /// Reads each source once, however many accounts share it.
 pub(super) struct SecretReader {
@@ -29,10 +29,9 @@ impl SecretReader {
         Self { mode, chosen: false, seen: HashMap::new(), files: Vec::new() }
     }
 
-    /// What is read from now on belongs to the account of this login.
-    pub(super) fn begin(&mut self, login: &str) {
-        let login = account_key(login);
-        self.chosen = matches!(&self.mode, Secrets::Of(chosen) if account_key(chosen) == login);
+    /// What is read from now on belongs to an account of which this says whether it has a login name.
+    pub(super) fn begin(&mut self, has: impl FnOnce(&str) -> bool) {
+        self.chosen = matches!(&self.mode, Secrets::Of(chosen) if has(chosen));
     }
 
     /// Whether secrets are read at all.

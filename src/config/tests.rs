@@ -3,6 +3,7 @@ use std::{fs, path::Path};
 use super::{mistake::SourceFile, *};
 
 mod grants;
+mod identities;
 mod layers;
 mod listeners;
 mod providers;
@@ -10,7 +11,7 @@ mod servers;
 mod service;
 
 /// Judges a text as if it stood in `saslgate.toml`.
-fn judge(text: &str) -> Result<Loaded, ConfigError> {
+pub(crate) fn judge(text: &str) -> Result<Loaded, ConfigError> {
     judge_with(text, &[])
 }
 

@@ -17,6 +17,9 @@ pub(super) use self::secret::SecretText;
 /// A value with its place in the file, if it was written at all.
 pub(super) type Written<T> = Option<Spanned<T>>;
 
+/// A list of names, each with its place.
+pub(super) type WrittenList = Written<Vec<Spanned<String>>>;
+
 /// `saslgate.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -107,8 +110,18 @@ pub(super) enum ListenTlsText {
 pub(super) struct AccountText {
     /// What the client types as its user name. Not in `[defaults]`.
     pub(super) login: Written<String>,
+    /// More login names. Not in `[defaults]`.
+    pub(super) aliases: WrittenList,
     /// The mailbox that it opens. Default: the login. Not in `[defaults]`.
     pub(super) mailbox: Written<String>,
+    /// The mailboxes that `login\\mailbox` opens. Not in `[defaults]`.
+    pub(super) shared: WrittenList,
+    /// Who SMTP logs in as, where IMAP opens a shared mailbox. Default: `shared`.
+    pub(super) shared_smtp: Written<SharedSmtpText>,
+    /// The account whose OAuth settings, servers and sign-in this one uses. Not in `[defaults]`.
+    pub(super) token_from: Written<String>,
+    /// Of a login `*@domain`: which mailboxes there are. Default: all. Not in `[defaults]`.
+    pub(super) mailboxes: WrittenList,
     /// Which preset stands beneath.
     pub(super) provider: Written<ProviderText>,
     /// Microsoft's tenant: its id, one of its domains, `common`, `organizations` or `consumers`. Default: the preset's.
@@ -225,6 +238,13 @@ impl GrantText {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+pub(super) enum SharedSmtpText {
+    Shared,
+    Delegate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum MechanismText {
     Xoauth2,
     Oauthbearer,
@@ -251,6 +271,8 @@ pub(super) struct ServerText {
     pub(super) danger_skip_certificate_verification: Written<bool>,
     /// Default: `oauth`.
     pub(super) auth: Written<AuthText>,
+    /// With `auth = "oauth"`: the mailbox at this server. Default: the account's. Not in `[defaults]`.
+    pub(super) mailbox: Written<String>,
     /// With `auth = "password"`: whose password it is. Default: the mailbox.
     pub(super) user: Written<String>,
     /// Never here: known so that the refusal can say where it belongs.

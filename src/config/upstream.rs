@@ -4,6 +4,8 @@
 
 mod verification;
 
+use std::ops::Range;
+
 use rustls::pki_types::ServerName;
 use toml::Spanned;
 
@@ -22,6 +24,8 @@ use super::{
 pub(super) struct Server {
     pub(super) protocol: Protocol,
     pub(super) takes_tokens: bool,
+    /// Where it opens another mailbox than the account's.
+    pub(super) mailbox: Option<String>,
     judged: Option<UpstreamConfig>,
 }
 
@@ -159,12 +163,14 @@ fn server(
         table.preset = None;
     }
     let authentication = authentication(table, auth, mailbox);
+    let own_mailbox = own_mailbox(table, auth);
     let mode = mode(table);
     let port = port(table, mode);
     let connection_limit = limit(table, connection_limit);
     let verification = verification(table);
     let extensions = table.preset.map_or(&[][..], |preset| preset.extensions);
     let judged = (|| {
+        own_mailbox.as_ref()?;
         Some(UpstreamConfig {
             host: host?,
             port: port?,
@@ -176,7 +182,8 @@ fn server(
         })
     })();
     let takes_tokens = auth == AuthText::OAuth;
-    Some(Server { protocol: table.protocol, takes_tokens, judged })
+    let mailbox = own_mailbox.flatten();
+    Some(Server { protocol: table.protocol, takes_tokens, mailbox, judged })
 }
 
 fn host(
@@ -247,6 +254,61 @@ fn refuse_user(table: &mut Table<'_, '_, '_>) -> Option<()> {
     }
 }
 
+/// The mailbox that this server alone opens. The inner `None`: the account's.
+fn own_mailbox(table: &mut Table<'_, '_, '_>, auth: AuthText) -> Option<Option<String>> {
+    let Some(written) = mailbox_text(table.values.own.text, table.protocol) else {
+        return Some(None);
+    };
+    let key = format!("account.{}", table.key("mailbox"));
+    let at = At::new(table.values.own.file, written.span().start, key);
+    if auth == AuthText::Password {
+        return table.mistake(&at, MAILBOX_WITH_PASSWORD);
+    }
+    if let Some(fault) = unfit_name(written.get_ref()) {
+        return table.mistake(&at, fault);
+    }
+    table.row("mailbox", quoted(written.get_ref()), at.source());
+    Some(Some(written.get_ref().clone()))
+}
+
+/// A server's own mailbox, as it is written.
+pub(super) fn mailbox_text(text: &AccountText, protocol: Protocol) -> &Written<String> {
+    table_of(text, protocol).as_ref().map_or(&None, |table| &table.get_ref().mailbox)
+}
+
+/// Where a server's table has something else than a mailbox, or has nothing.
+pub(super) fn beside_mailbox(text: &AccountText, protocol: Protocol) -> Option<Range<usize>> {
+    let table = table_of(text, protocol).as_ref()?;
+    let ServerText {
+        host,
+        port,
+        tls,
+        ca_file,
+        tls_name,
+        pin_sha256,
+        danger_skip_certificate_verification,
+        auth,
+        mailbox: _,
+        user,
+        password,
+        connection_limit,
+    } = table.get_ref();
+    let spans = [
+        host.as_ref().map(Spanned::span),
+        port.as_ref().map(Spanned::span),
+        tls.as_ref().map(Spanned::span),
+        ca_file.as_ref().map(Spanned::span),
+        tls_name.as_ref().map(Spanned::span),
+        pin_sha256.as_ref().map(Spanned::span),
+        danger_skip_certificate_verification.as_ref().map(Spanned::span),
+        auth.as_ref().map(Spanned::span),
+        user.as_ref().map(Spanned::span),
+        password.as_ref().map(Spanned::span),
+        connection_limit.as_ref().map(Spanned::span),
+    ];
+    spans.into_iter().flatten().min_by_key(|span| span.start)
+}
+
 fn mode(table: &mut Table<'_, '_, '_>) -> UpstreamTlsMode {
     let (text, source) = match (table.written("tls", |s| &s.tls), table.preset) {
         (Some((text, at)), _) => (*text, at.source()),
@@ -311,5 +373,7 @@ const NO_SERVER: &str = "has no mail server: a custom provider needs one at leas
     [account.imap], [account.pop3] or [account.smtp] (or in the same tables of [defaults])";
 const HOST_MISSING: &str =
     "is missing: a custom provider's server needs its host, here or in [defaults]";
+const MAILBOX_WITH_PASSWORD: &str = "has no effect with auth = \"password\", where the user's own mailbox is \
+    opened: write `user`";
 const USER_WITHOUT_PASSWORD: &str = "has no effect with auth = \"oauth\" (the default), where the mailbox \
     is the user: say auth = \"password\", or take it out";

@@ -9,7 +9,7 @@ use saslgate::{
     check::{self, CheckContext, Finding, Options, Report, Step, StepKind},
     config::{
         AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
-        Limits, OAuthConfig, Protocol, ServiceConfig, SigninRefusal, UpstreamConfig,
+        Identity, Limits, OAuthConfig, Protocol, ServiceConfig, SigninRefusal, UpstreamConfig,
         UpstreamTlsMode, Verification,
     },
     demo::Provider,
@@ -56,6 +56,7 @@ impl Scene {
             pop3: Some(server(provider.pop3.port())),
             smtp: Some(server(provider.smtp.port())),
             hide_capabilities: Vec::new(),
+            identity: Identity::default(),
             provider: "custom",
         };
         let store = Arc::new(MemoryStore::new());

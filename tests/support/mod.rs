@@ -9,8 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use saslgate::{
     config::{
         AccountConfig, Authentication, ClientAuthentication, Config, Deadlines, Grant, Hooks,
-        Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig, SigninRefusal,
-        UpstreamConfig, UpstreamTlsMode, Verification,
+        Identity, Limits, ListenConfig, ListenTls, OAuthConfig, Protocol, ServiceConfig,
+        SigninRefusal, UpstreamConfig, UpstreamTlsMode, Verification,
     },
     gateway::Gateway,
     listener,
@@ -220,5 +220,6 @@ pub fn account(login: &str, upstream: &upstream::Upstream, token_url: &str) -> A
         smtp: None,
         hide_capabilities: Vec::new(),
         provider: "custom",
+        identity: Identity::default(),
     }
 }

@@ -40,6 +40,23 @@ pub(super) fn refuse_of_other_grants(values: &mut Values<'_, '_>, grant: GrantTe
     refuse(values, key, &span, text)
 }
 
+/// The keys about tokens that this table has.
+pub(in crate::config) fn written_keys(
+    text: &AccountText,
+) -> impl Iterator<Item = (String, Range<usize>)> {
+    let grant = [
+        ("grant", text.grant.as_ref().map(Spanned::span)),
+        ("mechanism", text.mechanism.as_ref().map(Spanned::span)),
+        (
+            "danger_allow_password_grant",
+            text.danger_allow_password_grant.as_ref().map(Spanned::span),
+        ),
+    ];
+    let others = keys(text).into_iter().map(|(key, span, _)| (key, span));
+    let written = grant.into_iter().chain(others);
+    written.filter_map(|(key, span)| Some((key.to_owned(), span?)))
+}
+
 fn refuse(values: &mut Values<'_, '_>, key: &str, span: &Range<usize>, text: String) -> Option<()> {
     let at = At::new(values.own.file, span.start, format!("account.{key}"));
     values.cx.mistake(&at, text)

@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    config::{ClientAuthentication, ClientSecretMethod, Grant as GrantKind, OAuthConfig},
+    config::{ClientAuthentication, ClientSecretMethod, Grant as GrantKind, Identity, OAuthConfig},
     store::{Grant, StoredAccessToken, memory::MemoryStore},
 };
 use faulty::FaultyStore;
@@ -43,6 +43,7 @@ pub(super) fn account(token_url: &str) -> AccountConfig {
         smtp: None,
         hide_capabilities: Vec::new(),
         provider: "custom",
+        identity: Identity::default(),
     }
 }
 
