@@ -268,6 +268,11 @@ fn a_provider_is_known_by_its_token_endpoint() {
         ("https://login.microsoftonline.us/example.us/oauth2/v2.0/token", "Microsoft 365 GCC High"),
         ("https://api.login.aol.com/oauth2/get_token", "AOL"),
         ("https://oauth2.googleapis.com/token", "Google"),
+        ("https://accounts.google.com/o/oauth2/token", "Google"),
+        (
+            "https://login.chinacloudapi.cn/example.cn/oauth2/token",
+            "Microsoft 365 operated by 21Vianet",
+        ),
     ] {
         assert_eq!(Provider::at(&url.parse().unwrap()).unwrap().title(), title);
     }
