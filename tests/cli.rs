@@ -426,6 +426,7 @@ fn a_provider_that_does_not_fit_is_said() {
         (&["show", "--login", "nobody"], "there is no account nobody"),
         (&["show"], "required"),
         (&["discover", "http://id.example.test"], "begins with https://"),
+        (&["discover", "id.example.test", "--proxy", "socks5://x"], "write it as http://host:port"),
     ] {
         program.run(&[&["provider"], words].concat()).check(2, "", expected);
     }
