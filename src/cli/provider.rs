@@ -65,8 +65,8 @@ struct DiscoverArgs {
     /// Certificates to believe beside the system's (PEM)
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// An HTTP proxy to go through, such as http://proxy.example.com:3128
-    #[arg(long, value_name = "URL")]
+    /// An HTTP proxy to go through
+    #[arg(long, value_name = "http://HOST:PORT", value_parser = proxy)]
     proxy: Option<Url>,
     /// How long to wait for each answer
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
@@ -83,6 +83,17 @@ pub fn run(args: &ProviderArgs, global: &Global) -> Result<(), Failure> {
         ProviderCommand::Show(args) => show::show(args, global),
         ProviderCommand::Discover(args) => discover::discover(args),
     }
+}
+
+/// As `proxy` in the configuration.
+fn proxy(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| {
+        url.scheme() == "http"
+            && url.host().is_some()
+            && url.username().is_empty()
+            && url.password().is_none()
+    });
+    url.ok_or("write it as http://host:port, without user and password")
 }
 
 /// The provider of this name; else the nearest is offered, and all.

@@ -3,7 +3,7 @@
 
 use super::{Step, command::Cloud};
 use crate::config::{
-    AccountConfig, Authentication, ClientAuthentication, Config, Protocol, Provider,
+    AccountConfig, Authentication, ClientAuthentication, Config, Grant, Protocol, Provider,
 };
 
 /// An account, as far as a guide tells of it.
@@ -65,7 +65,10 @@ impl Subject {
     /// An account of the configuration. What it does not say (of one whose tokens come from elsewhere, say) stays a
     /// placeholder.
     pub fn of(config: &Config, account: &AccountConfig, provider: Provider) -> Self {
-        let app_only = account.oauth.as_ref().is_some_and(|oauth| !oauth.grant.needs_sign_in());
+        let is_app_only = |grant: &Grant| {
+            matches!(grant, Grant::ClientCredentials | Grant::ServiceAccount { .. })
+        };
+        let app_only = account.oauth.as_ref().is_some_and(|oauth| is_app_only(&oauth.grant));
         let mut subject = Self {
             is_configured: true,
             login: account.login.clone(),

@@ -157,17 +157,21 @@ fn a_guide_writes_a_configuration_that_is_right() {
     ] {
         let provider = Provider::named(name).unwrap();
         let guide = Guide::of(&Subject::placeholder(provider, app_only));
-        let settings =
-            guide.steps.iter().flat_map(|step| &step.lines).filter_map(|line| match line {
-                Line::Setting(setting)
-                    if !setting.contains("[[") && !setting.starts_with("login") =>
-                {
-                    Some(setting.replace("YOUR-TENANT", "example.ch"))
-                }
-                _ => None,
-            });
-        let account: Vec<String> = settings.collect();
-        let config = config(folder.path(), &account.join("\n"));
+        let lines = guide.steps.iter().flat_map(|step| &step.lines);
+        let mut settings = String::new();
+        for line in lines {
+            if let Line::Setting(setting) = line
+                && !setting.contains("[[")
+                && !setting.starts_with("login")
+            {
+                settings += &format!(
+                    "{}
+",
+                    setting.replace("YOUR-TENANT", "example.ch")
+                );
+            }
+        }
+        let config = config(folder.path(), &settings);
         assert_eq!(config.accounts[0].mailbox, "YOUR-MAILBOX");
         assert!(config.accounts[0].upstream(Protocol::Imap).is_some());
     }

@@ -17,20 +17,10 @@ pub(super) fn discover(args: &DiscoverArgs) -> Result<(), Failure> {
     let issuer = issuer(&args.issuer)?;
     let (ca_file, proxy) = (args.ca_file.as_deref(), args.proxy.as_ref());
     let found = block_on(discovery::discover(&issuer, ca_file, proxy, args.timeout))?;
-    let metadata = found.map_err(|error| match error {
-        DiscoveryError::UnfitIssuer => Failure::mistake(error.to_string()),
-        DiscoveryError::Unreachable { .. }
-        | DiscoveryError::NotFound { .. }
-        | DiscoveryError::WrongIssuer { .. }
-        | DiscoveryError::Unusable { .. } => Failure::fault(error.to_string()),
-    })?;
+    let metadata = found.map_err(|error| failure(&error, &issuer))?;
     say(settings(&metadata))?;
-    if let Some(provider) = Provider::at(&metadata.token_url) {
-        remark(format_args!(
-            "saslgate knows {}: provider = \"{}\" needs none of these lines.",
-            provider.title(),
-            provider.name()
-        ));
+    if let Some(known) = known(&metadata.token_url) {
+        remark(known);
     }
     match metadata.pkce {
         Pkce::Offered => {}
@@ -44,6 +34,27 @@ pub(super) fn discover(args: &DiscoverArgs) -> Result<(), Failure> {
         ),
     }
     Ok(())
+}
+
+fn failure(error: &DiscoveryError, issuer: &Url) -> Failure {
+    let known = known(issuer).map_or_else(String::new, |it| format!("\n{it}"));
+    let text = format!("{error}{known}");
+    match error {
+        DiscoveryError::UnfitIssuer => Failure::mistake(text),
+        DiscoveryError::Unreachable { .. }
+        | DiscoveryError::NotFound { .. }
+        | DiscoveryError::WrongIssuer { .. }
+        | DiscoveryError::Unusable { .. } => Failure::fault(text),
+    }
+}
+
+/// Nobody needs to ask a provider that has a preset.
+fn known(url: &Url) -> Option<String> {
+    let provider = Provider::at(url)?;
+    let (title, name) = (provider.title(), provider.name());
+    Some(format!(
+        "saslgate knows {title}: with provider = \"{name}\" no address has to be written."
+    ))
 }
 
 /// What a person meant, who may have copied the document's own address, or a host alone.
@@ -115,6 +126,16 @@ mod tests {
         assert!(
             !table.contains_key("signin_scopes") && !table.contains_key("client_secret_method")
         );
+    }
+
+    #[test]
+    fn who_has_a_preset_need_not_be_asked() {
+        let error = DiscoveryError::UnfitIssuer;
+        let text = |url: &str| failure(&error, &url.parse().unwrap()).text;
+        assert!(text("https://accounts.google.com").ends_with(
+            "\nsaslgate knows Google: with provider = \"google\" no address has to be written."
+        ));
+        assert!(!text("https://id.example.test").contains("saslgate knows"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) fn list() -> Result<(), Failure> {
         say(format_args!("{:width$}  {protocols}; {}", "", grants.join(", ")))?;
     }
     say(
-        "\nrefresh_token: a person signs in. client_credentials, service_account: the application itself.\n\
+        "\nrefresh_token: a person signs in. client_credentials, service_account: the\napplication itself.\n\
          saslgate provider show NAME has the rest, and how to register, step by step.",
     )
 }
