@@ -167,7 +167,7 @@ impl Claims {
         let missing = |scope: &String| {
             let lower = scope.to_ascii_lowercase();
             let named = protocols.iter().find(|it| lower.contains(word(**it)));
-            named.or(protocols.first()).map(|protocol| Finding::ScopeMissing {
+            named.or_else(|| protocols.first()).map(|protocol| Finding::ScopeMissing {
                 protocol: *protocol,
                 scope: scope.clone(),
                 has: self.scopes.clone(),

@@ -66,12 +66,14 @@ impl Evidence<'_> {
 
     /// What was found in the token that explains a refusal here.
     fn told_by_token(&self) -> Option<Finding> {
-        let explains = |finding: &&Finding| match finding {
-            Finding::AudienceWrong { .. } | Finding::UserWrong { .. } => true,
-            Finding::ScopeMissing { protocol, .. } | Finding::RoleMissing { protocol, .. } => {
-                *protocol == self.protocol
-            }
-            _ => false,
+        let explains = |finding: &&Finding| {
+            let here = |protocol: &Protocol| *protocol == self.protocol;
+            matches!(finding, Finding::AudienceWrong { .. } | Finding::UserWrong { .. })
+                || matches!(
+                    finding,
+                    Finding::ScopeMissing { protocol, .. } | Finding::RoleMissing { protocol, .. }
+                        if here(protocol)
+                )
         };
         self.claim_findings.iter().find(explains).cloned()
     }
@@ -202,3 +204,6 @@ fn usual_port(protocol: Protocol, server: &UpstreamConfig) -> Option<u16> {
     };
     (usual != server.port).then_some(usual)
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,10 +49,13 @@ impl fmt::Display for Refused {
 
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
-        Self::Broken(match error.kind() {
-            io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
-            io::ErrorKind::TimedOut => "it does not answer".to_owned(),
-            _ => format!("the connection broke ({error})"),
+        let kind = error.kind();
+        Self::Broken(if kind == io::ErrorKind::UnexpectedEof {
+            "it closed the connection".to_owned()
+        } else if kind == io::ErrorKind::TimedOut {
+            "it does not answer".to_owned()
+        } else {
+            format!("the connection broke ({error})")
         })
     }
 }
@@ -92,19 +95,14 @@ impl Dialogue {
         let mut lines = Vec::new();
         loop {
             let line = self.line().await?;
-            match response(&line) {
-                Some(Response::Status { tag: Some(its), answer }) if its == tag.as_bytes() => {
-                    return match answer.condition {
-                        Condition::Ok => Ok(lines),
-                        _ => Err(Refused::Said(answer.words())),
-                    };
+            if let Some(Response::Status { tag: its, answer }) = response(&line) {
+                let ours = its == Some(tag.as_bytes());
+                if ours && answer.condition == Condition::Ok {
+                    return Ok(lines);
                 }
-                Some(Response::Status { tag: None, answer })
-                    if answer.condition == Condition::Bye =>
-                {
+                if ours || answer.condition == Condition::Bye {
                     return Err(Refused::Said(answer.words()));
                 }
-                _ => {}
             }
             lines.push(String::from_utf8_lossy(&line).into_owned());
             if lines.len() > LINES {

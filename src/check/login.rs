@@ -45,7 +45,7 @@ enum Outcome {
 /// Why a server does not let us in.
 pub(super) struct Failed {
     error: OpenError,
-    shown: Option<Certificate>,
+    shown: Option<Box<Certificate>>,
     /// How it began.
     opening: Vec<u8>,
 }
@@ -202,7 +202,7 @@ impl Check<'_> {
         };
         let mut arrived = arrive(&route, self.account, server, socket);
         if let Err(error) = arrived.make_ready().await {
-            let shown = self.cx.shown.take().map(|der| Certificate::read(&der));
+            let shown = self.cx.shown.take().map(|der| Box::new(Certificate::read(&der)));
             return Err(Failed { error, shown, opening: arrived.opening().to_vec() });
         }
         let opening = arrived.opening().to_vec();
@@ -322,7 +322,7 @@ impl Failed {
     }
 
     fn diagnose(&self, server: &UpstreamConfig, evidence: &Evidence<'_>) -> Finding {
-        diagnose::open(&self.error, server, self.shown.as_ref(), &self.opening, evidence)
+        diagnose::open(&self.error, server, self.shown.as_deref(), &self.opening, evidence)
     }
 
     /// Whether another user could be let in with the same token.

@@ -38,6 +38,8 @@ pub(super) enum Advice {
     CheckScopes,
     /// Client id, tenant and cloud.
     CheckApplication,
+    /// Where the browser comes back to.
+    RegisterRedirect,
     /// All of the above.
     CheckConfiguration,
     /// The token URL, or what stands between.
@@ -93,6 +95,10 @@ impl Advice {
             ),
             Self::CheckApplication => {
                 format!("Check client_id ({}){} of {login}.", oauth.client_id, and_tenant(oauth))
+            }
+            Self::RegisterRedirect => {
+                let uri = oauth.sign_in.redirect_uri.as_ref().map_or("", |uri| uri.as_str());
+                format!("Register {uri} as a redirect address of {asking}.")
             }
             Self::CheckConfiguration => check_configuration(login, oauth),
             Self::CheckTokenUrl => format!(
@@ -229,7 +235,7 @@ const MICROSOFT: &[&str] = &[
 
 use Advice::{
     AskAdministrator, CheckApplication, CheckClock, CheckConfiguration, CheckScopes, CheckSecret,
-    Consent, RepairUser, SignIn, TryLater,
+    Consent, RegisterRedirect, RepairUser, SignIn, TryLater,
 };
 use TokenErrorKind::{Configuration, Policy, Unavailable};
 
@@ -261,7 +267,7 @@ const AADSTS: &[Row<u32>] = &[
     row(&[700016, 70001, 7000112], Configuration, "does not know the application in this tenant, or it is disabled", CheckApplication),
     row(&[90002, 50194, 90130, 9002332, 9001023, 90038], Configuration, "says that the tenant does not exist or does not fit the application", CheckApplication),
     row(&[50020, 50034], Configuration, "does not know the user in this tenant", CheckApplication),
-    row(&[50011], Configuration, "says that the redirect address is not registered with the application", CheckApplication),
+    row(&[50011], Configuration, "says that the redirect address is not registered with the application", RegisterRedirect),
     row(&[50053], Policy, "says that the user is locked", RepairUser),
     row(&[50055, 50144], TokenErrorKind::SignIn, "says that the user's password has expired", RepairUser),
     row(&[50057], Policy, "says that the user is disabled", RepairUser),

@@ -58,7 +58,7 @@ pub(super) struct Failure {
     /// Whether the refresh token itself is what the provider refused.
     pub(super) refused_grant: bool,
     /// The provider's own word, where it has the usual form.
-    pub(super) error: Option<String>,
+    pub(super) error: Option<Box<str>>,
     /// The AADSTS number behind it, where it is a known one.
     pub(super) code: Option<u32>,
     /// The same, known or not.
@@ -107,7 +107,7 @@ impl Failure {
                 Cause::Unreachable { host, what }
             }
             Origin::Answer(status) => Cause::Provider {
-                error: self.error.clone(),
+                error: self.error.as_deref().map(str::to_owned),
                 code: self.code.or(self.any_code),
                 status,
                 retry_after: self.retry_after,
@@ -309,7 +309,7 @@ fn sort(status: u16, error: Option<&str>, codes: &[u32]) -> Failure {
     };
     let what = format!("{what} ({shown})");
     let refused_grant = error == "invalid_grant";
-    let error = Some(error.to_owned());
+    let error = Some(error.into());
     let code = known.map(|(code, _)| code);
     Failure { kind, advice, refused_grant, error, code, ..Failure::passing(what, true) }
 }

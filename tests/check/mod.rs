@@ -24,6 +24,8 @@ pub struct Scene {
     pub account: AccountConfig,
     pub store: Arc<dyn Store>,
     pub options: Options,
+    /// For each answer of a mail server.
+    pub deadline: Duration,
 }
 
 impl Scene {
@@ -61,11 +63,11 @@ impl Scene {
         };
         let store = Arc::new(MemoryStore::new());
         let options = Options { local_side: false, ..Options::default() };
-        Self { provider, account, store, options }
+        Self { provider, account, store, options, deadline: Duration::from_secs(20) }
     }
 
     pub async fn check(&self) -> Report {
-        let config = config(&self.account);
+        let config = config(&self.account, self.deadline);
         let store = Arc::clone(&self.store);
         let cx = CheckContext::new(Arc::new(config), "saslgate.toml".into(), store);
         let mut told = Vec::new();
@@ -78,14 +80,14 @@ impl Scene {
     }
 }
 
-fn config(account: &AccountConfig) -> Config {
+fn config(account: &AccountConfig, deadline: Duration) -> Config {
     Config {
         listeners: Vec::new(),
         accounts: vec![Arc::new(account.clone())],
         limits: Limits::default(),
         deadlines: Deadlines {
             connect: Duration::from_secs(20),
-            upstream_answer: Duration::from_secs(20),
+            upstream_answer: deadline,
             ..Deadlines::default()
         },
         state_folder: PathBuf::new(),

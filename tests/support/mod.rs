@@ -149,6 +149,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         line.trim_end_matches("\r\n").to_owned()
     }
 
+    /// The same, of a peer that may have gone.
+    pub async fn try_line(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        match in_time(self.stream.read_line(&mut line)).await? {
+            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(line.trim_end_matches("\r\n").to_owned()),
+        }
+    }
+
     pub async fn read(&mut self, octets: usize) -> Vec<u8> {
         let mut bytes = vec![0; octets];
         in_time(self.stream.read_exact(&mut bytes)).await.unwrap();

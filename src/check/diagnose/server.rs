@@ -56,10 +56,11 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(alternative)) = certificate.subject_alternative_name() else {
         return Vec::new();
     };
-    let name = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(printable(name.as_bytes(), LONGEST_NAME)),
-        GeneralName::IPAddress(octets) => address(octets),
-        _ => None,
+    let name = |name: &GeneralName<'_>| {
+        if let GeneralName::DNSName(name) = name {
+            return Some(printable(name.as_bytes(), LONGEST_NAME));
+        }
+        if let GeneralName::IPAddress(octets) = name { address(octets) } else { None }
     };
     alternative.value.general_names.iter().filter_map(name).take(NAMES).collect()
 }
@@ -96,13 +97,15 @@ pub(in crate::check) fn dial(
         DialError::Resolve(error) => resolve(&host, error),
         DialError::NoAddress => Finding::NameUnknown { host },
         DialError::Timeout => Finding::ConnectionTimeout { host, port, usual_port },
-        DialError::Connect(error) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => {
-                Finding::ConnectionRefused { host, port, usual_port }
-            }
-            io::ErrorKind::TimedOut => Finding::ConnectionTimeout { host, port, usual_port },
-            _ => Finding::ConnectionFailed { host, port, text: error.to_string() },
-        },
+        DialError::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Finding::ConnectionRefused { host, port, usual_port }
+        }
+        DialError::Connect(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Finding::ConnectionTimeout { host, port, usual_port }
+        }
+        DialError::Connect(error) => {
+            Finding::ConnectionFailed { host, port, text: error.to_string() }
+        }
     }
 }
 
@@ -174,26 +177,35 @@ fn handshake(error: &io::Error, server: &UpstreamConfig, shown: Option<&Certific
     let (host, port) = (server.host.clone(), server.port);
     let sha256 = shown.and_then(|shown| shown.sha256.clone());
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    match inner {
-        Some(Error::InvalidCertificate(fault)) => match fault {
-            UnknownIssuer => {
-                let issuer = shown.and_then(|shown| shown.issuer.clone());
-                Finding::CertificateUnknownIssuer { host, issuer, sha256 }
-            }
-            NotValidForName | NotValidForNameContext { .. } => Finding::CertificateNameMismatch {
-                host: match &server.verification {
-                    Verification::Roots { name: Some(name), .. } => name.clone(),
-                    _ => host,
-                },
-                names: shown.map(|shown| shown.names.clone()).unwrap_or_default(),
-            },
-            Expired | ExpiredContext { .. } => Finding::CertificateExpired { host },
-            NotValidYet | NotValidYetContext { .. } => Finding::CertificateNotYetValid { host },
-            ApplicationVerificationFailure => Finding::CertificatePinMismatch { host, sha256 },
-            _ => Finding::TlsFailed { host, text: tls::explain(error) },
-        },
-        Some(Error::InvalidMessage(_)) => Finding::NotTls { host, port },
-        _ => Finding::TlsFailed { host, text: tls::explain(error) },
+    if let Some(Error::InvalidMessage(_)) = inner {
+        return Finding::NotTls { host, port };
+    }
+    let otherwise = Finding::TlsFailed { host: host.clone(), text: tls::explain(error) };
+    let Some(Error::InvalidCertificate(fault)) = inner else { return otherwise };
+    if matches!(fault, UnknownIssuer) {
+        let issuer = shown.and_then(|shown| shown.issuer.clone());
+        Finding::CertificateUnknownIssuer { host, issuer, sha256 }
+    } else if matches!(fault, NotValidForName | NotValidForNameContext { .. }) {
+        let names = shown.map(|shown| shown.names.clone()).unwrap_or_default();
+        Finding::CertificateNameMismatch { host: wanted(server), names }
+    } else if matches!(fault, Expired | ExpiredContext { .. }) {
+        Finding::CertificateExpired { host }
+    } else if matches!(fault, NotValidYet | NotValidYetContext { .. }) {
+        Finding::CertificateNotYetValid { host }
+    } else if matches!(fault, ApplicationVerificationFailure) {
+        Finding::CertificatePinMismatch { host, sha256 }
+    } else {
+        otherwise
+    }
+}
+
+/// The name that is looked for in the certificate.
+fn wanted(server: &UpstreamConfig) -> String {
+    match &server.verification {
+        Verification::Roots { name: Some(name), .. } => name.clone(),
+        Verification::Roots { name: None, .. }
+        | Verification::Pin { .. }
+        | Verification::DangerSkip => server.host.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     check::{About, Finding},
-    token::{Cause, TokenError},
+    token::{Cause, TokenError, TokenErrorKind},
 };
 
 /// Why there is no token.
@@ -21,9 +21,11 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
             if *status >= 500 || word.is_none() {
                 return fault();
             }
-            refused.by_code().or_else(|| refused.by_word()).unwrap_or_else(|| match error.kind {
-                crate::token::TokenErrorKind::Unavailable => fault(),
-                _ => Finding::ProviderRefused { error: word.clone(), code: *code, text },
+            refused.by_code().or_else(|| refused.by_word()).unwrap_or_else(|| {
+                if error.kind == TokenErrorKind::Unavailable {
+                    return fault();
+                }
+                Finding::ProviderRefused { error: word.clone(), code: *code, text }
             })
         }
         Cause::Unreachable { host, what } => {

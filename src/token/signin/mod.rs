@@ -198,6 +198,19 @@ impl<'a> SigningIn<'a> {
         TokenError { kind: failure.kind, text, cause: failure.cause(self.oauth) }
     }
 
+    /// A provider that does not know the redirect address never sends the browser there: it shows so,
+    /// and nobody here hears of it.
+    fn never_back(&self) -> TokenError {
+        let late = self.too_late();
+        let advice = Advice::RegisterRedirect.sentence(&self.account.login, self.oauth);
+        let text = format!(
+            "{} If the browser shows that the redirect address does not fit (AADSTS50011, \
+             redirect_uri_mismatch): {advice}",
+            late.text
+        );
+        TokenError { text, ..late }
+    }
+
     fn too_late(&self) -> TokenError {
         let login = &self.account.login;
         let text =
@@ -231,7 +244,7 @@ impl BrowserFlow {
         let answer = tokio::time::timeout(patience, self.open.answer()).await;
         let result = match answer.ok().flatten() {
             Some(answer) => settle(signing_in, &self.authorization, answer).await,
-            None => Err(signing_in.too_late()),
+            None => Err(signing_in.never_back()),
         };
         // The browser hears what happened, not what might: the sign-in is stored by now.
         let outcome = result.as_ref().map(Welcome::summary).map_err(|error| error.text.clone());
