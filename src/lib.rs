@@ -31,6 +31,8 @@ pub mod demo;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 #[cfg(feature = "gateway")]
+pub mod guide;
+#[cfg(feature = "gateway")]
 pub mod hook;
 #[cfg(feature = "gateway")]
 pub mod leg;
