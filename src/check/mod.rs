@@ -3,6 +3,8 @@
 //! with parameters, and its words, cause and remedy, come from a catalogue per language ([`words`]).
 
 mod about;
+#[cfg(test)]
+pub(crate) mod examples;
 mod finding;
 mod report;
 pub mod words;
