@@ -7,6 +7,8 @@ mod claims;
 mod credential;
 pub mod diagnose;
 mod dialogue;
+#[cfg(test)]
+pub(crate) mod examples;
 mod finding;
 mod identity;
 mod local;
