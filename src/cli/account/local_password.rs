@@ -1,5 +1,7 @@
 //! Local passwords. The hard thing is that a generated one is shown once, and alone on standard output.
 
+use std::sync::Arc;
+
 use super::{find, open};
 use crate::{
     account::password::{self, Passwords},
@@ -7,11 +9,11 @@ use crate::{
         Failure, block_on, daemon,
         terminal::{read_secret, remark, say},
     },
-    config::Config,
+    config::{AccountConfig, Config},
 };
 
 pub(super) fn set(config: &Config, login: &str, name: &str, generate: bool) -> Result<(), Failure> {
-    let account = find(config, login)?;
+    let account = of_mailbox(config, login)?;
     let secret = if generate {
         password::generate().map_err(|error| Failure::fault(error.to_string()))?
     } else {
@@ -20,7 +22,7 @@ pub(super) fn set(config: &Config, login: &str, name: &str, generate: bool) -> R
     block_on(async {
         let passwords = Passwords::new(open(config).await?);
         let passwords = passwords.map_err(|error| Failure::fault(error.to_string()))?;
-        passwords.set(account, name, &secret).await?;
+        passwords.set(&account, name, &secret).await?;
         daemon::tell_of(config, &account.key()).await;
         Ok::<_, Failure>(())
     })??;
@@ -33,7 +35,7 @@ pub(super) fn set(config: &Config, login: &str, name: &str, generate: bool) -> R
 }
 
 pub(super) fn remove(config: &Config, login: &str, name: &str) -> Result<(), Failure> {
-    let account = find(config, login)?;
+    let account = of_mailbox(config, login)?;
     let removed = block_on(async {
         let removed = open(config).await?.remove_local_password(&account.key(), name).await?;
         daemon::tell_of(config, &account.key()).await;
@@ -46,4 +48,16 @@ pub(super) fn remove(config: &Config, login: &str, name: &str) -> Result<(), Fai
         )));
     }
     say(format_args!("The password \"{name}\" of {} is removed.", account.login))
+}
+
+/// Of a whole domain nobody has a password, only each of its mailboxes.
+fn of_mailbox(config: &Config, login: &str) -> Result<Arc<AccountConfig>, Failure> {
+    let account = find(config, login)?;
+    match &account.identity.domain {
+        None => Ok(account),
+        Some(domain) => Err(Failure::mistake(format!(
+            "each mailbox of {} has local passwords of its own: name one, such as info@{}",
+            account.login, domain.name
+        ))),
+    }
 }
