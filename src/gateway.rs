@@ -31,7 +31,7 @@ use crate::{
     proto::smtp::extension::Extensions,
     reload::Reloads,
     secret::Secret,
-    store::{Store, StoreError},
+    store::{Store, StoreError, account_key},
     tap::Tap,
     tls::{Certificates, Connectors},
     token::Tokens,
@@ -85,17 +85,25 @@ impl InForce {
         Arc::new(Self { accounts: Accounts::new(&config.accounts), config })
     }
 
-    /// How many connections the account may have, as it stands here; `None`: it is not here.
-    fn connection_limit(&self, account: &str, protocol: Protocol) -> Option<usize> {
-        let account = self.accounts.find(account.as_bytes())?;
+    /// How many connections the account of this name may have, as it stands here; `None`: it is not here.
+    fn connection_limit(&self, name: &str, protocol: Protocol) -> Option<usize> {
+        let account = self.accounts.find(name.as_bytes())?;
         account.upstream(protocol).map(|server| server.connection_limit)
     }
 }
 
+/// A mailbox at a server, each without case.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct MailboxAt {
+    protocol: Protocol,
+    server: (String, u16),
+    user: String,
+}
+
 #[derive(Default)]
 struct Shared {
-    /// By account key. Bounded by the accounts of the configurations that were in force.
-    slots: HashMap<(String, Protocol), Arc<Slots>>,
+    /// Those in use. Servers count the connections of a mailbox, however many logins lead to it.
+    slots: HashMap<MailboxAt, (String, Arc<Slots>)>,
     alerts: HashMap<String, SystemTime>,
     sessions: HashMap<u64, Session>,
 }
@@ -151,8 +159,8 @@ impl Gateway {
         self.tokens.renew(next.config.deadlines.token);
         self.promises.renew(next.config.accounts.iter().map(AsRef::as_ref));
         // Slots that are made from here on have their limit from `next`.
-        for ((account, protocol), slots) in &self.shared().slots {
-            if let Some(limit) = next.connection_limit(account, *protocol) {
+        for (at, (name, slots)) in &self.shared().slots {
+            if let Some(limit) = next.connection_limit(name, at.protocol) {
                 slots.set_limit(limit);
             }
         }
@@ -174,7 +182,7 @@ impl Gateway {
         self.promises.learn(config, said);
     }
 
-    /// Takes one of the account's connections to this server, or `None` if all are in use.
+    /// Takes one of its mailbox's connections to this server, or `None` if all are in use.
     pub fn take_slot(
         &self,
         account: &AccountConfig,
@@ -205,14 +213,23 @@ impl Gateway {
         server: &UpstreamConfig,
     ) -> Arc<Slots> {
         let mut shared = self.shared();
-        let key = account.key();
+        let at = MailboxAt {
+            protocol,
+            server: (server.host_key(), server.port),
+            user: account_key(account.user(protocol)),
+        };
+        if let Some((_, slots)) = shared.slots.get(&at) {
+            return Arc::clone(slots);
+        }
+        // A client may choose the mailbox, so nothing is kept of those that nobody uses.
+        shared.slots.retain(|_, (_, slots)| Arc::strong_count(slots) > 1);
         // `server` may be of a configuration that has just been replaced. The lock is held, so that
         // either this reads the new limit, or the reload finds these slots.
-        let limit = || {
-            let limit = self.in_force().connection_limit(&key, protocol);
-            Arc::new(Slots::new(limit.unwrap_or(server.connection_limit)))
-        };
-        Arc::clone(shared.slots.entry((key.clone(), protocol)).or_insert_with(limit))
+        let name = account.name().into_owned();
+        let limit = self.in_force().connection_limit(&name, protocol);
+        let slots = Arc::new(Slots::new(limit.unwrap_or(server.connection_limit)));
+        shared.slots.insert(at, (name, Arc::clone(&slots)));
+        slots
     }
 
     /// The stored password for this server, and how it stands there.

@@ -36,7 +36,7 @@ impl About {
     pub fn new(account: &AccountConfig) -> Self {
         let oauth = account.oauth.as_ref();
         let with_server = |&protocol: &Protocol| account.upstream(protocol).is_some();
-        let mailbox = |protocol| (protocol, account.mailbox.clone());
+        let mailbox = |protocol| (protocol, account.mailbox(protocol).to_owned());
         Self {
             login: account.login.clone(),
             provider: account.provider,

@@ -14,6 +14,12 @@ pub(super) fn others(account: &AccountConfig, protocol: Protocol) -> Vec<Identit
         return Vec::new();
     }
     let owner = account.oauth.as_ref().and_then(|oauth| oauth.sign_in.owner.as_deref());
-    let delegate = owner.filter(|owner| !owner.eq_ignore_ascii_case(&account.mailbox));
-    delegate.map(|it| Identity { user: it.to_owned(), setting: "delegate" }).into_iter().collect()
+    let either = [(Some(account.mailbox.as_str()), "shared"), (owner, "delegate")];
+    let configured = account.mailbox(protocol);
+    either
+        .into_iter()
+        .filter_map(|(user, setting)| Some((user?, setting)))
+        .filter(|(user, _)| !user.eq_ignore_ascii_case(configured))
+        .map(|(user, setting)| Identity { user: user.to_owned(), setting })
+        .collect()
 }

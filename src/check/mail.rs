@@ -59,7 +59,7 @@ impl Check<'_> {
             let _ = self.done(tried, began, vec![Finding::MailNotSent]);
             return Err(self.last());
         };
-        let from = self.account.mailbox.clone();
+        let from = self.account.mailbox(Protocol::Smtp).to_owned();
         let mail = Mail::new(&from, to);
         let finding = match mail.hand_over(&mut dialogue).await {
             Ok(text) => Finding::MailSent { to: to.to_owned(), text },
@@ -105,7 +105,7 @@ impl Check<'_> {
     /// The account whose mailbox the recipient's is, and how it is looked into.
     fn recipient(&self, to: &str) -> Option<(Arc<AccountConfig>, Protocol)> {
         let is_its = |account: &AccountConfig| {
-            [&account.mailbox, &account.login].iter().any(|it| it.eq_ignore_ascii_case(to))
+            account.is_named(to) || account.mailbox.eq_ignore_ascii_case(to)
         };
         let account = if is_its(self.account) {
             Arc::new(self.account.clone())
@@ -123,7 +123,7 @@ impl Check<'_> {
         let (user, credential) = match &server.authentication {
             Authentication::OAuth if with_tokens(account).contains(&protocol) => {
                 let token = self.cx.tokens.inspected_token(account, false).await.ok()?;
-                (account.mailbox.clone(), UpstreamCredential::Bearer(token.secret))
+                (account.mailbox(protocol).to_owned(), UpstreamCredential::Bearer(token.secret))
             }
             Authentication::OAuth => return None,
             Authentication::Password { user } => {

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::limits::LimitArgs;
-use super::{Failure, Global, block_on};
+use super::{Failure, Global, block_on, terminal::remark};
 use crate::{
-    account::password::SetPasswordError,
+    account::{Accounts, password::SetPasswordError},
     config::{AccountConfig, Config, Protocol, Secrets},
     store::{Store, StoreError, account_key, sqlite::SqliteStore},
 };
@@ -207,9 +207,9 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn find<'a>(config: &'a Config, login: &str) -> Result<&'a Arc<AccountConfig>, Failure> {
-    let key = account_key(login);
-    config.accounts.iter().find(|account| account.key() == key).ok_or_else(|| {
+/// The account of whatever a mail program may send as its user name, or of a whole domain's own login.
+pub(super) fn find(config: &Config, login: &str) -> Result<Arc<AccountConfig>, Failure> {
+    find_in(config, login).ok_or_else(|| {
         let known: Vec<&str> =
             config.accounts.iter().take(SHOWN).map(|account| account.login.as_str()).collect();
         let more = if config.accounts.len() > SHOWN { ", …" } else { "" };
@@ -224,11 +224,37 @@ pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     Ok(Arc::new(SqliteStore::open(&config.state_folder).await?))
 }
 
+pub(super) fn find_in(config: &Config, login: &str) -> Option<Arc<AccountConfig>> {
+    let named = config.accounts.iter().find(|account| account.is_named(login));
+    named.cloned().or_else(|| Accounts::new(&config.accounts).find(login.as_bytes()))
+}
+
+/// The account that keeps things in the store under this key: an alias or a shared mailbox keeps none.
+pub(super) fn find_by_key(config: &Config, key: &str) -> Option<Arc<AccountConfig>> {
+    let same_key = |account: &&Arc<AccountConfig>| account.key() == key;
+    let own = config.accounts.iter().find(same_key).cloned();
+    own.or_else(|| find_in(config, key).filter(|account| same_key(&account)))
+}
+
+/// The account whose sign-in this one uses, which is said where it is another one.
+pub(super) fn owner(
+    config: &Config,
+    account: Arc<AccountConfig>,
+) -> Result<Arc<AccountConfig>, Failure> {
+    let person = account.oauth.as_ref().is_some_and(|oauth| oauth.grant.needs_sign_in());
+    match &account.identity.token_from {
+        Some(owner) if person => {
+            remark(format_args!("{} uses the sign-in of {owner}.", account.login));
+            find(config, owner)
+        }
+        Some(_) | None => Ok(account),
+    }
+}
+
 /// The account as it is configured, where it is, and the store's key of it.
-fn find_anywhere<'a>(config: &'a Config, login: &str) -> (String, Option<&'a Arc<AccountConfig>>) {
-    let key = account_key(login);
-    let account = config.accounts.iter().find(|account| account.key() == key);
-    (key, account)
+fn find_anywhere(config: &Config, login: &str) -> (String, Option<Arc<AccountConfig>>) {
+    let account = find_in(config, login);
+    (account.as_ref().map_or_else(|| account_key(login), |account| account.key()), account)
 }
 
 impl From<StoreError> for Failure {

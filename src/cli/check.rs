@@ -171,14 +171,14 @@ fn chosen(args: &CheckArgs, config: &Config) -> Result<Vec<Arc<AccountConfig>>, 
 pub(super) fn find(config: &Config, login: &str) -> Result<Arc<AccountConfig>, Failure> {
     match Accounts::new(&config.accounts).find(login.as_bytes()) {
         Some(account) => Ok(account),
-        None => account::find(config, login).map(Arc::clone),
+        None => account::find(config, login),
     }
 }
 
 /// A whole domain has no mailbox of its own to look into.
 fn with_mailbox(accounts: &[Arc<AccountConfig>]) -> Vec<Arc<AccountConfig>> {
     let (whole, single): (Vec<_>, Vec<_>) =
-        accounts.iter().map(Arc::clone).partition(|account| account.login.starts_with("*@"));
+        accounts.iter().map(Arc::clone).partition(|account| account.identity.domain.is_some());
     for account in whole {
         remark(format_args!(
             "{} stands for a whole domain and is left out: name one of its mailboxes",

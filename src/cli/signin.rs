@@ -73,7 +73,8 @@ struct Place {
 pub fn run(args: &SigninArgs, global: &Global) -> Result<(), Failure> {
     // Another account's secret may be out of reach for whoever types this.
     let config = global.load(Secrets::Of(args.login.clone()))?.config;
-    let account = account::find(&config, &args.login)?;
+    let account = account::owner(&config, account::find(&config, &args.login)?)?;
+    let account = account.as_ref();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
     let welcome = runtime.block_on(async {

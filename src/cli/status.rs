@@ -77,7 +77,8 @@ pub(super) async fn look(config: &Config, login: Option<&str>) -> Result<Overvie
         }
     }
     if let Some(login) = login {
-        let key = account_key(login);
+        let account = super::account::find_in(config, login);
+        let key = account.map_or_else(|| account_key(login), |account| account.key());
         keys.retain(|known| *known == key);
         if keys.is_empty() {
             return Err(Failure::mistake(format!(
@@ -88,7 +89,7 @@ pub(super) async fn look(config: &Config, login: Option<&str>) -> Result<Overvie
     }
     let mut accounts = Vec::with_capacity(keys.len());
     for key in keys {
-        let account = config.accounts.iter().find(|account| account.key() == key).map(Arc::clone);
+        let account = super::account::find_by_key(config, &key);
         let running = process.as_ref().ok();
         let facts = Facts::read(key, account, config, store.as_ref(), running).await;
         accounts.push(status::judge(&facts, now));

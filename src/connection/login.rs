@@ -292,7 +292,7 @@ impl Attempt<'_> {
         token: &AccessToken,
     ) -> Result<OpenUpstream, OpenError> {
         let credential = UpstreamCredential::Bearer(token.secret.clone());
-        let user = &account.mailbox;
+        let user = account.mailbox(self.client.protocol);
         upstream::open(&self.route(), account, config, user, credential).await
     }
 
@@ -314,9 +314,14 @@ impl Attempt<'_> {
         [password_took, credential_took]: [Duration; 2],
         opened: &OpenUpstream,
     ) {
+        let mailbox = account.user(self.client.protocol);
+        let token_of = account.token_login();
+        let takes_token = config.authentication == Authentication::OAuth;
         info!(
             connection = self.client.number,
             account = %account.login,
+            mailbox = (!mailbox.eq_ignore_ascii_case(&account.login)).then_some(mailbox),
+            token_of = (takes_token && token_of != account.login).then_some(token_of.as_ref()),
             protocol = %self.client.protocol,
             client = %self.client.address,
             upstream = %config,

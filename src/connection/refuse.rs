@@ -30,7 +30,14 @@ pub(super) fn too_slow() -> Refusal {
 pub(super) fn no_upstream(account: &AccountConfig, protocol: Protocol) -> Refusal {
     Refusal::new(
         RefusalReason::Configuration,
-        format!("{} has no {protocol} server in the gateway's configuration", account.login),
+        match &account.identity.opens {
+            None => {
+                format!("{} has no {protocol} server in the gateway's configuration", account.login)
+            }
+            Some(shared) => {
+                format!("{} has no {protocol} server that opens {shared} by a token", account.login)
+            }
+        },
     )
 }
 
@@ -117,7 +124,7 @@ pub(super) fn upstream(
     protocol: Protocol,
     error: &OpenError,
 ) -> Refusal {
-    let mailbox = &account.mailbox;
+    let mailbox = account.mailbox(protocol);
     let (reason, text) = match error {
         OpenError::Rejected(Rejection::Credential { text }) if !is_about_the_credential(text) => (
             RefusalReason::Policy,
@@ -143,7 +150,7 @@ pub(super) fn upstream(
             ),
         },
         OpenError::Rejected(Rejection::NotConnected { .. }) => (
-            if account.mailbox.eq_ignore_ascii_case(&account.login) {
+            if mailbox.eq_ignore_ascii_case(&account.login) {
                 RefusalReason::UpstreamRefused
             } else {
                 RefusalReason::NotAuthorized

@@ -19,6 +19,8 @@ use crate::{
 /// A session, so that a revoked password or a removed account can end it.
 pub(super) struct Session {
     account: String,
+    /// By which its account is found, with the shared mailbox that it opens.
+    name: String,
     password_name: String,
     digest: [u8; 32],
     origin: Origin,
@@ -76,6 +78,7 @@ impl Gateway {
         let end = self.stop.child_token();
         let session = Session {
             account: account.key(),
+            name: account.name().into_owned(),
             password_name: password.name.clone(),
             digest: password.digest,
             origin: password.origin,
@@ -84,8 +87,8 @@ impl Gateway {
         };
         self.shared().sessions.insert(connection, session);
         // The account may have gone during its login; from here on a reload finds the session.
-        if self.in_force().accounts.find(account.login.as_bytes()).is_none() {
-            tell_orphaned(connection, &account.login);
+        if self.in_force().accounts.find(account.name().as_bytes()).is_none() {
+            tell_orphaned(connection, &account.name());
             end.cancel();
         }
         SessionGuard { gateway: Arc::clone(self), connection, end }
@@ -95,8 +98,8 @@ impl Gateway {
     pub(super) fn end_orphaned_sessions(&self) {
         let in_force = self.in_force();
         for (&connection, session) in &self.shared().sessions {
-            if in_force.accounts.find(session.account.as_bytes()).is_none() {
-                tell_orphaned(connection, &session.account);
+            if in_force.accounts.find(session.name.as_bytes()).is_none() {
+                tell_orphaned(connection, &session.name);
                 session.end.cancel();
             }
         }
@@ -176,7 +179,7 @@ impl Gateway {
 fn tell_orphaned(connection: u64, account: &str) {
     info!(
         connection,
-        account, "its account is not in the configuration any more: the session ends"
+        account, "its account or mailbox is not in the configuration any more: the session ends"
     );
 }
 

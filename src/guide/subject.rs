@@ -73,6 +73,7 @@ impl Subject {
             is_configured: true,
             login: account.login.clone(),
             mailbox: account.mailbox.clone(),
+            shared: account.identity.shared.clone(),
             owner: account.mailbox.clone(),
             ..Self::placeholder(provider, app_only)
         };

@@ -47,13 +47,14 @@ impl Facts {
         store: &dyn Store,
         process: Option<&ProcessStatus>,
     ) -> Self {
+        let of_token = account.as_ref().map_or_else(|| key.clone(), |account| account.token_key());
         let served = Protocol::ALL.into_iter().filter(|it| config.listens_for(*it)).collect();
         let running = process.map(|process| {
-            let account = process.accounts.get(&key);
-            account.map_or((0, false), |account| (account.sessions, account.unsaved))
+            let sessions = process.accounts.get(&key).map_or(0, |account| account.sessions);
+            (sessions, process.accounts.get(&of_token).is_some_and(|account| account.unsaved))
         });
         let mut facts = Self { account, served, running, ..Self::default() };
-        match store.grant(&key).await {
+        match store.grant(&of_token).await {
             Ok(record) => {
                 let grant = record.map(|record| record.grant).unwrap_or_default();
                 facts.refresh_token = grant.refresh_token.is_some();
@@ -63,7 +64,7 @@ impl Facts {
             }
             Err(error) => facts.note(&error),
         }
-        match store.refresh_history(&key).await {
+        match store.refresh_history(&of_token).await {
             Ok(history) => facts.history = history.unwrap_or_default(),
             Err(error) => facts.note(&error),
         }

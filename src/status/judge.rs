@@ -113,7 +113,8 @@ fn of_failure(failure: &RefreshFailure) -> Finding {
 }
 
 fn of_passwords(facts: &Facts, account: &AccountConfig, findings: &mut Vec<Finding>) {
-    if facts.local_passwords == 0 {
+    // A domain has none itself: each of its mailboxes that has one stands for itself.
+    if facts.local_passwords == 0 && account.identity.domain.is_none() {
         findings.push(Finding::LocalPasswordMissing);
     }
     for protocol in Protocol::ALL {

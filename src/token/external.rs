@@ -22,7 +22,6 @@ use crate::{
     config::{AccountConfig, ExternalToken},
     secret::Secret,
     signing_key,
-    store::account_key,
 };
 
 /// By account and source. Bounded by the accounts of the configurations that were in force.
@@ -61,7 +60,7 @@ impl Known {
 
 impl ExternalTokens {
     fn slot(&self, account: &AccountConfig, source: &ExternalToken) -> Arc<Slot> {
-        let key = (account_key(&account.login), format!("{source:?}"));
+        let key = (account.token_key(), format!("{source:?}"));
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(key).or_default())
     }
@@ -78,7 +77,7 @@ impl Tokens {
         let slot = self.shared.external.slot(account, source);
         let run = Run {
             source: source.clone(),
-            login: account.login.clone(),
+            login: account.token_login().into_owned(),
             deadline: self.shared.endpoint.deadline(),
             clock: Arc::clone(&self.shared.clock),
             forced: self.shared.forced,

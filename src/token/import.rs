@@ -8,7 +8,7 @@ use super::TokenError;
 use crate::{
     config::AccountConfig,
     secret::Secret,
-    store::{Grant, SignedIn, Store, StoreError, account_key},
+    store::{Grant, SignedIn, Store, StoreError},
 };
 
 /// Stores a refresh token that a person brings along: a new sign-in, which replaces whatever there
@@ -30,7 +30,7 @@ pub(super) async fn replace<E: From<StoreError>>(
     account: &AccountConfig,
     make: impl Fn(Option<&Grant>) -> Result<Grant, E>,
 ) -> Result<(), E> {
-    let key = account_key(&account.login);
+    let key = account.token_key();
     for _ in 0..TRIES {
         let (record, unusable) = match store.grant(&key).await {
             // What cannot be opened is of no use to anybody, and a new sign-in is the way out.

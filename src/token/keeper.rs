@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::{AccountConfig, OAuthConfig},
-    store::{StoreError, account_key},
+    store::StoreError,
 };
 
 type Key = (String, String);
@@ -95,7 +95,10 @@ impl Keeper {
         let mut hosts: HashMap<String, Host> = HashMap::new();
         for account in accounts {
             let Some(oauth) = &account.oauth else { continue };
-            let key = (account_key(&account.login), grant::purpose(oauth));
+            if !has_grant(account) {
+                continue;
+            }
+            let key = (account.token_key(), grant::purpose(oauth));
             let mut watch = watches.remove(&key).unwrap_or_default();
             let host = hosts.entry(oauth.token_url.host_str().unwrap_or_default().to_owned());
             let host = host.or_default();
@@ -149,7 +152,7 @@ impl Keeper {
         if inherited || tried {
             return Ok(None);
         }
-        Ok(Some(due(&account_key(&account.login), oauth, slot, seen, now)))
+        Ok(Some(due(&account.token_key(), oauth, slot, seen, now)))
     }
 
     async fn read(
@@ -161,7 +164,7 @@ impl Keeper {
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let store = &self.tokens.shared.store;
-        let key = account_key(&account.login);
+        let key = account.token_key();
         let record = store.grant(&key).await?;
         let slot = self.tokens.slot(account, oauth);
         let history = match slot.history() {
@@ -204,7 +207,7 @@ impl Keeper {
 
     fn start(&mut self, account: &Arc<AccountConfig>, now: SystemTime) {
         let Some(oauth) = &account.oauth else { return };
-        let key = (account_key(&account.login), grant::purpose(oauth));
+        let key = (account.token_key(), grant::purpose(oauth));
         let Some(watch) = self.watches.get_mut(&key) else { return };
         let obtained = watch.seen.and_then(|seen| seen.token).map(|(obtained, _)| obtained);
         watch.tried = Some((now, obtained));
@@ -237,6 +240,13 @@ impl Watch {
         let tried = self.tried.is_some_and(|(at, _)| at == seen.at);
         !recent && (seen.generation != generation || tried)
     }
+}
+
+/// Whether there is a grant of this account's own to keep: whoever uses another one's is served by it, and
+/// a domain has no mailbox, for which alone a service account gets tokens.
+fn has_grant(account: &AccountConfig) -> bool {
+    let one_each = account.oauth.as_ref().is_some_and(|it| it.grant.opens_one_mailbox());
+    account.token_login() == account.login && !(one_each && account.identity.domain.is_some())
 }
 
 /// One token endpoint's accounts.

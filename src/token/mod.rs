@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use crate::{
     config::{AccountConfig, OAuthConfig},
     secret::Secret,
-    store::{Store, StoreError, account_key},
+    store::{Store, StoreError},
 };
 pub(crate) use advice::tenant;
 pub use cause::Cause;
@@ -89,7 +89,8 @@ struct Shared {
     /// Names this process in the store's leases; the number of the flight is added.
     process: String,
     flight: AtomicU64,
-    /// By account and purpose. Bounded by the accounts of the configurations that were in force.
+    /// By the grant's account and purpose. Bounded by the accounts of the configurations that were in
+    /// force, and, of service accounts, by the mailboxes that these list or that have a local password.
     slots: Mutex<HashMap<(String, String), Arc<Slot>>>,
     flights: TaskTracker,
     /// From then on the provider is not asked any more.
@@ -188,7 +189,7 @@ impl Tokens {
             return self.external(account, source, None).await;
         }
         let oauth = oauth(account)?;
-        let key = account_key(&account.login);
+        let key = account.token_key();
         let store = &self.shared.store;
         let record = match store.grant(&key).await {
             Ok(record) => record,
@@ -403,9 +404,9 @@ impl Tokens {
             owner: format!("{}-{number}", self.shared.process),
             shared: Arc::clone(&self.shared),
             slot: Arc::clone(slot),
-            login: account.login.clone(),
+            login: account.token_login().into_owned(),
             oauth: oauth.clone(),
-            key: account_key(&account.login),
+            key: account.token_key(),
             purpose: grant::purpose(oauth),
             reason,
             outcome: OnceLock::new(),
@@ -413,7 +414,7 @@ impl Tokens {
     }
 
     fn slot(&self, account: &AccountConfig, oauth: &OAuthConfig) -> Arc<Slot> {
-        let key = (account_key(&account.login), grant::purpose(oauth));
+        let key = (account.token_key(), grant::purpose(oauth));
         Arc::clone(self.slots().entry(key).or_default())
     }
 
@@ -452,7 +453,7 @@ pub struct GrantStatus {
 impl GrantStatus {
     /// Reads it for one account.
     pub async fn read(store: &dyn Store, account: &AccountConfig) -> Result<Self, StoreError> {
-        let record = store.grant(&account_key(&account.login)).await?;
+        let record = store.grant(&account.token_key()).await?;
         let grant = record.map(|record| record.grant).unwrap_or_default();
         Ok(Self {
             signed_in: grant.refresh_token.is_some(),

@@ -1,6 +1,7 @@
 //! One file a theme.
 
 mod bad_days;
+mod identities;
 mod limits;
 mod live;
 mod login;

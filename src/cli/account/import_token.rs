@@ -3,7 +3,7 @@
 
 use std::io::IsTerminal;
 
-use super::{find, open};
+use super::{find, open, owner};
 use crate::{
     cli::{
         Failure, block_on, daemon,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn import_token(config: &Config, login: &str) -> Result<(), Failure> {
-    let account = find(config, login)?;
+    let account = owner(config, find(config, login)?)?;
     if account.oauth.as_ref().is_none_or(|oauth| !oauth.grant.needs_sign_in()) {
         return Err(Failure::mistake(format!(
             "{} has no grant = \"refresh_token\" and needs no sign-in: there is nothing to import",
@@ -30,7 +30,7 @@ pub(super) fn import_token(config: &Config, login: &str) -> Result<(), Failure> 
     }
     block_on(async {
         let store = open(config).await?;
-        token::import(store.as_ref(), account, secret).await?;
+        token::import(store.as_ref(), &account, secret).await?;
         daemon::tell_of(config, &account.key()).await;
         Ok::<_, Failure>(())
     })??;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use clap::Args;
 use ipnet::IpNet;
 
-use super::{find, open};
+use super::{local_password::of_mailbox, open};
 use crate::{
     account::limit_words,
     cli::{
@@ -109,7 +109,7 @@ pub(super) fn limit(
     name: &str,
     args: &LimitArgs,
 ) -> Result<(), Failure> {
-    let account = find(config, login)?;
+    let account = of_mailbox(config, login)?;
     let change = args.change()?;
     let limits = block_on(async {
         let store = open(config).await?;

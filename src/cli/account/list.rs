@@ -2,12 +2,12 @@
 
 use std::{cell::Cell, fmt::Write as _, time::SystemTime};
 
-use super::passwords;
+use super::{find_by_key, passwords};
 use crate::{
     cli::{Failure, status::open_to_read, terminal::say},
-    config::{AccountConfig, Authentication, Config, Grant, Protocol, UpstreamConfig},
+    config::{AccountConfig, Authentication, Config, Grant, Protocol, SharedSmtp, UpstreamConfig},
     status::{Finding, words},
-    store::{Store, StoreError},
+    store::{Store, StoreError, account_key},
     token::GrantStatus,
 };
 
@@ -22,19 +22,21 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
         let (servers, faulty) = servers_and_faults(account, config, store.as_ref()).await;
         faults.set(faults.get() + faulty);
         let mut text = format!("{}\n{servers}", account.login);
-        if account.mailbox != account.login {
-            let _ = writeln!(text, "  mailbox    {}", account.mailbox);
-        }
+        text.push_str(&identity(account));
         // What is wrong with one account hides no other.
         let sign_in = sign_in(account, store.as_ref()).await.unwrap_or_else(fault);
-        let stored = store.local_passwords(&account.key()).await;
-        let passwords = stored
-            .map_or_else(fault, |stored| passwords::in_a_line(&account.login, stored.as_ref()));
+        let passwords = if account.identity.domain.is_some() {
+            mailboxes(config, &account.login, store.as_ref()).await.unwrap_or_else(fault)
+        } else {
+            let stored = store.local_passwords(&account.key()).await;
+            stored
+                .map_or_else(fault, |stored| passwords::in_a_line(&account.login, stored.as_ref()))
+        };
         let _ = write!(text, "  sign-in    {sign_in}\n  passwords  {passwords}");
         say(text)?;
     }
     for key in store.accounts().await? {
-        if !config.accounts.iter().any(|account| account.key() == key) {
+        if find_by_key(config, &key).is_none() {
             say(format_args!(
                 "{key}\n  not in the configuration any more: saslgate account remove {key}"
             ))?;
@@ -128,6 +130,9 @@ async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, S
             | Grant::ServiceAccount { .. }
             | Grant::Password { .. }),
         ) => format!("nobody has to ({})", grant.name()),
+        Some(Grant::RefreshToken) if account.identity.token_from.is_some() && !status.signed_in => {
+            format!("none yet: run `saslgate signin {}`", account.token_login())
+        }
         Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
         Some(Grant::RefreshToken) => {
             format!("none yet: run `saslgate signin {}`", account.login)
@@ -143,4 +148,63 @@ async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, S
         let _ = write!(text, "; a refresh that began at {since} has not ended");
     }
     Ok(text)
+}
+
+/// Everything that a mail program may send as the user name, and what it opens.
+pub(super) fn identity(account: &AccountConfig) -> String {
+    let (mut text, identity) = (String::new(), &account.identity);
+    if !identity.aliases.is_empty() {
+        let _ = writeln!(text, "  aliases    {}", identity.aliases.join(", "));
+    }
+    if let Some(domain) = &identity.domain {
+        let which = match &domain.mailboxes {
+            Some(mailboxes) => mailboxes.join(", "),
+            None => format!("whatever is sent as the user name, @{}", domain.name),
+        };
+        let _ = writeln!(text, "  mailboxes  {which}");
+        return text;
+    }
+    let _ = writeln!(text, "  mailbox    {}", account.mailbox);
+    for (protocol, mailbox) in &identity.mailboxes {
+        let _ = writeln!(text, "             {mailbox} for {protocol}");
+    }
+    for shared in &identity.shared {
+        let user = identity.aliases.first().unwrap_or(&account.login);
+        let smtp = match identity.shared_smtp {
+            SharedSmtp::Shared => String::new(),
+            SharedSmtp::Delegate => format!(" (SMTP as {})", account.mailbox(Protocol::Smtp)),
+        };
+        let _ = writeln!(text, "  shared     {shared}, by the user name {user}\\{shared}{smtp}");
+    }
+    if let Some(owner) = &identity.token_from {
+        let _ = writeln!(text, "  tokens of  {owner}");
+    }
+    text
+}
+
+/// Of a whole domain: the mailboxes that have local passwords.
+pub(super) async fn mailboxes(
+    config: &Config,
+    login: &str,
+    store: &dyn Store,
+) -> Result<String, StoreError> {
+    let mut mailboxes = Vec::new();
+    for key in store.accounts().await? {
+        let Some(account) = find_by_key(config, &key) else { continue };
+        let inside = account
+            .identity
+            .token_from
+            .as_deref()
+            .is_some_and(|it| account_key(it) == account_key(login));
+        if inside
+            && account.identity.domain.is_none()
+            && store.local_passwords(&key).await?.is_some_and(|it| !it.passwords.is_empty())
+        {
+            mailboxes.push(account.login.clone());
+        }
+    }
+    Ok(match mailboxes.is_empty() {
+        true => "none yet; for each mailbox: saslgate account password MAILBOX".to_owned(),
+        false => format!("of {}", mailboxes.join(", ")),
+    })
 }

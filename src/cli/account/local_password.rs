@@ -1,5 +1,7 @@
 //! Local passwords. The hard thing is that a generated one is shown once, and alone on standard output.
 
+use std::sync::Arc;
+
 use super::{
     find,
     limits::{LimitArgs, remark_on_unreachable, told},
@@ -11,7 +13,7 @@ use crate::{
         Failure, block_on, daemon,
         terminal::{read_secret, remark, say},
     },
-    config::Config,
+    config::{AccountConfig, Config},
 };
 
 pub(super) fn set(
@@ -21,7 +23,7 @@ pub(super) fn set(
     generate: bool,
     limits: &LimitArgs,
 ) -> Result<(), Failure> {
-    let account = find(config, login)?;
+    let account = of_mailbox(config, login)?;
     let change = limits.change()?;
     let secret = if generate {
         password::generate().map_err(|error| Failure::fault(error.to_string()))?
@@ -31,7 +33,7 @@ pub(super) fn set(
     let limits = block_on(async {
         let passwords = Passwords::new(open(config).await?);
         let passwords = passwords.map_err(|error| Failure::fault(error.to_string()))?;
-        let limits = passwords.set_limited(account, name, &secret, &change).await?;
+        let limits = passwords.set_limited(&account, name, &secret, &change).await?;
         daemon::tell_of(config, &account.key()).await;
         Ok::<_, Failure>(limits)
     })??;
@@ -47,7 +49,7 @@ pub(super) fn set(
 }
 
 pub(super) fn remove(config: &Config, login: &str, name: &str) -> Result<(), Failure> {
-    let account = find(config, login)?;
+    let account = of_mailbox(config, login)?;
     let removed = block_on(async {
         let removed = open(config).await?.remove_local_password(&account.key(), name).await?;
         daemon::tell_of(config, &account.key()).await;
@@ -63,4 +65,16 @@ pub(super) fn unknown(login: &str, name: &str) -> Failure {
     Failure::mistake(format!(
         "{login} has no password \"{name}\"; `saslgate account list` shows their names"
     ))
+}
+
+/// Of a whole domain nobody has a password, only each of its mailboxes.
+pub(super) fn of_mailbox(config: &Config, login: &str) -> Result<Arc<AccountConfig>, Failure> {
+    let account = find(config, login)?;
+    match &account.identity.domain {
+        None => Ok(account),
+        Some(domain) => Err(Failure::mistake(format!(
+            "each mailbox of {} has local passwords of its own: name one, such as info@{}",
+            account.login, domain.name
+        ))),
+    }
 }

@@ -1,6 +1,6 @@
 //! `saslgate account remove`. The hard thing is that it cannot be undone, so it says what will go.
 
-use super::{find_anywhere, open, show::kept};
+use super::{account_key, find_by_key, open, show::kept};
 use crate::{
     cli::{
         Failure, block_on, daemon,
@@ -12,8 +12,10 @@ use crate::{
 };
 
 pub(super) fn remove(config: &Config, login: &str, yes: bool) -> Result<(), Failure> {
-    let (key, account) = find_anywhere(config, login);
-    let login = account.map_or(login, |account| account.login.as_str());
+    // Only what was named: not what an alias of it stands for.
+    let key = account_key(login);
+    let account = find_by_key(config, &key);
+    let login = account.as_ref().map_or(login, |account| account.login.as_str());
     block_on(async {
         let known = open_to_read(config).await?.accounts().await?;
         if !known.contains(&key) {
@@ -22,7 +24,7 @@ pub(super) fn remove(config: &Config, login: &str, yes: bool) -> Result<(), Fail
             )));
         }
         let store = open(config).await?;
-        let facts = Facts::read(key.clone(), account.cloned(), config, store.as_ref(), None).await;
+        let facts = Facts::read(key.clone(), account.clone(), config, store.as_ref(), None).await;
         remark(format_args!("The store keeps of {login}: {}.", kept(&facts).join(", ")));
         confirm(&format!("Remove all of it for good? ({login})"), yes)?;
         store.remove_account(&key).await?;

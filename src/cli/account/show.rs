@@ -18,22 +18,29 @@ use crate::{
 };
 
 pub(super) fn show(config: &Config, login: &str) -> Result<(), Failure> {
-    let (_, account) = find_anywhere(config, login);
+    let (key, account) = find_anywhere(config, login);
     block_on(async {
-        let overview = look(config, Some(login)).await?;
+        let overview = look(config, Some(&key)).await?;
         for status in &overview.accounts {
             let mut text = format!("{}\n", status.login);
-            if let Some(account) = account {
+            if let Some(account) = &account {
                 let store = open_to_read(config).await?;
                 text.push_str(&list::servers(account, config, store.as_ref()).await);
                 describe(&mut text, account);
             }
             stand(&mut text, status, overview.now);
             let store = open_to_read(config).await?;
-            text.push_str(&match store.local_passwords(&super::account_key(login)).await {
-                Ok(stored) => passwords::in_full(&status.login, stored.as_ref(), overview.now),
-                Err(error) => format!("  passwords  error: {error}\n"),
-            });
+            let domain = account.as_ref().and_then(|it| it.identity.domain.as_ref());
+            if domain.is_some() {
+                let mailboxes = list::mailboxes(config, login, store.as_ref()).await;
+                let mailboxes = mailboxes.unwrap_or_else(|error| format!("error: {error}"));
+                let _ = writeln!(text, "  passwords  {mailboxes}");
+            } else {
+                text.push_str(&match store.local_passwords(&key).await {
+                    Ok(stored) => passwords::in_full(&status.login, stored.as_ref(), overview.now),
+                    Err(error) => format!("  passwords  error: {error}\n"),
+                });
+            }
             say(text.trim_end())?;
         }
         Ok(())
@@ -41,7 +48,7 @@ pub(super) fn show(config: &Config, login: &str) -> Result<(), Failure> {
 }
 
 fn describe(text: &mut String, account: &AccountConfig) {
-    let _ = writeln!(text, "  mailbox    {}", account.mailbox);
+    text.push_str(&list::identity(account));
     match &account.external_token {
         Some(ExternalToken::Command(words)) => {
             let program = words.first().map_or("", String::as_str);

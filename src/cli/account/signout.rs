@@ -1,7 +1,7 @@
 //! `saslgate account signout`. The hard thing is what it does not do: the provider goes on honouring the
 //! token until somebody revokes it there.
 
-use super::{find_anywhere, open};
+use super::{account_key, find_anywhere, open, owner};
 use crate::{
     cli::{
         Failure, block_on, daemon,
@@ -12,8 +12,12 @@ use crate::{
 };
 
 pub(super) fn sign_out(config: &Config, login: &str, yes: bool) -> Result<(), Failure> {
-    let (key, account) = find_anywhere(config, login);
-    let login = account.map_or(login, |account| account.login.as_str());
+    let (_, account) = find_anywhere(config, login);
+    let account = account.map(|account| owner(config, account)).transpose()?;
+    // A domain's mailboxes share the application's token.
+    let key = account.as_ref().map_or_else(|| account_key(login), |account| account.token_key());
+    let of = account.as_ref().map_or_else(|| login.to_owned(), |it| it.token_login().into_owned());
+    let login = of.as_str();
     block_on(async {
         let store = open(config).await?;
         let there = match store.grant(&key).await {
@@ -32,8 +36,8 @@ pub(super) fn sign_out(config: &Config, login: &str, yes: bool) -> Result<(), Fa
         Ok(())
     })??;
     say(format_args!("The sign-in of {login} is removed here."))?;
-    say(at_the_provider(account.map(AsRef::as_ref)))?;
-    if account.is_some_and(|account| {
+    say(at_the_provider(account.as_deref()))?;
+    if account.as_ref().is_some_and(|account| {
         account.oauth.as_ref().is_some_and(|oauth| !oauth.grant.needs_sign_in())
     }) {
         return say(format_args!(

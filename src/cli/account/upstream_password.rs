@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) fn set(config: &Config, login: &str, protocol: Protocol) -> Result<(), Failure> {
     let account = find(config, login)?;
-    let (user, server) = taker(account, protocol)?;
+    let (user, server) = taker(&account, protocol)?;
     let secret = read_secret(&format!("Password of {user} at {server}"), false)?;
     judge(&secret)?;
     block_on(async {

@@ -24,7 +24,7 @@ pub(super) fn show(args: &ShowArgs, global: &Global) -> Result<(), Failure> {
         Some(login) => {
             let config = global.load(Secrets::Skip)?.config;
             let account = account::find(&config, login)?;
-            Subject::of(&config, account, of_account(account, provider)?)
+            Subject::of(&config, &account, of_account(&account, provider)?)
         }
     };
     if args.app_only && !subject.app_only {
@@ -37,40 +37,21 @@ pub(super) fn show(args: &ShowArgs, global: &Global) -> Result<(), Failure> {
     say(facts(&subject) + &steps(&guide))
 }
 
-/// The provider of an account, which must be the one that was named, if one was.
-fn of_account(account: &AccountConfig, named: Option<Provider>) -> Result<Provider, Failure> {
-    let Some(oauth) = &account.oauth else {
-        return named.ok_or_else(|| {
-            Failure::mistake(format!(
-                "{} has no OAuth settings: name the provider, too",
-                account.login
-            ))
-        });
-    };
-    let has_its_servers = |provider: &Provider| {
-        Protocol::ALL.into_iter().any(|protocol| {
-            let theirs = provider.server(protocol).map(ProviderServer::host);
-            theirs.is_some() && theirs == account.upstream(protocol).map(|it| it.host.as_str())
-        })
-    };
-    // Two clouds share their endpoint.
-    let host = |url: &str| url.split('/').nth(2) == oauth.token_url.host_str();
-    let there: Vec<Provider> =
-        Provider::all().filter(|it| it.token_url().is_some_and(host)).collect();
-    let own = Provider::at(&oauth.token_url);
-    let own = own.filter(has_its_servers).or_else(|| there.iter().copied().find(has_its_servers));
-    let own = own.or_else(|| there.first().copied());
-    match (named, own) {
-        (Some(named), _) if there.iter().any(|it| it.name() == named.name()) => Ok(named),
-        (Some(named), _) if named.token_url().is_none() => Ok(named),
-        (None, Some(own)) => Ok(own),
-        (None, None) => super::named("custom"),
-        (Some(named), own) => Err(Failure::mistake(format!(
-            "the tokens of {} do not come from {}, but from {}",
-            account.login,
-            named.title(),
-            own.map_or_else(|| oauth.token_url.to_string(), |it| it.title().to_owned())
-        ))),
+/// The provider of an account, which must be the one that was named, if one was. An account with URLs of
+/// its own may be anybody's.
+fn of_account(account: &AccountConfig, asked: Option<Provider>) -> Result<Provider, Failure> {
+    let own = named(account.provider)?;
+    match asked {
+        Some(asked) if asked.name() != own.name() && own.token_url().is_some() => {
+            Err(Failure::mistake(format!(
+                "the provider of {} is not {}, but {}",
+                account.login,
+                asked.title(),
+                own.title()
+            )))
+        }
+        Some(asked) => Ok(asked),
+        None => Ok(own),
     }
 }
 
