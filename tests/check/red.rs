@@ -151,8 +151,9 @@ async fn what_other_servers_say_decides_about_a_refusal() {
             let mut session = upstream.accept_in_clear().await;
             let Ok(stream) = upstream.secure(&mut session).await else { continue };
             let mut session = crate::support::Peer::new(stream);
-            session.send("* OK ready\r\n").await;
             // The step before looks at TLS alone.
+            let _ = session.stream.write_all(b"* OK ready\r\n").await;
+            let _ = session.stream.flush().await;
             let Ok(line) = session.try_line().await else { continue };
             let tag = line.split(' ').next().unwrap().to_owned();
             session

@@ -171,7 +171,7 @@ fn greets(protocol: Protocol, opening: &[u8]) -> bool {
 
 fn handshake(error: &io::Error, server: &UpstreamConfig, shown: Option<&Certificate>) -> Finding {
     use CertificateError::{
-        ApplicationVerificationFailure, Expired, ExpiredContext, NotValidForName,
+        ApplicationVerificationFailure, BadSignature, Expired, ExpiredContext, NotValidForName,
         NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
     };
     let (host, port) = (server.host.clone(), server.port);
@@ -182,7 +182,8 @@ fn handshake(error: &io::Error, server: &UpstreamConfig, shown: Option<&Certific
     }
     let otherwise = Finding::TlsFailed { host: host.clone(), text: tls::explain(error) };
     let Some(Error::InvalidCertificate(fault)) = inner else { return otherwise };
-    if matches!(fault, UnknownIssuer) {
+    // A CA of the right name that has not signed it is no better than none.
+    if matches!(fault, UnknownIssuer | BadSignature) {
         let issuer = shown.and_then(|shown| shown.issuer.clone());
         Finding::CertificateUnknownIssuer { host, issuer, sha256 }
     } else if matches!(fault, NotValidForName | NotValidForNameContext { .. }) {
