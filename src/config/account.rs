@@ -5,7 +5,7 @@
 //! takes neither their client id nor their secret.
 
 use super::{
-    AccountConfig, Identity, Protocol, names, oauth,
+    AccountConfig, Protocol, names, oauth,
     resolve::{At, Context},
     show::Source,
     text::GrantText,
@@ -57,18 +57,7 @@ pub(super) fn resolve(
     let server_rows = values.rows.split_off(above);
     let with_tokens: Vec<Protocol> =
         servers.iter().filter(|it| it.takes_tokens).map(|it| it.protocol).collect();
-    let identity = identity.and_then(|identity| {
-        let others = servers.iter().filter_map(|it| Some((it.protocol, it.mailbox.clone()?)));
-        let identity = Identity { mailboxes: others.collect(), ..identity };
-        let grant = values.grant_text();
-        let tokens = servers.is_empty()
-            || if identity.domain.is_some() {
-                servers.iter().all(|it| it.takes_tokens)
-            } else {
-                !with_tokens.is_empty()
-            };
-        names::judge_use(&mut values, &identity, tokens, grant).map(|()| identity)
-    });
+    let identity = identity.and_then(|it| names::with_servers(&mut values, it, &servers));
     let mut external_token = Some(None);
     let (oauth, mechanism) = if with_tokens.is_empty() && !servers.is_empty() {
         (oauth::refuse_unused(&mut values).map(|()| None), Some(None))

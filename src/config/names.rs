@@ -11,6 +11,7 @@ use super::{
     resolve::{At, Context},
     show::{Row, Source, list, quoted},
     text::{AccountText, GrantText, SharedSmtpText, WrittenList},
+    upstream::{self, Server},
     values::{Inherit, Layer, Values},
 };
 use crate::store::account_key;
@@ -23,7 +24,7 @@ pub(super) fn refuse_in_defaults(defaults: &Layer<'_>, cx: &mut Context) {
     let lists = lists.map(|(key, list)| (key.to_owned(), list.as_ref().map(Spanned::span)));
     let one = ("token_from".to_owned(), text.token_from.as_ref().map(Spanned::span));
     let servers = Protocol::ALL.map(|protocol| {
-        let mailbox = super::upstream::mailbox_text(text, protocol).as_ref().map(Spanned::span);
+        let mailbox = upstream::mailbox_text(text, protocol).as_ref().map(Spanned::span);
         (format!("{}.mailbox", protocol.name()), mailbox)
     });
     for (key, span) in lists.into_iter().chain([one]).chain(servers) {
@@ -92,8 +93,28 @@ pub(super) fn identity(values: &mut Values<'_, '_>, domain: Option<&str>) -> Opt
     })
 }
 
+/// The same in sight of the account's servers.
+pub(super) fn with_servers(
+    values: &mut Values<'_, '_>,
+    identity: Identity,
+    servers: &[Server],
+) -> Option<Identity> {
+    let others = servers.iter().filter_map(|it| Some((it.protocol, it.mailbox.clone()?)));
+    let identity = Identity { mailboxes: others.collect(), ..identity };
+    let mut takes_tokens = servers.iter().map(|it| it.takes_tokens);
+    // That there is no server at all is a mistake of its own.
+    let takes_tokens = servers.is_empty()
+        || if identity.domain.is_some() {
+            takes_tokens.all(|it| it)
+        } else {
+            takes_tokens.any(|it| it)
+        };
+    let grant = values.grant_text();
+    judge_use(values, &identity, takes_tokens, grant).map(|()| identity)
+}
+
 /// What can be judged only in sight of the servers and the grant.
-pub(super) fn judge_use(
+fn judge_use(
     values: &mut Values<'_, '_>,
     identity: &Identity,
     takes_tokens: bool,
@@ -121,7 +142,7 @@ pub(super) fn judge_use(
     if grant == GrantText::ServiceAccount
         && let Some((protocol, _)) = identity.mailboxes.first()
     {
-        let written = super::upstream::mailbox_text(text, *protocol).as_ref().map(Spanned::span);
+        let written = upstream::mailbox_text(text, *protocol).as_ref().map(Spanned::span);
         let at = place(values, &format!("{}.mailbox", protocol.name()), written);
         return values.cx.mistake(&at, ONE_MAILBOX);
     }
@@ -206,8 +227,8 @@ fn domain_alone(values: &mut Values<'_, '_>) -> Option<()> {
         ("shared", text.shared.as_ref().map(Spanned::span)),
     ];
     let servers = Protocol::ALL.map(|protocol| {
-        let mailbox = super::upstream::mailbox_text(text, protocol).as_ref().map(Spanned::span);
-        (MAILBOX_OF[protocol as usize], mailbox)
+        let mailbox = upstream::mailbox_text(text, protocol).as_ref().map(Spanned::span);
+        (mailbox_of(protocol), mailbox)
     });
     match keys.into_iter().chain(servers).find_map(|(key, span)| Some((key, span?))) {
         None => Some(()),
@@ -282,7 +303,13 @@ fn alias_places<'a>(own: &Layer<'a>) -> impl Iterator<Item = (&'a str, At<'a>)> 
     })
 }
 
-const MAILBOX_OF: [&str; 3] = ["imap.mailbox", "pop3.mailbox", "smtp.mailbox"];
+fn mailbox_of(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Imap => "imap.mailbox",
+        Protocol::Pop3 => "pop3.mailbox",
+        Protocol::Smtp => "smtp.mailbox",
+    }
+}
 
 const LOGIN_MISSING: &str = "is missing: write what the mail program will send as its user name";
 const ONE_ACCOUNT: &str = "cannot be the same for all accounts: write it in each [[account]]";

@@ -38,26 +38,8 @@ pub(super) fn resolve<'a>(
     if domain.is_some() {
         return cx.mistake(&at, OF_A_DOMAIN);
     }
+    let owner = usable(own, defaults, &at, find(written.get_ref()), cx)?;
     let mut rows = vec![Row::new("token_from", quoted(written.get_ref()), at.source())];
-    let Some(owner) = find(written.get_ref()) else {
-        let text = format!("there is no account {} in the configuration", written.get_ref());
-        return cx.mistake(&at, text);
-    };
-    if let Some(other) = &owner.layer.text.token_from {
-        let text = format!(
-            "{} uses the tokens of another account itself: write token_from = {}",
-            written.get_ref(),
-            quoted(other.get_ref())
-        );
-        return cx.mistake(&at, text);
-    }
-    refuse_foreign_keys(own, written.get_ref(), cx)?;
-    refuse_other_provider(own, defaults, &owner.layer, written.get_ref(), cx)?;
-    let owner = owner.account?;
-    if owner.oauth.is_none() && owner.external_token.is_none() {
-        let text = format!("{} has no tokens: its servers take passwords", owner.login);
-        return cx.mistake(&at, text);
-    }
     let mailbox = mailbox(own, &login, &mut rows, cx);
     let aliases = names::aliases(own, &mut rows, cx);
     let shared_smtp = shared_smtp(own, defaults, &mut rows);
@@ -78,6 +60,35 @@ pub(super) fn resolve<'a>(
     };
     account.open_mailbox(&mailbox);
     Some(account)
+}
+
+/// The owner, if its tokens can be used and nothing here says otherwise.
+fn usable<'a>(
+    own: &Layer<'a>,
+    defaults: &Layer<'a>,
+    at: &At<'_>,
+    owner: Option<Owner<'a>>,
+    cx: &mut Context,
+) -> Option<&'a AccountConfig> {
+    let name = own.text.token_from.as_ref()?.get_ref();
+    let Some(owner) = owner else {
+        return cx.mistake(at, format!("there is no account {name} in the configuration"));
+    };
+    if let Some(other) = &owner.layer.text.token_from {
+        let text = format!(
+            "{name} uses the tokens of another account itself: write token_from = {}",
+            quoted(other.get_ref())
+        );
+        return cx.mistake(at, text);
+    }
+    refuse_foreign_keys(own, name, cx)?;
+    refuse_other_provider(own, defaults, &owner.layer, name, cx)?;
+    let owner = owner.account?;
+    if owner.oauth.is_none() && owner.external_token.is_none() {
+        let text = format!("{} has no tokens: its servers take passwords", owner.login);
+        return cx.mistake(at, text);
+    }
+    Some(owner)
 }
 
 fn mailbox(own: &Layer<'_>, login: &str, rows: &mut Vec<Row>, cx: &mut Context) -> Option<String> {
@@ -102,7 +113,7 @@ fn shared_smtp(own: &Layer<'_>, defaults: &Layer<'_>, rows: &mut Vec<Row>) -> Sh
         };
         Some((smtp, At::new(layer.file, written.span().start, "").source()))
     });
-    let (smtp, source) = written.unwrap_or((SharedSmtp::default(), Source::Default));
+    let (smtp, source) = written.unwrap_or_else(|| (SharedSmtp::default(), Source::Default));
     rows.push(Row::new("shared_smtp", quoted(smtp.name()), source));
     smtp
 }
