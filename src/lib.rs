@@ -47,6 +47,8 @@ pub mod relay;
 #[cfg(feature = "gateway")]
 pub mod reload;
 #[cfg(feature = "gateway")]
+pub mod report;
+#[cfg(feature = "gateway")]
 pub mod resolver;
 #[cfg(feature = "gateway")]
 pub mod service;

@@ -4,14 +4,14 @@
 
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
 use super::{Light, report::unix_seconds};
 use crate::config::Protocol;
 
 /// One finding. As JSON: `id` and its parameters; ids and parameters never change their meaning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, IntoStaticStr, VariantNames)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "id", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Finding {

@@ -110,7 +110,9 @@ fn milliseconds<S: serde::Serializer>(took: &Duration, to: S) -> Result<S::Ok, S
 
 /// Times as whole seconds since 1970.
 pub(super) mod unix_seconds {
-    use std::time::{SystemTime, UNIX_EPOCH};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use serde::{Deserialize, de::Error};
 
     fn seconds(time: &SystemTime) -> u64 {
         time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -123,8 +125,27 @@ pub(super) mod unix_seconds {
         to.serialize_u64(seconds(time))
     }
 
+    fn time<E: Error>(seconds: u64) -> Result<SystemTime, E> {
+        let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        time.ok_or_else(|| E::custom("a time beyond all clocks"))
+    }
+
+    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        from: D,
+    ) -> Result<SystemTime, D::Error> {
+        time(u64::deserialize(from)?)
+    }
+
     pub(crate) mod option {
+        use serde::Deserialize;
+
         use super::{SystemTime, seconds};
+
+        pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<SystemTime>, D::Error> {
+            Option::<u64>::deserialize(from)?.map(super::time).transpose()
+        }
 
         pub(crate) fn serialize<S: serde::Serializer>(
             time: &Option<SystemTime>,

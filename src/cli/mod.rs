@@ -13,6 +13,7 @@ pub mod log;
 pub mod man;
 pub mod provider;
 pub mod reload;
+pub mod report;
 pub mod run;
 pub mod signin;
 mod start;
@@ -54,6 +55,7 @@ impl Cli {
             Command::Demo(args) => demo::run(&args, &global),
             Command::Status(args) => status::run(&args, &global),
             Command::Check(args) => check::run(&args, &global),
+            Command::Report(args) => report::run(&args, &global),
             Command::Reload(args) => reload::run(&args, &global),
             Command::Config(args) => config::run(&args, &global),
             Command::Account(args) => account::run(&args, &global),
@@ -77,6 +79,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Find out what is wrong with an account, and what to do
     Check(check::CheckArgs),
+    /// Write what a maintainer needs to know of a problem, safe to post in public
+    Report(report::ReportArgs),
     /// Have the running saslgate read its configuration again
     Reload(reload::ReloadArgs),
     /// Check the configuration, or show what is in force

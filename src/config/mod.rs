@@ -97,7 +97,7 @@ pub enum SigninRefusal {
 }
 
 /// A protocol that legacy clients speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// RFC 3501, RFC 9051.

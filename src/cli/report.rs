@@ -1,0 +1,124 @@
+//! `saslgate report`: what a maintainer needs, without asking a person to look for secrets in it. The hard
+//! thing, what may be written at all, is [`crate::report`]'s.
+
+use std::{fs, path::PathBuf, sync::Arc, time::SystemTime};
+
+use clap::Args;
+
+use super::{
+    Failure, Global, check as checking, daemon, status,
+    terminal::{remark, write_out},
+};
+use crate::{
+    check::{self, About, CheckContext, Options},
+    config::{AccountConfig, Config, Secrets},
+    platform,
+    report::{self, Sources},
+    status::{AccountStatus, Facts, judge},
+    store::Store,
+};
+
+/// Write what a maintainer needs to know of a problem, safe to post in public
+///
+/// Versions, the configuration in force, the status, a check and, if given, the end of a log, as one
+/// Markdown text. Names of people, mailboxes, servers, tenants and applications are replaced by stand-ins,
+/// and of free text only known words are written; passwords, tokens, addresses, subjects and message texts
+/// never are. Look at it before you post it.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReportArgs {
+    /// The account's login, as in the configuration
+    login: String,
+    /// Write it to this new file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Leave the check out, which asks the provider and logs in to the mail servers
+    #[arg(long)]
+    no_check: bool,
+    /// Add the last 500 lines of this log
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Say on standard error what stands for what; keep that to yourself
+    #[arg(long)]
+    show_names: bool,
+}
+
+/// Runs `saslgate report`.
+///
+/// # Errors
+/// The configuration has mistakes, the account is unknown, or a file cannot be read or written.
+pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
+    let paths = global.paths()?;
+    let secrets = if args.no_check { Secrets::Skip } else { Secrets::Of(args.login.clone()) };
+    let loaded = global.load(secrets)?;
+    let account = checking::find(&loaded.config, &args.login)?;
+    let log = match &args.log {
+        Some(file) => fs::read(file).map_err(|error| {
+            let why = platform::explain(file, &error);
+            Failure::fault(format!("The log {} cannot be read: {why}.", file.display()))
+        })?,
+        None => Vec::new(),
+    };
+    let sections = loaded.sections;
+    let config = Arc::new(loaded.config);
+    let (text, names) = super::block_on(async {
+        let store = status::open_to_read(&config).await?;
+        let status = standing(&config, &account, store.as_ref()).await;
+        let mut checked = None;
+        if !args.no_check {
+            let file = paths.config.display().to_string();
+            let context = CheckContext::new(Arc::clone(&config), file, store);
+            let options = Options { mail: false, ..Options::default() };
+            let made = check::run(&context, &account, &options, &mut |_| {}).await;
+            checked = Some((About::new(&account), made));
+        }
+        Ok::<_, Failure>(report::markdown(&Sources {
+            sections: &sections,
+            status: &status,
+            check: checked.as_ref().map(|(about, made)| (about, made)),
+            log: &String::from_utf8_lossy(&log),
+        }))
+    })??;
+    if args.show_names {
+        for (name, stand_in) in names {
+            remark(format_args!("{stand_in:24} {name}"));
+        }
+    }
+    match &args.output {
+        None => write_out(text.as_bytes()),
+        Some(file) => write_new(file, &text),
+    }
+}
+
+/// As `saslgate status` judges it.
+async fn standing(
+    config: &Config,
+    account: &Arc<AccountConfig>,
+    store: &dyn Store,
+) -> AccountStatus {
+    let process = daemon::status(config).await.ok();
+    let configured = Some(Arc::clone(account));
+    let facts = Facts::read(account.key(), configured, config, store, process.as_ref()).await;
+    judge(&facts, SystemTime::now())
+}
+
+/// Nothing is overwritten.
+fn write_new(file: &PathBuf, text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let written = fs::File::create_new(file).and_then(|mut it| it.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let why = platform::explain(file, &error);
+        Failure::fault(format!("The report {} cannot be written: {why}.", file.display()))
+    })
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  saslgate report me@example.com --output report.md
+  journalctl -u saslgate -n 500 > log; saslgate report me@example.com --log log
+  saslgate report me@example.com --no-check --show-names
+
+Exit codes:
+  0  written
+  1  something failed
+  2  a mistake in the configuration or on the command line";
