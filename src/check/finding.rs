@@ -530,6 +530,7 @@ impl Finding {
     }
 
     /// Its colour.
+    #[expect(clippy::too_many_lines, reason = "a table")]
     pub fn light(&self) -> Light {
         match self {
             Self::ConfigurationGood { .. }

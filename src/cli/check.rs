@@ -91,7 +91,7 @@ fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
     let language = args.lang.unwrap_or_else(language::of_system);
     let paths = global.paths()?;
     let secrets = match args.logins.as_slice() {
-        [login] => Secrets::Of(login.clone()),
+        [login] => secrets_of(login, global)?,
         _ => Secrets::Read,
     };
     let config = Arc::new(global.load(secrets)?.config);
@@ -173,6 +173,14 @@ pub(super) fn find(config: &Config, login: &str) -> Result<Arc<AccountConfig>, F
         Some(account) => Ok(account),
         None => account::find(config, login),
     }
+}
+
+/// The secrets that a look at this account needs. A shared mailbox, or one of a whole domain, has none of its
+/// own.
+pub(super) fn secrets_of(login: &str, global: &Global) -> Result<Secrets, Failure> {
+    let config = global.load(Secrets::Skip)?.config;
+    let account = find(&config, login)?;
+    Ok(Secrets::Of(account.identity.token_from.clone().unwrap_or_else(|| account.login.clone())))
 }
 
 /// A whole domain has no mailbox of its own to look into.

@@ -49,7 +49,8 @@ pub struct ReportArgs {
 /// The configuration has mistakes, the account is unknown, or a file cannot be read or written.
 pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
     let paths = global.paths()?;
-    let secrets = if args.no_check { Secrets::Skip } else { Secrets::Of(args.login.clone()) };
+    let secrets =
+        if args.no_check { Secrets::Skip } else { check::secrets_of(&args.login, global)? };
     let loaded = global.load(secrets)?;
     let account = checking::find(&loaded.config, &args.login)?;
     let log = match &args.log {
