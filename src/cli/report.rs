@@ -50,7 +50,7 @@ pub struct ReportArgs {
 pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
     let paths = global.paths()?;
     let secrets =
-        if args.no_check { Secrets::Skip } else { check::secrets_of(&args.login, global)? };
+        if args.no_check { Secrets::Skip } else { checking::secrets_of(&args.login, global)? };
     let loaded = global.load(secrets)?;
     let account = checking::find(&loaded.config, &args.login)?;
     let log = match &args.log {
