@@ -116,7 +116,7 @@ impl Stage {
             Protocol::Pop3 => {
                 ("+OK ready\r\n", "+OK\r\nSASL XOAUTH2\r\n.\r\n", "+ \r\n", "+OK in\r\n")
             }
-            _ => {
+            Protocol::Imap | Protocol::Smtp => {
                 ("220 ready\r\n", "250-smtp.test\r\n250 AUTH XOAUTH2\r\n", "334 \r\n", "235 in\r\n")
             }
         };

@@ -57,9 +57,7 @@ fn accounts() -> Accounts {
     Accounts::new(&judge(CONFIG).unwrap_or_else(|error| panic!("{error}")).config.accounts)
 }
 
-#[test]
-fn what_is_typed_and_what_that_is() {
-    let table = r"
+const TABLE: &str = r"
         # typed                         | account           | IMAP                  | SMTP             | tokens of        | passwords of
         anna@example.ch                 | anna@example.ch   | anna@example.ch       | anna@example.ch  | anna@example.ch  | anna@example.ch
         ANNA                            | anna@example.ch   | anna@example.ch       | anna@example.ch  | anna@example.ch  | anna@example.ch
@@ -99,9 +97,12 @@ fn what_is_typed_and_what_that_is() {
         info@example.org                | Info@example.org  | Info@example.org      | Info@example.org | *@example.org    | info@example.org
         sales@example.org               | -
         nobody@example.ch               | -
-    ";
+";
+
+#[test]
+fn what_is_typed_and_what_that_is() {
     let known = accounts();
-    for line in table.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#')) {
+    for line in TABLE.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#')) {
         let mut cells = line.split('|').map(str::trim);
         let typed = cells.next().unwrap();
         let expected: Vec<&str> = cells.collect();
@@ -128,9 +129,8 @@ fn what_is_typed_and_what_that_is() {
 #[test]
 fn a_service_account_asks_for_each_mailbox() {
     let mut account = Arc::unwrap_or_clone(account("robot@example.ch"));
-    let grant =
-        |subject: &str| Grant::ServiceAccount { key_file: "k".into(), subject: subject.into() };
-    account.oauth.as_mut().unwrap().grant = grant("robot@example.ch");
+    account.oauth.as_mut().unwrap().grant =
+        Grant::ServiceAccount { key_file: "k".into(), subject: "robot@example.ch".into() };
     account.identity.shared = vec!["info@example.ch".into()];
     let mut domain = account.clone();
     domain.login = "*@example.com".into();
