@@ -29,7 +29,11 @@ pub mod control;
 #[cfg(feature = "demo")]
 pub mod demo;
 #[cfg(feature = "gateway")]
+pub mod discovery;
+#[cfg(feature = "gateway")]
 pub mod gateway;
+#[cfg(feature = "gateway")]
+pub mod guide;
 #[cfg(feature = "gateway")]
 pub mod hook;
 #[cfg(feature = "gateway")]

@@ -11,6 +11,7 @@ mod oauth;
 mod oauth_config;
 mod paths;
 mod preset;
+mod provider;
 mod redirect_uri;
 mod resolve;
 mod secret_source;
@@ -24,12 +25,18 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use url::Url;
 
-pub(crate) use self::listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY};
+pub(crate) use self::{
+    listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
+    oauth::is_secure,
+};
 pub use self::{
     load::{Loaded, Secrets, load, written_files},
     mistake::{ConfigError, Mistake},
-    oauth_config::{ClientAuthentication, ExternalToken, Grant, OAuthConfig, SignIn},
+    oauth_config::{
+        ClientAuthentication, ClientSecretMethod, ExternalToken, Grant, OAuthConfig, SignIn,
+    },
     paths::Paths,
+    provider::{Provider, ProviderServer, TenantNeed},
     redirect_uri::{Loopback, RedirectUri},
     service::ServiceConfig,
     show::{Row, Section, Source},

@@ -24,6 +24,7 @@ use crate::{
 };
 pub(crate) use advice::tenant;
 use endpoint::Endpoint;
+pub(crate) use endpoint::fetch;
 use grant::Need;
 pub use history::{Change, State};
 pub use import::import;

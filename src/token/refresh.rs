@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     config::OAuthConfig,
+    guide::command::admin_consent_url_of,
     secret::Secret,
     store::{Grant, GrantRecord, StoreError},
 };
@@ -310,16 +311,7 @@ impl Refresh {
 
     /// Where the advice can be followed, if that is a page.
     fn link(&self, advice: Advice) -> Option<String> {
-        let url = &self.oauth.token_url;
-        // Microsoft's token URLs begin with the tenant.
-        let tenant = url.path_segments()?.next().filter(|_| advice == Advice::Consent)?;
-        if advice::provider(&self.oauth) != "Microsoft 365" {
-            return None;
-        }
-        let mut link = url.clone();
-        link.set_path(&format!("/{tenant}/adminconsent"));
-        link.query_pairs_mut().clear().append_pair("client_id", &self.oauth.client_id);
-        Some(link.into())
+        (advice == Advice::Consent).then(|| admin_consent_url_of(&self.oauth))?
     }
 
     /// What the store holds now. The memory takes it over, so that a sign-in, a removal or another

@@ -90,9 +90,17 @@ pub(super) async fn post(
     adapter: &Adapter,
     url: &Url,
     form: &[(&str, &str)],
+    authorization: Option<&str>,
 ) -> Result<Response, Failure> {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    let request = http::Request::builder()
+    let mut request = http::Request::builder();
+    if let Some(authorization) = authorization {
+        let mut value = http::HeaderValue::from_str(authorization)
+            .map_err(|_| Failure::configuration("cannot be asked: client_secret is malformed"))?;
+        value.set_sensitive(true);
+        request = request.header(http::header::AUTHORIZATION, value);
+    }
+    let request = request
         .method(http::Method::POST)
         .uri(url.as_str())
         .header(http::header::ACCEPT, "application/json")
@@ -100,6 +108,16 @@ pub(super) async fn post(
         .body(body.into_bytes())
         .map_err(|_| Failure::configuration("cannot be asked: token_url is malformed"))?;
     send(&adapter.0, request).await
+}
+
+/// A document that is no secret.
+pub(super) async fn get(client: &reqwest::Client, url: &Url) -> Result<Response, Failure> {
+    let request = http::Request::builder()
+        .uri(url.as_str())
+        .header(http::header::ACCEPT, "application/json")
+        .body(Vec::new())
+        .map_err(|_| Failure::configuration("cannot be asked: its address is malformed"))?;
+    send(client, request).await
 }
 
 async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<Response, Failure> {
