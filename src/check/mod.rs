@@ -3,13 +3,27 @@
 //! with parameters, and its words, cause and remedy, come from a catalogue per language ([`words`]).
 
 mod about;
+mod claims;
+mod credential;
+pub mod diagnose;
+mod dialogue;
+#[cfg(test)]
+pub(crate) mod examples;
 mod finding;
+mod identity;
+mod local;
+mod login;
+mod mail;
 mod report;
+mod run;
+mod server;
 pub mod words;
 
 pub use self::{
     about::About,
+    claims::Claims,
     finding::Finding,
     report::{Light, Report, Step, StepKind},
+    run::{CheckContext, OnStep, Options, run},
     words::Language,
 };

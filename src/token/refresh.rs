@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    AccessToken, Shared, TokenError, TokenErrorKind,
+    AccessToken, Cause, Shared, TokenError, TokenErrorKind,
     advice::{self, Advice},
     answer::{Answer, Failure},
     endpoint::Errand,
@@ -64,6 +64,8 @@ pub(super) enum Reason {
     /// In time: for the login that will come. With when the stored token was obtained, so that one
     /// that has come meanwhile will do.
     Ahead(Option<SystemTime>),
+    /// The same, to see whether one comes: the old one is no answer.
+    Inspection(Option<SystemTime>),
 }
 
 /// What one round under the lease came to.
@@ -80,7 +82,7 @@ impl Refresh {
         let Err(error) = &result else {
             return result;
         };
-        if let Reason::Refused(_) = self.reason {
+        if let Reason::Refused(_) | Reason::Inspection(_) = self.reason {
             return result;
         }
         let Some(token) = self.slot.held(Need::Valid, None, self.now()) else {
@@ -246,7 +248,8 @@ impl Refresh {
     ) -> Result<Round, TokenError> {
         let reason = self.describe(old, &failure);
         let next_step = failure.advice.sentence(&self.login, &self.oauth);
-        let error = TokenError { kind: failure.kind, text: format!("{reason} {next_step}") };
+        let text = format!("{reason} {next_step}");
+        let error = TokenError { kind: failure.kind, text, cause: failure.cause(&self.oauth) };
         let rotated = failure.rotated.map(|refresh_token| Grant {
             refresh_token: Some(refresh_token),
             // What was said was said of the one before.
@@ -333,7 +336,7 @@ impl Refresh {
         let good = match &self.reason {
             Reason::Login => fresh.is_met(&token, self.now()),
             Reason::Refused(refused) => Need::Other(&refused.secret).is_met(&token, self.now()),
-            Reason::Ahead(seen) => {
+            Reason::Ahead(seen) | Reason::Inspection(seen) => {
                 *seen != Some(token.obtained) && fresh.is_met(&token, self.now())
             }
         };
@@ -355,6 +358,7 @@ impl Refresh {
                 text: format!(
                     "Nobody has signed in for {login} yet. Do it with: saslgate signin {login}"
                 ),
+                cause: Cause::SignInMissing,
             });
         }
         let version = record.map(|record| record.version);
@@ -416,12 +420,15 @@ impl Refresh {
     }
 
     fn store(&self, error: &StoreError) -> TokenError {
-        unavailable(format!("The sign-in of {} is out of reach. {error}", self.login))
+        TokenError {
+            cause: Cause::Store { text: error.to_string() },
+            ..unavailable(format!("The sign-in of {} is out of reach. {error}", self.login))
+        }
     }
 }
 
 fn unavailable(text: String) -> TokenError {
-    TokenError { kind: TokenErrorKind::Unavailable, text }
+    TokenError { kind: TokenErrorKind::Unavailable, text, cause: Cause::Own }
 }
 
 /// What a lease has beyond the HTTP exchange, for reading and writing. Not more: after a kill the
