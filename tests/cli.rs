@@ -114,6 +114,10 @@ fn help_on_every_level_shows_an_example() {
         "cert new",
         "completions",
         "man",
+        "provider",
+        "provider list",
+        "provider show",
+        "provider discover",
     ] {
         if level == "demo" && !cfg!(feature = "demo") {
             continue;
@@ -385,4 +389,88 @@ fn a_stop_signal_ends_it_in_order() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}: {rest}");
         assert!(rest.contains("stopped"), "{signal}: {rest}");
     }
+}
+
+#[test]
+fn providers_are_listed_and_shown() {
+    let program = Program::new(CONFIG);
+    let nowhere = program.path("nowhere.toml");
+    let ran = program.run(&["--config", nowhere.to_str().unwrap(), "provider", "list"]);
+    ran.check(0, "microsoft365-gcc-high  mailboxes of an organization", "");
+    assert!(ran.out.lines().all(|line| line.len() <= 100), "{}", ran.out);
+    let ran = program.run(&["--config", nowhere.to_str().unwrap(), "provider", "show", "Google"]);
+    ran.check(0, "imap.gmail.com:993, TLS", "").check(0, "login = \"YOUR-LOGIN\"", "");
+    let ran = program.run(&["provider", "show", "--login", "me@example.com"]);
+    ran.check(0, "adminconsent?client_id=id\n", "").check(0, "saslgate signin me@example.com", "");
+    assert!(!ran.out.contains("YOUR-"), "{}", ran.out);
+    let ran = program.run(&["provider", "show", "microsoft365", "--app-only", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&ran.check(0, "", "").out).unwrap();
+    assert_eq!(shown["servers"][2]["host"], "smtp.office365.com");
+    assert_eq!(shown["scopes"][0], "https://outlook.office365.com/.default");
+    assert_eq!(shown["guide"]["steps"][0]["title"], "Register the application");
+}
+
+#[test]
+fn a_provider_that_does_not_fit_is_said() {
+    let program = Program::new(CONFIG);
+    for (words, expected) in [
+        (
+            &["show", "gmail"][..],
+            "there is no provider gmail: did you mean google?\n       Known: microsoft365,",
+        ),
+        (&["show", "yahoo", "--app-only"], "Yahoo lets no application into mailboxes by itself"),
+        (
+            &["show", "aol", "--login", "me@example.com"],
+            "do not come from AOL, but from Microsoft 365",
+        ),
+        (&["show", "--login", "nobody"], "there is no account nobody"),
+        (&["show"], "required"),
+        (&["discover", "http://id.example.test"], "begins with https://"),
+    ] {
+        program.run(&[&["provider"], words].concat()).check(2, "", expected);
+    }
+}
+
+/// Answers one request with this document about itself.
+fn one_answer(document: &'static str) -> (String, std::thread::JoinHandle<()>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let body = document.replace("ORIGIN", &origin);
+    let server = std::thread::spawn(move || {
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut octet = [0];
+            peer.read_exact(&mut octet).unwrap();
+            head.extend(octet);
+        }
+        assert!(head.starts_with(b"GET /.well-known/openid-configuration HTTP/1.1\r\n"));
+        let length = body.len();
+        write!(peer, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+    });
+    (origin, server)
+}
+
+#[test]
+fn an_unknown_provider_says_what_to_write() {
+    let program = Program::new("");
+    let (origin, server) = one_answer(
+        r#"{"issuer":"ORIGIN","token_endpoint":"ORIGIN/token","authorization_endpoint":"ORIGIN/auth",
+            "scopes_supported":["openid","profile"],"subject_types_supported":["public"],
+            "code_challenge_methods_supported":["plain"]}"#,
+    );
+    let ran = program.run(&["provider", "discover", &origin]);
+    server.join().unwrap();
+    ran.check(0, "provider          = \"custom\"\n", "Warning: the provider does not offer PKCE");
+    ran.check(0, &format!("token_url         = \"{origin}/token\"\n"), "");
+    ran.check(0, "signin_scopes     = [\"openid\", \"profile\"]\n", "");
+    let (origin, server) =
+        one_answer(r#"{"issuer":"https://evil.example","token_endpoint":"ORIGIN/token"}"#);
+    let ran = program.run(&["provider", "discover", &origin]);
+    server.join().unwrap();
+    ran.check(
+        1,
+        "",
+        "is about another issuer and must not be believed; it says: https://evil.example",
+    );
 }

@@ -89,8 +89,7 @@ impl Provider {
     /// The grant in which the application itself is who asks, if there is one.
     pub fn app_only_grant(self) -> Option<&'static str> {
         let app_only = [GrantText::ClientCredentials, GrantText::ServiceAccount];
-        let grant = app_only.into_iter().find(|grant| self.0.grants.contains(grant))?;
-        self.0.token_url.map(|_| grant.name())
+        app_only.into_iter().find(|grant| self.0.grants.contains(grant)).map(GrantText::name)
     }
 
     /// The token endpoint; `{tenant}` stands for the tenant here and below.

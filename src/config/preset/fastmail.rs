@@ -13,6 +13,7 @@ pub(super) const FASTMAIL: Preset = Preset {
     title: "Fastmail",
     about: "mailboxes at Fastmail, with a domain of your own or not",
     token_url: Some("https://api.fastmail.com/oauth/refresh"),
+    token_hosts: &[],
     tenant: TenantRule::None,
     grants: &[GrantText::RefreshToken],
     app_scopes: &[],

@@ -17,6 +17,7 @@ pub(super) const GOOGLE: Preset = Preset {
     title: "Google",
     about: "Gmail, and mailboxes of an organization at Google Workspace",
     token_url: Some("https://oauth2.googleapis.com/token"),
+    token_hosts: &["www.googleapis.com", "accounts.google.com"],
     tenant: TenantRule::None,
     grants: &[GrantText::RefreshToken, GrantText::ServiceAccount],
     app_scopes: &[SCOPE],

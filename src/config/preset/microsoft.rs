@@ -21,7 +21,7 @@ use super::{
 macro_rules! microsoft {
     (
         $name:literal, $title:literal, $about:literal,
-        login: $login:literal, app_scope: $app_scope:literal, scopes: $scopes:literal,
+        login: $login:literal, other_hosts: $hosts:expr, app_scope: $app_scope:literal, scopes: $scopes:literal,
         imap: $imap:literal, smtp: $smtp:literal,
         tenant: $tenant:expr, grants: $grants:expr, limits: $limits:expr $(,)?
     ) => {
@@ -30,6 +30,7 @@ macro_rules! microsoft {
             title: $title,
             about: $about,
             token_url: Some(concat!($login, "/{tenant}/oauth2/v2.0/token")),
+            token_hosts: $hosts,
             tenant: $tenant,
             grants: $grants,
             app_scopes: &[concat!($app_scope, "/.default")],
@@ -89,6 +90,7 @@ pub(super) const WORLDWIDE: Preset = microsoft!(
     "Microsoft 365",
     "mailboxes of an organization in the worldwide cloud, GCC included",
     login: "https://login.microsoftonline.com",
+    other_hosts: &[],
     app_scope: "https://outlook.office365.com",
     scopes: "https://outlook.office.com",
     imap: "outlook.office365.com",
@@ -103,6 +105,7 @@ pub(super) const GCC_HIGH: Preset = microsoft!(
     "Microsoft 365 GCC High",
     "mailboxes of an organization in the cloud of the US government",
     login: "https://login.microsoftonline.us",
+    other_hosts: &[],
     app_scope: "https://outlook.office365.us",
     scopes: "https://outlook.office365.us",
     imap: "outlook.office365.us",
@@ -117,6 +120,7 @@ pub(super) const DOD: Preset = microsoft!(
     "Microsoft 365 DoD",
     "mailboxes of the US Department of Defense",
     login: "https://login.microsoftonline.us",
+    other_hosts: &[],
     app_scope: "https://outlook.office365.us",
     scopes: "https://outlook.office365.us",
     imap: "outlook-dod.office365.us",
@@ -131,6 +135,7 @@ pub(super) const CHINA: Preset = microsoft!(
     "Microsoft 365 operated by 21Vianet",
     "mailboxes of an organization in the cloud in China",
     login: "https://login.partner.microsoftonline.cn",
+    other_hosts: &["login.chinacloudapi.cn"],
     app_scope: "https://partner.outlook.cn",
     scopes: "https://partner.outlook.cn",
     imap: "partner.outlook.cn",
@@ -145,6 +150,7 @@ pub(super) const OUTLOOK_COM: Preset = microsoft!(
     "Outlook.com",
     "mailboxes of people at outlook.com, hotmail.com, live.com or msn.com",
     login: "https://login.microsoftonline.com",
+    other_hosts: &[],
     app_scope: "https://outlook.office365.com",
     scopes: "https://outlook.office.com",
     imap: "outlook.office365.com",

@@ -25,6 +25,8 @@ pub(super) struct Preset {
     pub(super) about: &'static str,
     /// `{tenant}` stands for the tenant.
     pub(super) token_url: Option<&'static str>,
+    /// Other hosts of its token endpoint, which older configurations name.
+    token_hosts: &'static [&'static str],
     pub(super) tenant: TenantRule,
     /// Those that its token endpoint knows for mail; tokens from elsewhere are never its business.
     pub(super) grants: &'static [GrantText],
@@ -114,7 +116,8 @@ impl Preset {
         let consumers = token_url.path_segments().and_then(|mut it| it.next()) == Some("consumers");
         let here = |preset: &Self| {
             let host = preset.token_url.and_then(|template| template.split('/').nth(2));
-            host.is_some_and(|host| token_url.host_str() == Some(host))
+            let mut hosts = host.into_iter().chain(preset.token_hosts.iter().copied());
+            hosts.any(|host| token_url.host_str() == Some(host))
         };
         let mut there = Self::ALL.into_iter().filter(|preset| here(preset));
         let by_people = |preset: &&Self| consumers == (preset.tenant == TenantRule::Consumers);
@@ -160,9 +163,10 @@ pub(super) const MICROSOFT_SHARED_TENANTS: &[&str] = &["common", "organizations"
 
 const CUSTOM: Preset = Preset {
     name: "custom",
-    title: "another provider",
+    title: "Another provider",
     about: "any other server that takes OAuth tokens or passwords",
     token_url: None,
+    token_hosts: &[],
     tenant: TenantRule::None,
     grants: &[
         GrantText::RefreshToken,

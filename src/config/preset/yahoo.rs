@@ -20,6 +20,7 @@ macro_rules! yahoo {
             title: $title,
             about: $about,
             token_url: Some(concat!($login, "/oauth2/get_token")),
+            token_hosts: &[],
             tenant: TenantRule::None,
             grants: &[GrantText::RefreshToken],
             app_scopes: &[],

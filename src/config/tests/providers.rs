@@ -15,72 +15,75 @@ fn oauth_of(text: &str) -> OAuthConfig {
 
 const ORGANIZATION: &str = "tenant = \"example.com\"\n";
 
+/// Name, what else is needed, IMAP, POP3 and SMTP, token endpoint.
+const SERVERS: &[(&str, &str, [&str; 3], &str)] = &[
+    (
+        "microsoft365",
+        ORGANIZATION,
+        ["outlook.office365.com:993", "outlook.office365.com:995", "smtp.office365.com:587"],
+        "https://login.microsoftonline.com/example.com/oauth2/v2.0/token",
+    ),
+    (
+        "microsoft365-gcc-high",
+        ORGANIZATION,
+        ["outlook.office365.us:993", "outlook.office365.us:995", "smtp.office365.us:587"],
+        "https://login.microsoftonline.us/example.com/oauth2/v2.0/token",
+    ),
+    (
+        "microsoft365-dod",
+        ORGANIZATION,
+        [
+            "outlook-dod.office365.us:993",
+            "outlook-dod.office365.us:995",
+            "outlook-dod.office365.us:587",
+        ],
+        "https://login.microsoftonline.us/example.com/oauth2/v2.0/token",
+    ),
+    (
+        "microsoft365-21vianet",
+        ORGANIZATION,
+        ["partner.outlook.cn:993", "partner.outlook.cn:995", "smtp.partner.outlook.cn:587"],
+        "https://login.partner.microsoftonline.cn/example.com/oauth2/v2.0/token",
+    ),
+    (
+        "outlook.com",
+        "",
+        ["outlook.office365.com:993", "outlook.office365.com:995", "smtp-mail.outlook.com:587"],
+        "https://login.microsoftonline.com/consumers/oauth2/v2.0/token",
+    ),
+    (
+        "google",
+        "",
+        ["imap.gmail.com:993", "pop.gmail.com:995", "smtp.gmail.com:465"],
+        "https://oauth2.googleapis.com/token",
+    ),
+    (
+        "yahoo",
+        "",
+        ["imap.mail.yahoo.com:993", "pop.mail.yahoo.com:995", "smtp.mail.yahoo.com:465"],
+        "https://api.login.yahoo.com/oauth2/get_token",
+    ),
+    (
+        "aol",
+        "",
+        ["imap.aol.com:993", "pop.aol.com:995", "smtp.aol.com:465"],
+        "https://api.login.aol.com/oauth2/get_token",
+    ),
+    (
+        "fastmail",
+        "",
+        ["imap.fastmail.com:993", "pop.fastmail.com:995", "smtp.fastmail.com:465"],
+        "https://api.fastmail.com/oauth/refresh",
+    ),
+];
+
 #[test]
 fn each_provider_needs_little_and_has_its_own_servers() {
-    for (provider, more, [imap, pop3, smtp], token_url) in [
-        (
-            "microsoft365",
-            ORGANIZATION,
-            ["outlook.office365.com:993", "outlook.office365.com:995", "smtp.office365.com:587"],
-            "https://login.microsoftonline.com/example.com/oauth2/v2.0/token",
-        ),
-        (
-            "microsoft365-gcc-high",
-            ORGANIZATION,
-            ["outlook.office365.us:993", "outlook.office365.us:995", "smtp.office365.us:587"],
-            "https://login.microsoftonline.us/example.com/oauth2/v2.0/token",
-        ),
-        (
-            "microsoft365-dod",
-            ORGANIZATION,
-            [
-                "outlook-dod.office365.us:993",
-                "outlook-dod.office365.us:995",
-                "outlook-dod.office365.us:587",
-            ],
-            "https://login.microsoftonline.us/example.com/oauth2/v2.0/token",
-        ),
-        (
-            "microsoft365-21vianet",
-            ORGANIZATION,
-            ["partner.outlook.cn:993", "partner.outlook.cn:995", "smtp.partner.outlook.cn:587"],
-            "https://login.partner.microsoftonline.cn/example.com/oauth2/v2.0/token",
-        ),
-        (
-            "outlook.com",
-            "",
-            ["outlook.office365.com:993", "outlook.office365.com:995", "smtp-mail.outlook.com:587"],
-            "https://login.microsoftonline.com/consumers/oauth2/v2.0/token",
-        ),
-        (
-            "google",
-            "",
-            ["imap.gmail.com:993", "pop.gmail.com:995", "smtp.gmail.com:465"],
-            "https://oauth2.googleapis.com/token",
-        ),
-        (
-            "yahoo",
-            "",
-            ["imap.mail.yahoo.com:993", "pop.mail.yahoo.com:995", "smtp.mail.yahoo.com:465"],
-            "https://api.login.yahoo.com/oauth2/get_token",
-        ),
-        (
-            "aol",
-            "",
-            ["imap.aol.com:993", "pop.aol.com:995", "smtp.aol.com:465"],
-            "https://api.login.aol.com/oauth2/get_token",
-        ),
-        (
-            "fastmail",
-            "",
-            ["imap.fastmail.com:993", "pop.fastmail.com:995", "smtp.fastmail.com:465"],
-            "https://api.fastmail.com/oauth/refresh",
-        ),
-    ] {
+    for &(provider, more, expected, token_url) in SERVERS {
         let account = account(&least(provider, more));
         let host = |protocol| account.upstream(protocol).unwrap().to_string();
         let hosts = Protocol::ALL.map(host);
-        assert_eq!(hosts, [imap, pop3, smtp], "{provider}");
+        assert_eq!(hosts, expected, "{provider}");
         let oauth = account.oauth.as_ref().unwrap();
         assert_eq!(oauth.token_url.as_str(), token_url);
         assert!(oauth.sign_in.authorization_url.is_some(), "{provider}");
@@ -265,6 +268,11 @@ fn a_provider_is_known_by_its_token_endpoint() {
         ("https://login.microsoftonline.us/example.us/oauth2/v2.0/token", "Microsoft 365 GCC High"),
         ("https://api.login.aol.com/oauth2/get_token", "AOL"),
         ("https://oauth2.googleapis.com/token", "Google"),
+        ("https://accounts.google.com/o/oauth2/token", "Google"),
+        (
+            "https://login.chinacloudapi.cn/example.cn/oauth2/token",
+            "Microsoft 365 operated by 21Vianet",
+        ),
     ] {
         assert_eq!(Provider::at(&url.parse().unwrap()).unwrap().title(), title);
     }
