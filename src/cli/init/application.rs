@@ -11,8 +11,9 @@ use super::{
     place::Place,
 };
 use crate::{
-    cli::{Failure, terminal::remark},
+    cli::{Failure, provider::show, terminal::remark},
     config::{Provider, refuse_shared, unfit_name},
+    guide::{Guide, Subject},
     init::{Proof, file_name},
     secret::Secret,
     signing_key::ClientCertificate,
@@ -40,7 +41,7 @@ pub(super) fn client_id(
              (client) ID."
         }
     };
-    let help = help(provider, grant != "refresh_token");
+    let help = help(provider, grant != "refresh_token", "egister");
     let question =
         Question { flag: "--client-id", name: "Client id", about, default: None, help: &help };
     ask.text(&question, args.application.client_id.as_deref(), |text| {
@@ -48,10 +49,18 @@ pub(super) fn client_id(
     })
 }
 
-/// How to come by an application.
-fn help(provider: Provider, app_only: bool) -> String {
+/// How to come by an application: the guide's step about it, and where the others are.
+fn help(provider: Provider, app_only: bool, about: &str) -> String {
+    let guide = Guide::of(&Subject::placeholder(provider, app_only));
+    let about = guide.steps.iter().find(|step| step.title.contains(about));
+    let mut step = String::new();
+    if let Some(about) = about {
+        step = format!("{}\n", about.title);
+        show::lines(&mut step, about);
+        step.push('\n');
+    }
     let app_only = if app_only { " --app-only" } else { "" };
-    format!(
+    step + &format!(
         "saslgate is known to {} as an application that you register there once. In another window, this tells how, step \
          by step:\n  saslgate provider show {}{app_only}",
         provider.title(),
@@ -141,7 +150,7 @@ fn kind(
         remark(format_args!("  {:>2}  {name:<16} {}", index + 1, words(*kind)));
     }
     let wants_secret = app_only || matches!(provider.name(), "google" | "yahoo" | "aol");
-    let help = help(provider, app_only);
+    let help = help(provider, app_only, "secret");
     let question = Question {
         flag: "--public, --client-secret-file, --client-certificate or --new-client-certificate",
         name: "The application has",
@@ -178,7 +187,7 @@ fn secret(
     } else {
         "The application's client secret."
     };
-    let help = help(provider, false);
+    let help = help(provider, false, "secret");
     let question = Question {
         flag: "--client-secret-file",
         name: "Client secret",
@@ -214,7 +223,7 @@ fn existing(
     provider: Provider,
     app_only: bool,
 ) -> Result<Proven, Failure> {
-    let help = help(provider, app_only);
+    let help = help(provider, app_only, "secret");
     let question = Question {
         flag: "--client-certificate",
         name: "Certificate",
