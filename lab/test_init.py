@@ -1,11 +1,13 @@
 """`saslgate init` as a newcomer has it: from nothing to a mail that was read and one that was sent, in a conversation on a
 pseudo-terminal and by flags alone; for a public client, a confidential one, and an application with a certificate."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import subprocess
+import termios
 import time
 import unittest
 
@@ -57,6 +59,8 @@ class Conversation:
         self._process = subprocess.Popen(
             [binary(), "init", *arguments], stdin=inside, stdout=inside, stderr=inside,
             env=gateway.environment() | {"TERM": "xterm", "NO_COLOR": "1"}, start_new_session=True,
+            # Secrets are asked for at the terminal itself, whatever standard input is.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(inside)
         self.words, self._seen = "", 0

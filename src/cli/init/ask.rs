@@ -8,6 +8,7 @@ use dialoguer::Input;
 use crate::{
     cli::{
         Failure,
+        status::table::wrapped,
         terminal::{read_secret, remark},
     },
     secret::Secret,
@@ -146,12 +147,18 @@ fn prompt<T>(
 
 fn explain(question: &Question<'_>) {
     remark("");
-    remark(question.about);
+    remark(wrapped(question.about, "").trim_end());
 }
 
 fn help(question: &Question<'_>) {
     remark("");
-    remark(question.help);
+    // A guide's step has its own lines.
+    let text = if question.help.contains('\n') {
+        question.help.to_owned()
+    } else {
+        wrapped(question.help, "")
+    };
+    remark(text.trim_end());
     remark(format_args!("On the command line: {}", question.flag));
 }
 

@@ -119,7 +119,7 @@ fn closing(
     is_shown: bool,
 ) -> Vec<String> {
     let login = account.login.as_str();
-    let mut lines = vec![String::new()];
+    let mut lines = Vec::new();
     if is_shown {
         lines.push(
             "The password is made for this gateway alone, and is shown this once.".to_owned(),

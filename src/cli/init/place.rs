@@ -9,7 +9,7 @@ use std::{
 use super::conversation::Told;
 use crate::{
     cli::{Failure, Global, account, cert, terminal::remark},
-    config::{ClientAuthentication, Config, Loaded, Paths, Secrets, load, load_with},
+    config::{ClientAuthentication, Config, ConfigError, Loaded, Paths, Secrets, load, load_with},
     init::{Proof, account_text, file_name, main_text},
     platform::{self, OWNER_ONLY},
     secret::Secret,
@@ -29,9 +29,8 @@ impl Place {
         let (config, state) = (global.config.as_deref(), global.state.as_deref());
         let paths = Paths::find_or_place(config, state, platform::is_root())?;
         let is_main_there = paths.config.exists();
-        // One without any account is a mistake now, and none with the new account.
-        let existing = if is_main_there { load(&paths, Secrets::Skip).ok() } else { None };
-        Ok(Self { paths, existing: existing.map(|it| it.config), is_main_there })
+        let existing = is_main_there.then(|| existing(&paths)).transpose()?;
+        Ok(Self { paths, existing, is_main_there })
     }
 
     /// Every command that follows means this configuration.
@@ -159,6 +158,17 @@ impl Place {
     }
 }
 
+/// What is there. One without any account is a mistake now, but none with a new one.
+fn existing(paths: &Paths) -> Result<Config, ConfigError> {
+    load(paths, Secrets::Skip).map(|it| it.config).or_else(|error| {
+        let stand_in =
+            (paths.config.with_file_name("accounts.d").join(STAND_IN), STAND_IN_TEXT.to_owned());
+        let mut config = load_with(paths, Secrets::Skip, &[stand_in]).map_err(|_| error)?.config;
+        config.accounts.clear();
+        Ok(config)
+    })
+}
+
 /// What is there only since now.
 #[derive(Default)]
 struct Made {
@@ -191,6 +201,11 @@ fn write_new(path: &Path, content: &[u8], mode: u32, made: &mut Made) -> Result<
 }
 
 const SECRET: &str = "client-secret";
+
+/// An account of no one's, in a file of no one's.
+const STAND_IN: &str = "saslgate-init.toml";
+const STAND_IN_TEXT: &str = "[[account]]\nlogin = \"saslgate-init\"\nprovider = \"microsoft365\"\n\
+    tenant = \"example.com\"\nclient_id = \"none\"\ngrant = \"refresh_token\"\n";
 
 #[cfg(test)]
 mod tests;
