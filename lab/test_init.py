@@ -209,7 +209,8 @@ class ByFlags(Case):
         self.begin(HANNA, "certificate", "client_credentials")
         code, words = self.run_init()
         self.assertEqual(code, 2, words)
-        self.assertIn("nothing was written", words)
+        for flag in ("nothing was written", "ADDRESS", "--provider", "--sign-in", "--client-id"):
+            self.assertIn(flag, words)
         code, words = self.run_init(HANNA, "--provider", "custom", "--sign-in", "app-only")
         self.assertEqual(code, 2, words)
         for flag in ("--issuer", "--scopes", "--imap-server", "--smtp-server", "--client-id", "--client-certificate"):

@@ -11,10 +11,11 @@ use super::{
     place::Place,
 };
 use crate::{
-    cli::{Failure, provider::show, terminal::remark},
+    cli::{Failure, cert, provider::show, terminal::remark},
     config::{Provider, refuse_shared, unfit_name},
     guide::{Guide, Subject},
     init::{Proof, file_name},
+    platform,
     secret::Secret,
     signing_key::ClientCertificate,
 };
@@ -94,9 +95,13 @@ pub(super) fn proof(
     match kind {
         Kind::Public => Ok(Some((Proof::Public, None))),
         Kind::Secret => secret(ask, args, place, provider, login).map(Some),
-        Kind::Certificate => existing(ask, args, provider, app_only),
+        Kind::Certificate => existing(ask, args, place, provider, app_only),
+        Kind::New if !ask.is_complete() => Ok(None),
         Kind::New => {
             let [certificate, key] = certificate::make(&place.folder())?;
+            if place.paths.is_of_system() {
+                platform::give_to_service(&key).map_err(|error| cert::unwritten(&key, &error))?;
+            }
             remark(certificate::upload(provider, &certificate));
             ask.wait("Press Enter when it is uploaded")?;
             Ok(Some((Proof::Certificate(certificate, Some(key)), None)))
@@ -179,7 +184,16 @@ fn secret(
 ) -> Result<(Proof, Option<Secret>), Failure> {
     if let Some(file) = &args.application.client_secret_file {
         refuse_shared(file).map_err(Failure::mistake)?;
-        return Ok((Proof::Secret(place_of(file)?), None));
+        if !place.paths.is_of_system() {
+            return Ok((Proof::Secret(place_of(file)?), None));
+        }
+        // The service is another user, so it gets a file of its own.
+        let text = std::fs::read(file)
+            .map(Secret::new)
+            .map_err(|error| Failure::mistake(platform::unreadable(file, &error)))?;
+        let secret = Secret::new(text.expose().trim_ascii());
+        let name = place.secret_name(&secret, &file_name(login));
+        return Ok((Proof::Secret(Path::new("..").join(name)), Some(secret)));
     }
     let is_microsoft = provider.device_url().is_some();
     let about = if is_microsoft {
@@ -220,6 +234,7 @@ fn is_guid(text: &[u8]) -> bool {
 fn existing(
     ask: &mut Ask,
     args: &InitArgs,
+    place: &Place,
     provider: Provider,
     app_only: bool,
 ) -> Result<Proven, Failure> {
@@ -253,6 +268,12 @@ fn existing(
     let key_file = key.as_ref().unwrap_or(&certificate);
     refuse_shared(key_file).map_err(Failure::mistake)?;
     ClientCertificate::read(&certificate, key_file, None).map_err(Failure::mistake)?;
+    if place.paths.is_of_system() {
+        remark(format_args!(
+            "The service reads {0} as its own user: chown saslgate {0}",
+            key_file.display()
+        ));
+    }
     Ok(Some((Proof::Certificate(certificate, key), None)))
 }
 
@@ -275,6 +296,6 @@ fn there(text: &str) -> Result<PathBuf, String> {
     match std::fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() => Ok(path),
         Ok(_) => Err("is not a file".to_owned()),
-        Err(error) => Err(format!("cannot be read: {}", crate::platform::explain(&path, &error))),
+        Err(error) => Err(format!("cannot be read: {}", platform::explain(&path, &error))),
     }
 }

@@ -55,6 +55,11 @@ impl Ask {
         self.missing.push(flag.into());
     }
 
+    /// Whether there is nothing to name.
+    pub(super) fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+
     /// Names all of them.
     pub(super) fn finish(&self) -> Result<(), Failure> {
         if self.missing.is_empty() {

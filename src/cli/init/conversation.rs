@@ -51,9 +51,12 @@ pub(super) fn hold(
     login: Option<String>,
 ) -> Result<Option<Told>, Failure> {
     let address = login.clone().unwrap_or_default();
-    let Some(provider) = provider(ask, args, &address)? else { return Ok(None) };
+    // Where an answer is missing, the questions go on with the usual one, so that all that is missing is named.
+    let Some(provider) = provider(ask, args, &address)?.or_else(|| Provider::all().next()) else {
+        return Ok(None);
+    };
     let tenant = tenant(ask, args, provider, &address)?;
-    let Some(way) = way(ask, args, provider)? else { return Ok(None) };
+    let way = way(ask, args, provider)?.unwrap_or(SignInWay::Later);
     let app_only = way == SignInWay::AppOnly;
     let grant = grant(provider, app_only)?;
     let protocols = ports::protocols(ask, args, place)?;
