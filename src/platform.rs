@@ -218,6 +218,31 @@ fn take_over_owner(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether we may do everything here.
+pub(crate) fn is_root() -> bool {
+    #[cfg(unix)]
+    {
+        nix::unistd::geteuid().is_root()
+    }
+    #[cfg(not(unix))]
+    {
+        false
+    }
+}
+
+/// Gives a file with a secret to the user that the packaged service runs as, where there is one.
+pub(crate) fn give_to_service(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if is_root()
+        && let Ok(Some(user)) = nix::unistd::User::from_name("saslgate")
+    {
+        return std::os::unix::fs::lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()));
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 /// Says of a file why it cannot be read; where rights are the reason, whose it is and what to do.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
     format!("{}: cannot be read: {}", path.display(), explain(path, error))

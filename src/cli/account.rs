@@ -293,5 +293,5 @@ Examples:
   saslgate account upstream-password me@example.com --protocol smtp
   pass show mail/relay | saslgate account upstream-password me@example.com --protocol smtp";
 
-const DEFAULT_NAME: &str = "default";
+pub(super) const DEFAULT_NAME: &str = "default";
 const SHOWN: usize = 10;

@@ -92,11 +92,7 @@ impl Made {
     }
 
     fn write(&self, folder: &Path, force: bool) -> Result<(), Failure> {
-        let fault = |path: &Path, error: &io::Error| {
-            let error = platform::explain(path, error);
-            Failure::fault(format!("cannot write {}: {error}", path.display()))
-        };
-        fs::create_dir_all(folder).map_err(|error| fault(folder, &error))?;
+        fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
         let files = [
             (DEFAULT_KEY, &self.key, OWNER_ONLY),
             (DEFAULT_CERTIFICATE, &self.certificate, FOR_ALL),
@@ -114,7 +110,7 @@ impl Made {
         }
         for (name, content, mode) in files {
             let path = folder.join(name);
-            replace(&path, content, mode).map_err(|error| fault(&path, &error))?;
+            replace(&path, content, mode).map_err(|error| unwritten(&path, &error))?;
         }
         Ok(())
     }
@@ -144,7 +140,7 @@ fn leaf_params(names: &[String], now: SystemTime) -> Result<CertificateParams, r
 }
 
 /// From a day ago, since clocks differ.
-fn set_validity(params: &mut CertificateParams, now: SystemTime) {
+pub(super) fn set_validity(params: &mut CertificateParams, now: SystemTime) {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = rcgen::date_time_ymd(1970, 1, 1) + since;
     params.not_before = now - DAY;
@@ -161,8 +157,17 @@ fn refuse_unfit(names: &[String]) -> Result<(), Failure> {
     }
 }
 
+pub(super) fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    let error = platform::explain(path, error);
+    Failure::fault(format!("cannot write {}: {error}", path.display()))
+}
+
 /// Replaces the file in one step: the daemon may read it at any moment. `mode` counts on Unix.
-fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
+pub(super) fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
+    replace_bytes(path, content.as_bytes(), mode)
+}
+
+pub(super) fn replace_bytes(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
@@ -171,7 +176,7 @@ fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
         _ => {}
     }
     let mut file = platform::create_new(&temporary, mode)?;
-    file.write_all(content.as_bytes())?;
+    file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     platform::sync_folder_of(path)
@@ -219,7 +224,7 @@ Mail programs must trust the authority, which signed nothing else and cannot sig
 
 const AUTHORITY: &str = "saslgate-authority.pem";
 /// Programs of other users verify with these.
-const FOR_ALL: u32 = 0o644;
+pub(super) const FOR_ALL: u32 = 0o644;
 const VALID_DAYS: u32 = 820;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

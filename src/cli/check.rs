@@ -61,6 +61,21 @@ pub(super) struct Checked {
     pub(super) report: Report,
 }
 
+impl CheckArgs {
+    /// As if it had been typed; without a recipient there is no step for a test mail.
+    pub(super) fn of(login: &str, send_to: Option<String>) -> Self {
+        Self {
+            logins: vec![login.to_owned()],
+            all: false,
+            no_mail: send_to.is_none(),
+            send_to,
+            wait: None,
+            lang: None,
+            json: false,
+        }
+    }
+}
+
 impl Checked {
     /// Where to begin.
     pub(super) fn begin_at(&self) -> Option<usize> {

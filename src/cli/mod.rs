@@ -9,6 +9,7 @@ pub mod config;
 mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod init;
 pub mod log;
 pub mod man;
 pub mod provider;
@@ -50,6 +51,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         let Self { global, command } = self;
         match command {
+            Command::Init(args) => init::run(&args, &global),
             Command::Run(args) => run::run(&args, &global),
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(&args, &global),
@@ -70,6 +72,8 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set up a mailbox: questions, sign-in, check, and what to type into the mail program
+    Init(Box<init::InitArgs>),
     /// Serve mail programs, until SIGTERM or Ctrl-C
     Run(run::RunArgs),
     /// Try everything out without an account anywhere
@@ -209,6 +213,7 @@ macro_rules! examples {
         "\
 Examples:
   saslgate demo                                   see it work, without an account anywhere
+  saslgate init                                   set up a mailbox, step by step
   saslgate provider show google                   see how to register with a provider
   saslgate config check                           find mistakes in the configuration
   saslgate account password me@example.com        set the password for a mail program

@@ -3,7 +3,7 @@
 
 mod discover;
 mod list;
-mod show;
+pub(super) mod show;
 
 use std::{path::PathBuf, time::Duration};
 

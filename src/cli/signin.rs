@@ -51,7 +51,7 @@ pub struct SigninArgs {
 
 /// How to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Browser,
     Paste,
     Device,
@@ -108,6 +108,18 @@ impl Place {
 }
 
 impl SigninArgs {
+    /// As if it had been typed; without a way, the place decides.
+    pub(super) fn new(login: &str, way: Option<Way>, no_open: bool) -> Self {
+        Self {
+            login: login.to_owned(),
+            browser: way == Some(Way::Browser),
+            paste: way == Some(Way::Paste),
+            device: way == Some(Way::Device),
+            no_open,
+            timeout: PATIENCE,
+        }
+    }
+
     fn way(&self, place: Place) -> Result<Way, Failure> {
         let chosen =
             [(self.browser, Way::Browser), (self.paste, Way::Paste), (self.device, Way::Device)];
@@ -206,6 +218,9 @@ impl From<TokenError> for Failure {
         }
     }
 }
+
+/// How long a browser is waited for.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How often a person may paste something else.
 const PASTES: usize = 5;

@@ -95,7 +95,7 @@ pub(super) fn resolve(
 
 /// Names travel in SASL strings, whose separators are control characters (RFC 4616, XOAUTH2), and in
 /// log lines; mail programs trim spaces or not.
-pub(super) fn unfit_name(name: &str) -> Option<&'static str> {
+pub(crate) fn unfit_name(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("is empty: write the user name")
     } else if name.chars().any(|c| c.is_control() || c.is_whitespace()) {

@@ -43,15 +43,36 @@ pub enum Secrets {
 /// # Errors
 /// All mistakes that were found.
 pub fn load(paths: &Paths, secrets: Secrets) -> Result<Loaded, ConfigError> {
-    let main = SourceFile::read(&paths.config)?;
+    load_with(paths, secrets, &[])
+}
+
+/// Judges the configuration as it would be with these files: new ones, or others in the place of those that are there.
+///
+/// # Errors
+/// All mistakes that were found.
+pub fn load_with(
+    paths: &Paths,
+    secrets: Secrets,
+    planned: &[(PathBuf, String)],
+) -> Result<Loaded, ConfigError> {
+    let read = |path: &Path| match planned.iter().find(|(it, _)| it == path) {
+        Some((path, text)) => Ok(SourceFile::new(path, text.as_str())),
+        None => SourceFile::read(path),
+    };
+    let main = read(&paths.config)?;
     let folder = paths.config.with_file_name("accounts.d");
-    let files = account_files(&folder)
-        .map_err(|error| unreadable(&folder, &error))?
+    let mut files = account_files(&folder).map_err(|error| unreadable(&folder, &error))?;
+    files.extend(
+        planned.iter().map(|(path, _)| path).filter(|path| **path != paths.config).cloned(),
+    );
+    files.sort();
+    files.dedup();
+    let files = files
         .iter()
         .map(|path| {
             // Opening a pipe would wait for its other end, for ever.
             let is_file = fs::metadata(path).map_or(true, |it| it.is_file());
-            if is_file { SourceFile::read(path) } else { Err(no_file(path)) }
+            if is_file { read(path) } else { Err(no_file(path)) }
         })
         .collect::<Result<Vec<_>, _>>()?;
     resolve::resolve(&main, &files, &paths.state, secrets)

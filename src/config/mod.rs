@@ -28,9 +28,15 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use url::Url;
 
+pub(crate) use self::{
+    account::unfit_name,
+    listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
+    oauth::is_secure,
+    secret_source::refuse_shared,
+};
 pub use self::{
     identity::{Domain, Identity, SharedSmtp},
-    load::{Loaded, Secrets, load, written_files},
+    load::{Loaded, Secrets, load, load_with, written_files},
     mistake::{ConfigError, Mistake},
     oauth_config::{
         ClientAuthentication, ClientSecretMethod, ExternalToken, Grant, OAuthConfig, SignIn,

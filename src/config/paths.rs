@@ -28,6 +28,34 @@ impl Paths {
         Self::choose(config, state, [Self::of_user(), Self::of_system()], there)
     }
 
+    /// The same, and if there is no configuration yet, where the first one belongs: among the system's files for root, and
+    /// among the user's own for everybody else.
+    ///
+    /// # Errors
+    /// There is no such place.
+    pub fn find_or_place(
+        config: Option<&Path>,
+        state: Option<&Path>,
+        is_root: bool,
+    ) -> Result<Self, Mistake> {
+        let nowhere = match Self::find(config, state) {
+            Ok(paths) => return Ok(paths),
+            Err(mistake) => mistake,
+        };
+        let mut ranks = [Self::of_user(), Self::of_system()];
+        if is_root {
+            ranks.reverse();
+        }
+        let place = ranks.into_iter().flatten().next().filter(|_| config.is_none());
+        let place = place.ok_or(nowhere)?;
+        Ok(Self { state: state.map_or(place.state, Path::to_path_buf), ..place })
+    }
+
+    /// Whether it is the one that the service of the whole machine uses.
+    pub fn is_of_system(&self) -> bool {
+        Self::of_system().is_some_and(|system| is_same(&self.config, &system.config))
+    }
+
     /// The folder of the configuration, or the one where it is expected if there is none yet.
     pub fn folder_of_config(config: Option<&Path>) -> PathBuf {
         let file =

@@ -116,7 +116,7 @@ fn read_credential(name: &str) -> Result<Secret, String> {
 }
 
 /// Refuses a file that others can read.
-pub(super) fn refuse_shared(path: &Path) -> Result<(), String> {
+pub(crate) fn refuse_shared(path: &Path) -> Result<(), String> {
     let open =
         platform::is_open_to_others(path).map_err(|error| platform::unreadable(path, &error))?;
     if !open {

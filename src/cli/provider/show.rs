@@ -170,7 +170,7 @@ fn steps(guide: &Guide) -> String {
     text
 }
 
-fn lines(text: &mut String, step: &Step) {
+pub(in crate::cli) fn lines(text: &mut String, step: &Step) {
     for line in &step.lines {
         match line {
             Line::Text(words) => text.push_str(&wrapped(words, "   ")),

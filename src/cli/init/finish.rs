@@ -1,0 +1,186 @@
+//! What is left once the configuration is written: sign-in, local password, check, settings. The hard thing is a failure in
+//! the middle: it undoes nothing, and whoever reads its last line knows how to go on.
+
+use std::sync::Arc;
+
+use super::{InitArgs, SignInWay, ask::Ask};
+use crate::{
+    account::password::{self, Passwords},
+    cli::{
+        Failure, Global, account, block_on, daemon,
+        signin::{self, SigninArgs},
+        terminal::{complain, remark, say},
+    },
+    config::{AccountConfig, Config, Protocol, Secrets},
+    init::settings,
+    token::GrantStatus,
+};
+
+pub(super) fn finish(
+    ask: &Ask,
+    args: &InitArgs,
+    global: &Global,
+    login: &str,
+    way: Option<SignInWay>,
+) -> Result<(), Failure> {
+    let config = Arc::new(global.load(Secrets::Of(login.to_owned()))?.config);
+    let account = account::find(&config, login)?;
+    let again = again(global, login);
+    let mut left = Vec::new();
+    match sign_in(args, global, &config, account, way) {
+        Ok(true) => {}
+        Ok(false) => {
+            left.push(format!("somebody signs in: {}", command(global, &["signin", login])))
+        }
+        Err(failure) => {
+            complain(&failure.text);
+            return Err(Failure::fault(format!(
+                "the configuration of {login} is written; nobody has signed in yet, and no local password is made\n\
+                 Go on with: {again}"
+            )));
+        }
+    }
+    let password = local_password(&config, account)?;
+    if left.is_empty() {
+        left.extend(super::check::check(ask, args, global, &config, account)?);
+    }
+    remark("");
+    let shown = password.as_ref().map(|it| String::from_utf8_lossy(it.expose()));
+    say(settings(&config, account, shown.as_deref()))?;
+    for line in closing(global, &config, account, shown.is_some()) {
+        remark(line);
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    left.push(format!("the same again, with a check: {again}"));
+    Err(Failure {
+        text: format!("{login} is set up, but not finished. What is left:\n{}", left.join("\n")),
+        code: 1,
+    })
+}
+
+/// Whether there is nothing left to sign in for.
+fn sign_in(
+    args: &InitArgs,
+    global: &Global,
+    config: &Config,
+    account: &AccountConfig,
+    way: Option<SignInWay>,
+) -> Result<bool, Failure> {
+    if !account.oauth.as_ref().is_some_and(|oauth| oauth.grant.needs_sign_in()) {
+        return Ok(true);
+    }
+    let status = block_on(async {
+        let store = account::open(config).await?;
+        Ok::<_, Failure>(GrantStatus::read(store.as_ref(), account).await?)
+    })??;
+    if status.signed_in {
+        remark(format_args!("{} is signed in already.", account.login));
+        return Ok(true);
+    }
+    remark("");
+    let chosen = match way {
+        Some(SignInWay::Later) => return Ok(false),
+        Some(SignInWay::Browser) => Some(signin::Way::Browser),
+        Some(SignInWay::Paste) => Some(signin::Way::Paste),
+        Some(SignInWay::Device) => Some(signin::Way::Device),
+        Some(SignInWay::AppOnly) | None => None,
+    };
+    signin::run(&SigninArgs::new(&account.login, chosen, args.no_open), global)?;
+    Ok(true)
+}
+
+/// Makes one, unless there is one; it is shown at the end, once.
+fn local_password(
+    config: &Config,
+    account: &AccountConfig,
+) -> Result<Option<crate::secret::Secret>, Failure> {
+    block_on(async {
+        let store = account::open(config).await?;
+        let known = store.local_passwords(&account.key()).await?;
+        if known.is_some_and(|known| !known.passwords.is_empty()) {
+            return Ok(None);
+        }
+        let fault = |error: std::io::Error| Failure::fault(error.to_string());
+        let secret = password::generate().map_err(fault)?;
+        let passwords = Passwords::new(store).map_err(fault)?;
+        passwords.set(account, account::DEFAULT_NAME, &secret).await?;
+        daemon::tell_of(config, &account.key()).await;
+        Ok(Some(secret))
+    })?
+}
+
+/// What is left to know.
+fn closing(
+    global: &Global,
+    config: &Config,
+    account: &AccountConfig,
+    is_shown: bool,
+) -> Vec<String> {
+    let login = account.login.as_str();
+    let mut lines = Vec::new();
+    if is_shown {
+        lines.push(
+            "The password is made for this gateway alone, and is shown this once.".to_owned(),
+        );
+    } else {
+        let new = command(global, &["account", "password", login, "--generate", "--name", "NAME"]);
+        lines.push(format!("It has a local password already. For another one: {new}"));
+    }
+    for protocol in [Protocol::Imap, Protocol::Smtp] {
+        if account.upstream(protocol).is_some() && !config.listens_for(protocol) {
+            let name = protocol.name();
+            lines.push(format!(
+                "There is no port for {protocol}. If you need one, add to saslgate.toml: [[listen]] with protocol = \
+                 \"{name}\""
+            ));
+        }
+    }
+    let runs = block_on(daemon::status(config)).is_ok_and(|status| status.is_ok());
+    lines.push(if runs {
+        "saslgate runs, and takes the new account up by itself.".to_owned()
+    } else if is_service(global) {
+        "Start it now, and whenever this machine starts: systemctl enable --now saslgate".to_owned()
+    } else {
+        format!("Start it: {}", command(global, &["run"]))
+    });
+    lines
+}
+
+/// Whether the package's unit serves this configuration.
+fn is_service(global: &Global) -> bool {
+    let is_of_system = crate::config::Paths::find(global.config.as_deref(), None)
+        .is_ok_and(|paths| paths.is_of_system());
+    let units = ["/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system"];
+    is_of_system
+        && units.iter().any(|folder| std::path::Path::new(folder).join("saslgate.service").exists())
+}
+
+pub(super) fn again(global: &Global, login: &str) -> String {
+    command(global, &["init", login])
+}
+
+/// A command as it is typed here: it must mean this configuration and this store.
+pub(super) fn command(global: &Global, words: &[&str]) -> String {
+    let mut command = String::from("saslgate");
+    for word in words {
+        command.push(' ');
+        command.push_str(word);
+    }
+    let usual = crate::config::Paths::find(None, None).ok();
+    let config = global.config.as_deref();
+    if usual.as_ref().map(|it| it.config.as_path()) != config
+        && let Some(config) = config
+    {
+        command.push_str(&format!(" --config {}", config.display()));
+    }
+    let own = crate::config::Paths::find(config, None).ok();
+    let state = global.state.as_deref();
+    if own.as_ref().map(|it| it.state.as_path()) != state
+        && let Some(state) = state
+    {
+        command.push_str(&format!(" --state {}", state.display()));
+    }
+    command
+}
