@@ -31,6 +31,8 @@ pub mod gateway;
 #[cfg(feature = "gateway")]
 pub mod hook;
 #[cfg(feature = "gateway")]
+pub mod import;
+#[cfg(feature = "gateway")]
 pub mod leg;
 #[cfg(feature = "gateway")]
 pub mod listener;
