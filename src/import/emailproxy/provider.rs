@@ -102,7 +102,7 @@ fn domain_of(host: &str) -> String {
     labels.join(".").to_ascii_lowercase()
 }
 
-const PROVIDERS: &[Known] = &[
+static PROVIDERS: &[Known] = &[
     Known {
         preset: Some("microsoft365"),
         token_host: "login.microsoftonline.com",
