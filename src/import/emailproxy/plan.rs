@@ -159,19 +159,16 @@ fn servers<'a>(
 
 fn own_secret(account: &Account) -> OwnSecret {
     let application = &account.application;
-    match account.flow {
-        Flow::ServiceAccount if application.client_id == "key" => {
-            if application.secret.is_some() {
-                OwnSecret::Written
-            } else {
-                OwnSecret::Sealed
-            }
-        }
-        Flow::ServiceAccount => OwnSecret::None,
-        _ if application.secret.is_some() => OwnSecret::Written,
-        _ if account.sealed.has_client_secret() => OwnSecret::Sealed,
-        _ if application.secret_is_login_password => OwnSecret::LoginPassword,
-        _ => OwnSecret::None,
+    if account.flow == Flow::ServiceAccount && application.client_id != "key" {
+        OwnSecret::None
+    } else if application.secret.is_some() {
+        OwnSecret::Written
+    } else if account.sealed.has_client_secret() || account.flow == Flow::ServiceAccount {
+        OwnSecret::Sealed
+    } else if application.secret_is_login_password {
+        OwnSecret::LoginPassword
+    } else {
+        OwnSecret::None
     }
 }
 
