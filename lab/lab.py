@@ -35,6 +35,7 @@ CLIENTS = [
     provider_client("confidential", "refresh_token", "greta@lab.test", lifetime=20),
     provider_client("web", "refresh_token", "greta@lab.test", lifetime=20, redirect_uris=[WEB_REDIRECT]),
     *(provider_client(name, "refresh_token", "greta@lab.test", lifetime=20, method="none") for name in SIGN_IN),
+    provider_client("emailproxy", "refresh_token", "greta@lab.test", lifetime=20),
     provider_client("hannas-robot", "client_credentials", "hanna@lab.test"),
     provider_client("certificate", "client_credentials", "hanna@lab.test", method="private_key_jwt"),
     provider_client("federated", "client_credentials", "hanna@lab.test", method="federated"),

@@ -37,6 +37,8 @@ pub mod guide;
 #[cfg(feature = "gateway")]
 pub mod hook;
 #[cfg(feature = "gateway")]
+pub mod import;
+#[cfg(feature = "gateway")]
 pub mod init;
 #[cfg(feature = "gateway")]
 pub mod leg;

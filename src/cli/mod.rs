@@ -9,6 +9,7 @@ pub mod config;
 mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod import;
 pub mod init;
 pub mod log;
 pub mod man;
@@ -63,6 +64,7 @@ impl Cli {
             Command::Account(args) => account::run(&args, &global),
             Command::Provider(args) => provider::run(&args, &global),
             Command::Signin(args) => signin::run(&args, &global),
+            Command::Import(args) => import::run(&args, &global),
             Command::Cert(args) => cert::run(&args, &global),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
@@ -95,6 +97,8 @@ enum Command {
     Provider(provider::ProviderArgs),
     /// Sign in at the provider, for an account whose tokens a person must allow
     Signin(signin::SigninArgs),
+    /// Take over the accounts of another program
+    Import(import::ImportArgs),
     /// Make a TLS certificate for mail programs on this machine
     Cert(cert::CertArgs),
     /// Print completions for a shell

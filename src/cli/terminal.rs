@@ -112,15 +112,30 @@ pub(crate) fn read_pasted(prompt: &str) -> Result<Secret, Failure> {
     pasted_line(io::stdin().lock())
 }
 
+/// The next line of standard input, for who asks for several; `None` at its end.
+pub(crate) fn next_secret() -> Result<Option<Secret>, Failure> {
+    let line = bounded_line(io::stdin().lock(), "a line of standard input is longer than 64 KiB")?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let text = line.expose();
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    Ok(Some(Secret::new(text.strip_suffix(b"\r").unwrap_or(text))))
+}
+
 fn pasted_line(input: impl BufRead) -> Result<Secret, Failure> {
+    let too_long =
+        "the line is longer than 64 KiB: paste the address that the browser shows, alone";
+    bounded_line(input, too_long)
+}
+
+fn bounded_line(input: impl BufRead, too_long: &str) -> Result<Secret, Failure> {
     let fault = |error| Failure::fault(format!("cannot read standard input: {error}"));
     let mut line = Vec::with_capacity(MAX_SECRET + 1);
     input.take(MAX_SECRET as u64 + 1).read_until(b'\n', &mut line).map_err(fault)?;
     if line.len() > MAX_SECRET {
         crate::secret::wipe(&mut line);
-        return Err(Failure::mistake(
-            "the line is longer than 64 KiB: paste the address that the browser shows, alone",
-        ));
+        return Err(Failure::mistake(too_long));
     }
     Ok(Secret::new(line))
 }

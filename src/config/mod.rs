@@ -31,6 +31,7 @@ use url::Url;
 pub(crate) use self::{
     account::unfit_name,
     listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
+    load::judge_texts,
     oauth::is_secure,
     secret_source::refuse_shared,
 };
@@ -46,10 +47,6 @@ pub use self::{
     redirect_uri::{Loopback, RedirectUri},
     service::ServiceConfig,
     show::{Row, Section, Source},
-};
-pub(crate) use self::{
-    listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
-    oauth::is_secure,
 };
 
 use crate::proto::{BearerMechanism, LoginBounds};

@@ -24,7 +24,7 @@ pub(super) fn finish(
     way: Option<SignInWay>,
 ) -> Result<(), Failure> {
     let config = Arc::new(global.load(Secrets::Of(login.to_owned()))?.config);
-    let account = account::find(&config, login)?;
+    let account = &*account::find(&config, login)?;
     let again = again(global, login);
     let mut left = Vec::new();
     match sign_in(args, global, &config, account, way) {

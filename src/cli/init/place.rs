@@ -47,7 +47,7 @@ impl Place {
 
     pub(super) fn folder(&self) -> PathBuf {
         let folder = self.paths.config.parent().filter(|it| !it.as_os_str().is_empty());
-        folder.unwrap_or(Path::new(".")).to_path_buf()
+        folder.unwrap_or_else(|| Path::new(".")).to_path_buf()
     }
 
     /// What the file of a typed secret is called: accounts of one application share it.
@@ -83,7 +83,7 @@ impl Place {
         if let (Some(secret), Proof::Secret(name)) = (&told.secret, &answers.proof) {
             self.keep_secret(secret, &accounts.join(name), made)?;
         }
-        let mut planned = vec![(file.clone(), account_text(answers))];
+        let mut planned = vec![(file, account_text(answers))];
         if !self.is_main_there {
             planned.push((self.paths.config.clone(), main_text(answers)));
         }

@@ -1,0 +1,254 @@
+//! What is to be written, judged before anything is. The hard thing is that one bad account must not keep
+//! the others out: each is tried alone, in sight of the configuration that is there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::super::{Failure, Global};
+use crate::{
+    config::{Config, Mistake, Paths, Protocol, Secrets, judge_texts, load, written_files},
+    import::emailproxy::{Installation, NewAccount, NewListener, Plan, Remark},
+    store::account_key,
+};
+
+/// Everything that is going to be written, and where.
+pub(super) struct Draft {
+    pub(super) paths: Paths,
+    /// Whether there is a configuration.
+    pub(super) exists: bool,
+    /// The configuration that is there.
+    pub(super) present: Option<Config>,
+    /// For a configuration that is not there yet.
+    pub(super) main: Option<String>,
+    /// For a person to add to one that is.
+    pub(super) to_add: Option<String>,
+    /// Those that pass, new or there already.
+    pub(super) accounts: Vec<Drafted>,
+    pub(super) outcome: Outcome,
+    /// At the head of each file.
+    head: String,
+}
+
+/// An account of the plan.
+pub(super) struct Drafted {
+    pub(super) login: String,
+    pub(super) plan: NewAccount,
+    /// Whether the configuration has it already.
+    pub(super) is_there: bool,
+}
+
+/// What is told in the end.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) is_try: bool,
+    pub(super) done: Vec<Remark>,
+    pub(super) unchanged: Vec<Remark>,
+    pub(super) remarks: Vec<Remark>,
+}
+
+impl Outcome {
+    pub(super) fn done(&mut self, about: &str, text: impl Into<String>) {
+        self.done.push(Remark::new(about, text));
+    }
+
+    pub(super) fn unchanged(&mut self, about: &str, text: impl Into<String>) {
+        self.unchanged.push(Remark::new(about, text));
+    }
+
+    pub(super) fn remark(&mut self, about: &str, text: impl Into<String>) {
+        self.remarks.push(Remark::new(about, text));
+    }
+
+    /// Of a trial: what a password would be asked for.
+    pub(super) fn left_behind(&mut self, installation: &Installation) {
+        for account in installation.accounts.iter().filter(|it| it.sealed.is_there()) {
+            self.remark(
+                &account.login,
+                "its password will be asked for, to carry its sign-in over",
+            );
+        }
+    }
+}
+
+impl Draft {
+    pub(super) fn new(plan: Plan, source: &Path, global: &Global) -> Result<Self, Failure> {
+        let config = match global.paths() {
+            Ok(paths) => paths.config,
+            // Where it is expected.
+            Err(_) => Paths::folder_of_config(None).join("saslgate.toml"),
+        };
+        let paths = Paths::find(Some(&config), global.state.as_deref())?;
+        let exists = paths.config.exists();
+        let present = if exists { Some(load(&paths, Secrets::Skip)?.config) } else { None };
+        let mut draft = Self {
+            paths,
+            exists,
+            present,
+            main: None,
+            to_add: None,
+            accounts: Vec::new(),
+            outcome: Outcome { remarks: plan.remarks, ..Outcome::default() },
+            head: format!(
+                "# Taken over from email-oauth2-proxy's {} by `saslgate import emailproxy`.\n",
+                source.display().to_string().replace(|c: char| c.is_control(), "?")
+            ),
+        };
+        let others = draft.others()?;
+        for account in plan.accounts {
+            draft.judge(account, &others);
+        }
+        draft.listeners(plan.listen);
+        draft.judge_all(&others)?;
+        Ok(draft)
+    }
+
+    /// The files that are there.
+    fn others(&self) -> Result<Vec<(PathBuf, String)>, Failure> {
+        let files = written_files(&self.paths).into_iter();
+        files
+            .filter(|path| *path != self.paths.config)
+            .map(|path| match fs::read_to_string(&path) {
+                Ok(text) => Ok((path, text)),
+                Err(error) => Err(Failure::mistake(format!("{}: {error}", path.display()))),
+            })
+            .collect()
+    }
+
+    /// Where an account's file goes.
+    pub(super) fn account_path(&self, account: &NewAccount) -> PathBuf {
+        let folder = self.paths.config.with_file_name("accounts.d");
+        folder.join(format!("{}.toml", account.file_name))
+    }
+
+    /// What goes there.
+    pub(super) fn account_text(&self, account: &NewAccount) -> String {
+        format!("{}\n{}", self.head, account.toml)
+    }
+
+    fn judge(&mut self, account: NewAccount, others: &[(PathBuf, String)]) {
+        let login = account.login.clone();
+        let present = self.present.iter().flat_map(|it| &it.accounts);
+        if present.into_iter().any(|it| it.key() == account_key(&login)) {
+            self.accounts.push(Drafted { login, plan: account, is_there: true });
+            return;
+        }
+        let path = self.account_path(&account);
+        if path.exists() {
+            let text = format!("not carried over: {} is there already", path.display());
+            return self.outcome.remark(&login, text);
+        }
+        let mut files = others.to_vec();
+        files.push((path, self.account_text(&account)));
+        let main = if self.exists {
+            fs::read_to_string(&self.paths.config).unwrap_or_default()
+        } else {
+            account.protocols.iter().map(|it| any_port(*it)).collect()
+        };
+        match judge_texts(&self.paths, &main, &files, Secrets::Skip) {
+            Ok(_) => self.accounts.push(Drafted { login, plan: account, is_there: false }),
+            Err(error) => self.refuse(&login, error.mistakes),
+        }
+    }
+
+    fn refuse(&mut self, about: &str, mistakes: Vec<Mistake>) {
+        for Mistake { key, text, .. } in mistakes {
+            self.outcome.remark(about, format!("not carried over: {key} {text}"));
+        }
+    }
+
+    fn listeners(&mut self, listeners: Vec<NewListener>) {
+        let mut fit = Vec::new();
+        let mut missing = Vec::new();
+        for NewListener { section, protocol, toml } in listeners {
+            let stub = [(self.paths.config.with_file_name("x.toml"), stub(protocol))];
+            let address = match judge_texts(&self.paths, &toml, &stub, Secrets::Skip) {
+                Ok(loaded) => loaded.config.listeners.first().map(|it| it.address),
+                Err(error) => {
+                    self.refuse(&section, error.mistakes);
+                    continue;
+                }
+            };
+            let present = self.present.iter().flat_map(|it| &it.listeners);
+            if !self.accounts.iter().any(|it| it.plan.protocols.contains(&protocol)) {
+                let text = format!(
+                    "not carried over: no account that is carried over has an {protocol} server"
+                );
+                self.outcome.remark(&section, text);
+            } else if present.into_iter().any(|it| Some(it.address) == address) {
+                self.outcome.unchanged(&section, "the port");
+            } else if self.exists {
+                missing.push(toml);
+            } else {
+                self.outcome.done(&section, "the port");
+                fit.push(toml);
+            }
+        }
+        if !missing.is_empty() {
+            self.to_add = Some(missing.join("\n"));
+        }
+        if !self.exists {
+            self.main = Some(format!("{}{ABOUT_MAIN}\n{}", self.head, fit.join("\n")));
+        }
+    }
+
+    /// As a whole, so that nothing is written that keeps the gateway from starting.
+    fn judge_all(&self, others: &[(PathBuf, String)]) -> Result<(), Failure> {
+        let new = self.accounts.iter().filter(|it| !it.is_there);
+        let new = new.map(|it| (self.account_path(&it.plan), self.account_text(&it.plan)));
+        let files: Vec<_> = others.iter().cloned().chain(new).collect();
+        let Some(main) = &self.main else { return Ok(()) };
+        if files.is_empty() {
+            let reasons =
+                self.outcome.remarks.iter().map(|it| format!("{}: {}", it.about, it.text));
+            let reasons: Vec<String> = reasons.collect();
+            return Err(Failure::mistake(format!(
+                "none of its accounts can be carried over; nothing was written.\n{}",
+                reasons.join("\n").replace(|c: char| c.is_control() && c != '\n', "?")
+            )));
+        }
+        judge_texts(&self.paths, main, &files, Secrets::Skip)?;
+        Ok(())
+    }
+
+    /// All that would be written, for the terminal.
+    pub(super) fn shown(&mut self) -> String {
+        self.outcome.is_try = true;
+        let mut text = String::new();
+        if let Some(main) = &self.main {
+            text.push_str(&format!("# ---- {}\n{main}\n", self.paths.config.display()));
+        }
+        for account in &self.accounts {
+            if account.is_there {
+                self.outcome.unchanged.push(Remark::new(&account.login, "the account"));
+                continue;
+            }
+            let path = self.account_path(&account.plan);
+            text.push_str(&format!(
+                "# ---- {}\n{}\n",
+                path.display(),
+                self.account_text(&account.plan)
+            ));
+            self.outcome.done.push(Remark::new(&account.login, "the account"));
+        }
+        text
+    }
+}
+
+fn any_port(protocol: Protocol) -> String {
+    format!("[[listen]]\nprotocol = \"{}\"\n", protocol.name())
+}
+
+/// So that a port can be judged without the accounts.
+fn stub(protocol: Protocol) -> String {
+    format!(
+        "[[account]]\nlogin = \"x\"\nprovider = \"custom\"\n[account.{}]\nhost = \"localhost\"\nauth = \"password\"\n",
+        protocol.name()
+    )
+}
+
+const ABOUT_MAIN: &str = "\
+# The accounts stand in accounts.d beside this file. Every key: saslgate.example.toml.
+# This file is yours now: saslgate never writes it again.
+";

@@ -1,0 +1,136 @@
+//! The files. The hard thing is the order: secrets before the accounts that name them, accounts before the
+//! configuration that needs them, and each all at once or not at all, in the place of nothing else.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use super::{super::Failure, ask::Answer, draft::Draft};
+use crate::{
+    import::emailproxy::{
+        Installation, NewAccount, OwnSecret, owner_password_file_name, secret_file_name,
+    },
+    platform::{self, OWNER_ONLY},
+    secret::Secret,
+};
+
+pub(super) fn write(
+    draft: &mut Draft,
+    installation: &Installation,
+    answers: &[Answer],
+) -> Result<(), Failure> {
+    let folder = draft.paths.config.with_file_name("accounts.d");
+    fs::create_dir_all(&folder).map_err(|error| fault(&folder, &error))?;
+    let accounts = std::mem::take(&mut draft.accounts);
+    for account in accounts {
+        if account.is_there {
+            draft.outcome.unchanged(&account.login, "the account");
+            draft.accounts.push(account);
+            continue;
+        }
+        let answer = answers.iter().find(|it| it.index == account.plan.index);
+        match secrets(&account.plan, installation, answer) {
+            Err(text) => draft.outcome.remark(&account.login, text),
+            Ok(secrets) => match write_account(draft, &account.plan, &folder, &secrets) {
+                Ok(()) => {
+                    draft.outcome.done(&account.login, "the account");
+                    draft.accounts.push(account);
+                }
+                Err(error) => {
+                    draft.outcome.remark(&account.login, format!("not carried over: {error}"));
+                }
+            },
+        }
+    }
+    match &draft.main {
+        Some(main) if !draft.accounts.is_empty() => {
+            publish(&draft.paths.config, main.as_bytes(), FOR_ALL)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn write_account(
+    draft: &Draft,
+    account: &NewAccount,
+    folder: &Path,
+    secrets: &Secrets,
+) -> Result<(), Failure> {
+    for (name, secret) in secrets {
+        publish(&folder.join(name), secret.expose(), OWNER_ONLY)?;
+    }
+    publish(&draft.account_path(account), draft.account_text(account).as_bytes(), FOR_ALL)
+}
+
+type Secrets = Vec<(String, Secret)>;
+
+/// What must lie beside the account's file, or why the account cannot be written.
+fn secrets(
+    account: &NewAccount,
+    installation: &Installation,
+    answer: Option<&Answer>,
+) -> Result<Secrets, &'static str> {
+    let of = installation.accounts.get(account.index);
+    let mut secrets = Vec::new();
+    let own = match account.own_secret {
+        OwnSecret::None => None,
+        OwnSecret::Written => of.and_then(|it| it.application.secret.clone()),
+        OwnSecret::Sealed => {
+            Some(answer.and_then(|it| it.opened.client_secret.clone()).ok_or(NEEDS_PASSWORD)?)
+        }
+        OwnSecret::LoginPassword => {
+            Some(answer.map(|it| it.password.clone()).ok_or(NEEDS_PASSWORD)?)
+        }
+    };
+    secrets.extend(own.map(|it| (secret_file_name(&account.file_name), it)));
+    if account.needs_owner_password {
+        let password = answer.map(|it| it.password.clone()).ok_or(NEEDS_PASSWORD)?;
+        secrets.push((owner_password_file_name(&account.file_name), password));
+    }
+    Ok(secrets)
+}
+
+/// Puts a file in place, unless there is one.
+fn publish(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = Path::new(&temporary);
+    let written = (|| {
+        // Left behind by an import that was killed.
+        match fs::remove_file(temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = platform::create_new(temporary, mode)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        // Unlike a rename, a link never replaces what is there.
+        let linked = fs::hard_link(temporary, path);
+        fs::remove_file(temporary)?;
+        match linked {
+            // The same, of an import that did not come to its end.
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists
+                    && fs::read(path).is_ok_and(|there| there == content) =>
+            {
+                Ok(())
+            }
+            linked => linked,
+        }?;
+        platform::sync_folder_of(path)
+    })();
+    written.map_err(|error| fault(path, &error))
+}
+
+fn fault(path: &Path, error: &io::Error) -> Failure {
+    let error = platform::explain(path, error);
+    Failure::fault(format!("cannot write {}: {error}", path.display()))
+}
+
+/// There is no secret in it, and the service may be another user.
+const FOR_ALL: u32 = 0o644;
+
+const NEEDS_PASSWORD: &str = "not carried over: a secret of it is only to be had with the password that its \
+    mail programs send: run the import again with that password";
