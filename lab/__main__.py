@@ -13,7 +13,7 @@ from process import LabError
 
 # What everything else stands on comes first; the search for secrets comes last, over all logs.
 ORDER = [
-    "test_upstream_imap", "test_upstream_pop3", "test_upstream_smtp",
+    "test_upstream_imap", "test_upstream_pop3", "test_upstream_smtp", "test_exchange",
     "test_clients_imap", "test_clients_pop3", "test_clients_smtp",
     "test_bytes_imap", "test_bytes_pop3", "test_bytes_smtp",
     "test_sessions_imap", "test_sessions_pop3", "test_sessions_smtp",
