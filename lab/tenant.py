@@ -9,11 +9,14 @@ import contextlib
 import secrets
 
 from gateway import Account, Gateway, Server
+from keys import Authority, read
 from upstream.directory import APP_ONLY, DELEGATED, OUTLOOK, Directory
 from upstream.exchange import Exchange
+from upstream.proxy import Proxy
 from upstream.token import ScriptedEndpoint
 
 TENANT = "lab.test"
+LOGIN_HOST = "login.microsoftonline.com"
 SECRET = "Application-Secret/of the lab+5"
 PROTOCOLS = ("imap", "pop3", "smtp")
 
@@ -22,14 +25,21 @@ class Tenant:
     """`with Tenant(world) as tenant:`"""
 
     def __init__(self, world):
-        self.world = world
-        self.endpoint, self.exchange, self.directory = ScriptedEndpoint(world), Exchange(world), Directory(TENANT)
+        self.world, folder = world, world.path(f"authority-{secrets.token_hex(3)}")
+        self.authority = Authority(folder)
+        self.endpoint = ScriptedEndpoint(world, self.authority.leaf(LOGIN_HOST))
+        self.exchange, self.directory = Exchange(world), Directory(TENANT)
         self.endpoint.answers[TENANT] = self.directory
+        # Microsoft's sign-in host, as the accounts see it.
+        self.proxy = Proxy(self.endpoint.port)
+        self.ca = f"{folder}/both.pem"
+        with open(self.ca, "w", encoding="utf-8") as file:
+            file.write(read(world.ca) + read(self.authority.certificate))
         self._exits = contextlib.ExitStack()
 
     def __enter__(self):
-        self._exits.enter_context(self.endpoint)
-        self._exits.enter_context(self.exchange)
+        for server in (self.endpoint, self.proxy, self.exchange):
+            self._exits.enter_context(server)
         return self
 
     def __exit__(self, *exception):
@@ -54,9 +64,8 @@ class Tenant:
         account.application, account.protocols = application, protocols
         account.refresh_token = None if app_only else self.directory.sign_in(application, login)
         account.settings = {
-            "provider": '"microsoft365"', "tenant": f'"{tenant}"',
-            "token_url": f'"{self.endpoint.url(tenant)}"', "scopes": str(scopes).replace("'", '"'),
-            "ca_file": f'"{self.world.ca}"', **settings,
+            "provider": '"microsoft365"', "tenant": f'"{tenant}"', "proxy": f'"{self.proxy.url}"',
+            "scopes": str(scopes).replace("'", '"'), "ca_file": f'"{self.ca}"', **settings,
         }
         if application.secret:
             account.settings.setdefault("client_secret", '{ file = "application-secret" }')

@@ -7,6 +7,7 @@ import json
 import poplib
 import re
 import smtplib
+import ssl
 import unittest
 import urllib.error
 import urllib.parse
@@ -16,7 +17,7 @@ import lab
 from clients import message
 from process import run
 from raw import RawImap, RawPop3, RawSmtp
-from tenant import TENANT, Tenant
+from tenant import LOGIN_HOST, TENANT, Tenant
 from test_upstream_smtp import log_in as smtp_log_in
 from upstream.directory import DELEGATED, OUTLOOK, Application, resource_of
 from upstream.exchange import State
@@ -31,6 +32,10 @@ class Case(unittest.TestCase):
         self.world = lab.world()
         self.tenant = self.enterContext(Tenant(self.world))
         self.exchange, self.directory = self.tenant.exchange, self.tenant.directory
+        self.browser = urllib.request.build_opener(
+            urllib.request.ProxyHandler({"https": self.tenant.proxy.url}),
+            urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.tenant.ca)),
+        )
 
     def token(self, user=ANNA, application=None, scope=None, **form):
         """A token from the directory, for whom and for what."""
@@ -45,7 +50,7 @@ class Case(unittest.TestCase):
     def answer(self, form, tenant=TENANT):
         data = urllib.parse.urlencode({name: value for name, value in form.items() if value is not None}).encode()
         try:
-            with urllib.request.urlopen(self.tenant.endpoint.url(tenant), data, context=self.world.tls()) as came:
+            with self.browser.open(f"https://{LOGIN_HOST}/{tenant}/oauth2/v2.0/token", data) as came:
                 return json.load(came)
         except urllib.error.HTTPError as error:
             with error:

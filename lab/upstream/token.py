@@ -157,7 +157,8 @@ class ScriptedEndpoint:
     """`with ScriptedEndpoint(world) as endpoint:`; `endpoint.answers["name"]` is what `endpoint.url("name")` gives:
     an answer, a list to be taken in turn (the last one stays), or a function of the form."""
 
-    def __init__(self, world):
+    def __init__(self, world, certificate=None):
+        """`certificate` is (file, key); the lab's own where there is none."""
         self.port, self.answers, self.asked = free_port(), {}, []
         self._lock, endpoint = threading.Lock(), self
 
@@ -179,7 +180,7 @@ class ScriptedEndpoint:
         self._server = Server(("127.0.0.1", self.port), Request)
         self._server.closing = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(world.certificate, world.key)
+        context.load_cert_chain(*certificate or (world.certificate, world.key))
         # The handshake in each connection's own thread, not in the one that accepts.
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
 
