@@ -8,7 +8,6 @@ mod delivery;
 mod foreign;
 mod login;
 mod refuse;
-mod upstream;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -17,6 +17,8 @@ pub mod secret;
 #[cfg(feature = "gateway")]
 pub mod account;
 #[cfg(feature = "gateway")]
+pub mod check;
+#[cfg(feature = "gateway")]
 pub mod cli;
 #[cfg(feature = "gateway")]
 pub mod config;
@@ -28,6 +30,8 @@ pub mod control;
 pub mod demo;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+#[cfg(feature = "gateway")]
+pub mod guide;
 #[cfg(feature = "gateway")]
 pub mod hook;
 #[cfg(feature = "gateway")]

@@ -8,7 +8,7 @@ mod pem;
 
 pub use acceptor::{Certificates, LocalCertificate};
 pub(crate) use acceptor::{check_certificate, check_chain};
-pub use connector::{Connectors, server_name};
+pub use connector::{Connectors, Shown, server_name};
 pub(crate) use connector::{add_ca_file, check_ca_file, system_roots};
 
 use std::{fmt, io, path::Path, sync::Arc};

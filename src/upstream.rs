@@ -1,6 +1,8 @@
 //! The way to the provider: resolve, dial. The hard thing is a first address that is dead: the next
 //! one is tried a quarter of a second later, beside it, and the first that answers wins (RFC 8305).
 
+mod open;
+
 use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
@@ -14,6 +16,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
+pub(crate) use self::open::{Arrived, OpenError, OpenUpstream, Route, arrive, open};
 use crate::resolver::resolve;
 
 /// Why no connection came about.

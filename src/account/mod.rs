@@ -49,6 +49,7 @@ pub(crate) mod tests {
             pop3: None,
             smtp: None,
             hide_capabilities: Vec::new(),
+            provider: "custom",
         })
     }
 

@@ -157,6 +157,7 @@ fn config(provider: &Provider, ports: [u16; 3]) -> Config {
         pop3: Some(upstream(provider, provider.pop3, &[])),
         smtp: Some(upstream(provider, provider.smtp, &SMTP_EXTENSIONS)),
         hide_capabilities: Vec::new(),
+        provider: "custom",
     };
     let listen = |(protocol, port)| ListenConfig {
         protocol,

@@ -69,6 +69,7 @@ pub(super) fn resolve(
         (oauth.map(Some), values.mechanism())
     };
     values.rows.extend(server_rows);
+    let provider = values.preset.name;
     let Values { rows, cx, .. } = values;
     cx.section(format!("[[account]] {login}"), rows);
     let [imap, pop3, smtp] = upstream::by_protocol(servers)?;
@@ -84,6 +85,7 @@ pub(super) fn resolve(
         pop3,
         smtp,
         hide_capabilities: hide_capabilities?,
+        provider,
     })
 }
 

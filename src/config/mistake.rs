@@ -161,13 +161,16 @@ fn in_our_words(message: &str) -> String {
             .iter()
             .fold(without_types(message), |text, (from, to)| text.replace(from, to));
     };
+    let is_key = what == "unknown key";
+    let offered: Vec<&str> =
+        known.iter().copied().filter(|&word| !is_key || word != NEVER_WRITTEN).collect();
+    let offered = offered.join(", ");
     match nearest(wrong, &known) {
-        Some(word) => format!("{what} `{wrong}`: did you mean `{word}`?"),
-        None => {
-            let offered: Vec<&str> =
-                known.into_iter().filter(|&word| word != NEVER_WRITTEN).collect();
-            format!("{what} `{wrong}`: known here: {}", offered.join(", "))
+        Some(word) if is_key => format!("{what} `{wrong}`: did you mean `{word}`?"),
+        Some(word) => {
+            format!("{what} `{wrong}`: did you mean `{word}`? Known here: {offered}")
         }
+        None => format!("{what} `{wrong}`: known here: {offered}"),
     }
 }
 
@@ -193,15 +196,40 @@ fn unknown_word(message: &str) -> Option<(&'static str, &str, Vec<&str>)> {
     Some((what, words.next()?, words.collect()))
 }
 
-fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
-    let wrong = wrong.to_ascii_lowercase().replace('-', "_");
+pub(super) fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |word: &str| word.to_ascii_lowercase().replace('-', "_");
+    let wrong = plain(wrong);
+    let other_name = OTHER_NAMES.iter().find(|(name, _)| *name == wrong).map(|(_, word)| *word);
+    if let Some(word) = known.iter().find(|word| other_name == Some(**word)) {
+        return Some(word);
+    }
     known
         .iter()
-        .map(|word| (strsim::damerau_levenshtein(&wrong, word), *word))
+        .map(|word| (strsim::damerau_levenshtein(&wrong, &plain(word)), *word))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, word)| *distance <= 1.max(word.len() / 4))
         .map(|(_, word)| word)
 }
+
+/// What people call a provider.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("gmail", "google"),
+    ("googlemail", "google"),
+    ("google_workspace", "google"),
+    ("office365", "microsoft365"),
+    ("o365", "microsoft365"),
+    ("m365", "microsoft365"),
+    ("microsoft", "microsoft365"),
+    ("exchange", "microsoft365"),
+    ("exchange_online", "microsoft365"),
+    ("outlook", "outlook.com"),
+    ("hotmail", "outlook.com"),
+    ("live", "outlook.com"),
+    ("gcc_high", "microsoft365-gcc-high"),
+    ("dod", "microsoft365-dod"),
+    ("21vianet", "microsoft365-21vianet"),
+    ("china", "microsoft365-21vianet"),
+];
 
 /// A key that is known only to be refused.
 const NEVER_WRITTEN: &str = "password";

@@ -11,6 +11,7 @@ mod oauth;
 mod oauth_config;
 mod paths;
 mod preset;
+mod provider;
 mod redirect_uri;
 mod resolve;
 mod secret_source;
@@ -28,8 +29,11 @@ pub(crate) use self::listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY};
 pub use self::{
     load::{Loaded, Secrets, load, written_files},
     mistake::{ConfigError, Mistake},
-    oauth_config::{ClientAuthentication, ExternalToken, Grant, OAuthConfig, SignIn},
+    oauth_config::{
+        ClientAuthentication, ClientSecretMethod, ExternalToken, Grant, OAuthConfig, SignIn,
+    },
     paths::Paths,
+    provider::{Provider, ProviderServer, TenantNeed},
     redirect_uri::{Loopback, RedirectUri},
     service::ServiceConfig,
     show::{Row, Section, Source},
@@ -89,7 +93,8 @@ pub enum SigninRefusal {
 }
 
 /// A protocol that legacy clients speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// RFC 3501, RFC 9051.
     Imap,
@@ -208,6 +213,8 @@ pub struct AccountConfig {
     pub smtp: Option<UpstreamConfig>,
     /// Capabilities to hide beside those that the gateway always hides (upper case).
     pub hide_capabilities: Vec<String>,
+    /// As in the configuration: which preset its values come from, for words about it.
+    pub provider: &'static str,
 }
 
 impl AccountConfig {

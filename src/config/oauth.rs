@@ -5,6 +5,7 @@ mod client;
 mod external;
 mod grant;
 mod sign_in;
+mod tenant;
 mod unused;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,10 +13,9 @@ use std::{path::PathBuf, time::Duration};
 use url::{Host, Url};
 
 use super::{
-    OAuthConfig, Protocol,
+    ClientAuthentication, ClientSecretMethod, OAuthConfig, Protocol,
     account::unfit_name,
     oauth_config::REFRESH_IDLE,
-    preset::MICROSOFT_SHARED_TENANTS,
     resolve::{At, Context},
     show::{Row, Source, quoted},
     text::{GrantText, SecretText},
@@ -33,6 +33,7 @@ pub(super) fn oauth(
     user: [&str; 2],
 ) -> Option<OAuthConfig> {
     let kind = values.grant();
+    offered(values, kind)?;
     let token_url = token_url(values, kind);
     let unused = unused::refuse_of_other_grants(values, kind);
     let client_id = match kind {
@@ -44,9 +45,13 @@ pub(super) fn oauth(
         | GrantText::External => client_id(values),
     };
     let client_authentication = client::client_authentication(values, kind);
+    let client_secret_method = match client_authentication {
+        Some(ClientAuthentication::Secret(_)) => values.client_secret_method(token_url.as_ref()),
+        _ => ClientSecretMethod::Post,
+    };
     let grant = grant::grant(values, kind, user);
     let scopes = scopes(values, kind, protocols);
-    let sign_in = sign_in::sign_in(values, kind, user);
+    let sign_in = sign_in::sign_in(values, kind, user, token_url.as_ref());
     let proxy = proxy(values);
     let refresh_idle = refresh_idle(values);
     let default = (FRESH_PERCENT, Source::Default);
@@ -57,6 +62,7 @@ pub(super) fn oauth(
         token_url: token_url?,
         client_id: client_id?,
         client_authentication: client_authentication?,
+        client_secret_method,
         scopes: scopes?,
         grant: grant?,
         sign_in: sign_in?,
@@ -65,6 +71,28 @@ pub(super) fn oauth(
         fresh_percent: u8::try_from(fresh_percent?.0).ok()?,
         refresh_idle: refresh_idle?,
     })
+}
+
+/// Whether the provider knows the grant at all.
+fn offered(values: &mut Values<'_, '_>, kind: GrantText) -> Option<()> {
+    let grants = values.preset.grants;
+    if kind == GrantText::External || grants.contains(&kind) {
+        return Some(());
+    }
+    let written = values.written(|t| &t.grant, Inherit::WithProvider);
+    let at = written.map(|(_, at)| At { key: at.key + "grant", ..at });
+    let at = at.unwrap_or_else(|| values.own.at("grant"));
+    if kind == GrantText::ServiceAccount {
+        return values.cx.mistake(&at, NOT_GOOGLE);
+    }
+    let known: Vec<String> = grants.iter().map(|grant| quoted(grant.name())).collect();
+    let text = format!(
+        "is \"{}\", which {} does not offer for mail: write {}, or \"external\" for tokens from elsewhere",
+        kind.name(),
+        values.preset.title,
+        known.join(" or ")
+    );
+    values.cx.mistake(&at, text)
 }
 
 fn client_id(values: &mut Values<'_, '_>) -> Option<String> {
@@ -124,16 +152,10 @@ fn token_url(values: &mut Values<'_, '_>, kind: GrantText) -> Option<Url> {
         None if kind == GrantText::ServiceAccount => Some(GOOGLE_TOKEN_URL.to_owned()),
         None => None,
         Some(_) if values.written(|t| &t.token_url, Inherit::WithProvider).is_some() => None,
-        Some(template) => Some(with_tenant(values, template, kind)?),
+        Some(template) => Some(tenant::with_tenant(values, template, kind)?),
     };
     let (text, at) = values.required("token_url", |t| &t.token_url, preset, TOKEN_URL_MISSING)?;
     secure_url(values.cx, &at, &text)
-}
-
-/// A preset's URL, with the account's tenant in it. The tenant's own row is shown once, by the token URL.
-fn with_tenant(values: &mut Values<'_, '_>, template: &str, kind: GrantText) -> Option<String> {
-    let tenant = values.optional("tenant", |t| &t.tenant);
-    Some(template.replace("{tenant}", &fit_tenant(values, tenant, kind)?))
 }
 
 /// A URL that secrets may go to: inside TLS, or on loopback.
@@ -141,13 +163,18 @@ pub(super) fn secure_url(cx: &mut Context, at: &At<'_>, text: &str) -> Option<Ur
     let Ok(url) = Url::parse(text) else {
         return cx.mistake(at, "is not a URL: write it whole, beginning with https://");
     };
-    if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
+    if !is_secure(&url) {
         return cx.mistake(at, "must begin with https:// (http:// only on loopback)");
     }
     if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
         return cx.mistake(at, "must have no user, password or #fragment: take it out");
     }
     Some(url)
+}
+
+/// Whether secrets may go there at all.
+pub(in crate::config) fn is_secure(url: &Url) -> bool {
+    url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -157,32 +184,6 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }
-}
-
-fn fit_tenant(
-    values: &mut Values<'_, '_>,
-    tenant: Option<(String, At<'_>)>,
-    kind: GrantText,
-) -> Option<String> {
-    let Some((tenant, at)) = tenant else {
-        let at = values.own.at("tenant");
-        return values.cx.mistake(&at, TENANT_MISSING);
-    };
-    let fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    if tenant.is_empty() || !tenant.chars().all(fit) {
-        return values.cx.mistake(&at, "is neither a tenant's id nor a domain such as example.com");
-    }
-    let shared = MICROSOFT_SHARED_TENANTS.contains(&tenant.to_ascii_lowercase().as_str());
-    if kind == GrantText::ClientCredentials && shared {
-        return values.cx.mistake(
-            &at,
-            format!(
-                "`{tenant}` stands for many tenants, and grant = \"client_credentials\" needs one: \
-                 write the tenant's id or domain"
-            ),
-        );
-    }
-    Some(tenant)
 }
 
 fn show_secret(written: &SecretText) -> String {
@@ -243,8 +244,7 @@ const SHORTEST_IDLE: Duration = Duration::from_secs(600);
 /// Microsoft's window is ninety days, and a gateway may be off for a while.
 const LONGEST_IDLE: Duration = Duration::from_secs(60 * 24 * 3600);
 
-const TENANT_MISSING: &str = "is missing: write the Microsoft tenant's id or one of its domains, here \
-    or in [defaults]";
+const NOT_GOOGLE: &str = "is \"service_account\", which is Google's: write provider = \"google\"";
 const CLIENT_ID_MISSING: &str = "is missing: write the application's (client) id as the provider \
     shows it, here or in [defaults]";
 const CLIENT_WITHHELD: &str = "is missing: client_id and client_secret of [defaults] go only to the token \

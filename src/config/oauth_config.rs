@@ -17,6 +17,8 @@ pub struct OAuthConfig {
     pub client_id: String,
     /// How the application proves to the token endpoint who it is.
     pub client_authentication: ClientAuthentication,
+    /// How a client secret is sent.
+    pub client_secret_method: ClientSecretMethod,
     /// Scopes asked for, in order.
     pub scopes: Vec<String>,
     /// Which grant.
@@ -42,6 +44,7 @@ impl OAuthConfig {
             token_url,
             client_id: client_id.into(),
             client_authentication: ClientAuthentication::Public,
+            client_secret_method: ClientSecretMethod::Post,
             scopes: Vec::new(),
             grant,
             sign_in: SignIn::default(),
@@ -68,12 +71,22 @@ impl OAuthConfig {
     }
 }
 
+/// How a client secret is sent (RFC 6749 section 2.3.1, with the names of RFC 7591 section 2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientSecretMethod {
+    /// `client_secret_post`: in the form.
+    #[default]
+    Post,
+    /// `client_secret_basic`: in the Authorization header.
+    Basic,
+}
+
 /// How the application proves to the token endpoint who it is.
 #[derive(Clone, Debug)]
 pub enum ClientAuthentication {
     /// Not at all: a public client (RFC 6749 section 2.1).
     Public,
-    /// `client_secret_post` (RFC 6749 section 2.3.1).
+    /// With a secret (RFC 6749 section 2.3.1).
     Secret(Secret),
     /// `private_key_jwt` with a certificate's key (RFC 7523 section 2.2).
     Certificate {
@@ -167,6 +180,8 @@ pub struct SignIn {
     pub owner: Option<String>,
     /// Asked for beside the scopes of every refresh, so that the provider says who has signed in.
     pub scopes: Vec<String>,
+    /// What the authorization endpoint wants beside the standard.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// A token from elsewhere: another program knows how to get it.

@@ -5,6 +5,7 @@ use super::{mistake::SourceFile, *};
 mod grants;
 mod layers;
 mod listeners;
+mod providers;
 mod servers;
 mod service;
 
@@ -132,7 +133,8 @@ shows it, here or in [defaults]",
 #[test]
 fn accounts_stand_in_the_folder_too() {
     let folder = [("accounts.d/b.toml", "[[account]]\nlogin = \"B@example.com\"\n")];
-    let defaults = "[defaults]\nprovider = \"microsoft365\"\ntenant = \"t\"\nclient_id = \"id\"\n";
+    let defaults =
+        "[defaults]\nprovider = \"microsoft365\"\ntenant = \"t.example\"\nclient_id = \"id\"\n";
     let loaded = judge_with(defaults, &folder).unwrap();
     assert_eq!(loaded.config.accounts[0].key(), "b@example.com");
     let twice = judge_with(&format!("{defaults}[[account]]\nlogin = \"b@EXAMPLE.com\"\n"), &folder);
@@ -158,7 +160,8 @@ fn mistakes_of_grammar_and_spelling() {
         ),
         (
             "[[listen]]\nprotocol = \"imap\"\n\n[[listen]]\ntls = \"STARTTLS\"\n",
-            "saslgate.toml:5: listen.tls: unknown word `STARTTLS`: did you mean `starttls`?",
+            "saslgate.toml:5: listen.tls: unknown word `STARTTLS`: did you mean `starttls`? \
+             Known here: none, starttls, implicit, auto",
         ),
         (
             "[defaults.imap]\nport = \"993\"\n",
@@ -283,8 +286,9 @@ fn what_is_missing_in_an_account() {
         (
             "[[account]]\nlogin = \"a\"\n",
             "saslgate.toml:1: account.provider: is missing: write \
-              provider = \"microsoft365\", or \"custom\" with mail servers (and, for OAuth, a \
-              token_url) of your own, here or in [defaults]",
+              provider = \"microsoft365\", \"google\" or another one that `saslgate provider list` \
+              names, or \"custom\" with mail servers (and, for OAuth, a token_url) of your own, here \
+              or in [defaults]",
         ),
         (
             "[[account]]\nlogin = \"a\"\nprovider = \"microsoft365\"\nclient_id = \"i\"\n",
@@ -386,6 +390,7 @@ tenant                = "example.com"                             # saslgate.tom
 token_url             = "https://login.microsoftonline.com/example.com/oauth2/v2.0/token"  # preset microsoft365
 client_id             = "id"                                      # saslgate.toml:5
 client_secret         = { command = ["pass", …] }                 # saslgate.toml:6
+client_secret_method  = "post"                                    # preset microsoft365
 scopes                = ["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"]  # preset microsoft365
 authorization_url     = "https://login.microsoftonline.com/example.com/oauth2/v2.0/authorize"  # preset microsoft365
 device_url            = "https://login.microsoftonline.com/example.com/oauth2/v2.0/devicecode"  # preset microsoft365

@@ -111,10 +111,12 @@ pub(super) struct AccountText {
     pub(super) mailbox: Written<String>,
     /// Which preset stands beneath.
     pub(super) provider: Written<ProviderText>,
-    /// Microsoft's tenant: its id or one of its domains.
+    /// Microsoft's tenant: its id, one of its domains, `common`, `organizations` or `consumers`. Default: the preset's.
     pub(super) tenant: Written<String>,
     pub(super) client_id: Written<String>,
     pub(super) client_secret: Written<SecretText>,
+    /// Default: the preset's, else `post`.
+    pub(super) client_secret_method: Written<ClientSecretMethodText>,
     /// PEM: the application proves itself with this certificate's key instead of a secret.
     pub(super) client_certificate: Written<String>,
     /// PEM. Default: in the certificate's file.
@@ -175,7 +177,27 @@ pub(super) struct AccountText {
 #[serde(rename_all = "lowercase")]
 pub(super) enum ProviderText {
     Microsoft365,
+    #[serde(rename = "microsoft365-gcc-high")]
+    Microsoft365GccHigh,
+    #[serde(rename = "microsoft365-dod")]
+    Microsoft365Dod,
+    #[serde(rename = "microsoft365-21vianet")]
+    Microsoft365China,
+    #[serde(rename = "outlook.com")]
+    OutlookCom,
+    Google,
+    Yahoo,
+    Aol,
+    Fastmail,
     Custom,
+}
+
+/// How the application's secret is sent (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClientSecretMethodText {
+    Post,
+    Basic,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -262,20 +262,27 @@ fn mode(table: &mut Table<'_, '_, '_>) -> UpstreamTlsMode {
 }
 
 /// RFC 8314 sections 3.2, 3.3 and 7.3 for implicit TLS; RFC 3501, RFC 1939 and RFC 6409 for the others.
-fn port(table: &mut Table<'_, '_, '_>, mode: UpstreamTlsMode) -> Option<u16> {
+pub(super) fn usual_port(protocol: Protocol, mode: UpstreamTlsMode) -> u16 {
     use UpstreamTlsMode::{Implicit, StartTls};
+    match (protocol, mode) {
+        (Protocol::Imap, Implicit) => 993,
+        (Protocol::Imap, StartTls) => 143,
+        (Protocol::Pop3, Implicit) => 995,
+        (Protocol::Pop3, StartTls) => 110,
+        (Protocol::Smtp, Implicit) => 465,
+        (Protocol::Smtp, StartTls) => 587,
+    }
+}
+
+fn port(table: &mut Table<'_, '_, '_>, mode: UpstreamTlsMode) -> Option<u16> {
     let Some((&port, at)) = table.written("port", |s| &s.port) else {
-        let usual = match (table.protocol, mode) {
-            (Protocol::Imap, Implicit) => 993,
-            (Protocol::Imap, StartTls) => 143,
-            (Protocol::Pop3, Implicit) => 995,
-            (Protocol::Pop3, StartTls) => 110,
-            (Protocol::Smtp, Implicit) => 465,
-            (Protocol::Smtp, StartTls) => 587,
-        };
+        let usual = usual_port(table.protocol, mode);
         let preset = table.preset.map(|preset| preset.tls == UpstreamTlsText::Implicit);
-        let source =
-            if preset == Some(mode == Implicit) { table.preset_source() } else { Source::Default };
+        let source = if preset == Some(mode == UpstreamTlsMode::Implicit) {
+            table.preset_source()
+        } else {
+            Source::Default
+        };
         table.row("port", usual.to_string(), source);
         return Some(usual);
     };

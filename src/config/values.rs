@@ -10,10 +10,11 @@ use url::Url;
 use super::{
     account::unfit_name,
     mistake::SourceFile,
-    preset::{DEFAULT_GRANT, Preset},
+    oauth_config::ClientSecretMethod,
+    preset::{DEFAULT_GRANT, Preset, TenantRule},
     resolve::{At, Context},
     show::{Row, Source, list, quoted},
-    text::{AccountText, GrantText, MechanismText, ProviderText, Written},
+    text::{AccountText, ClientSecretMethodText, GrantText, MechanismText, ProviderText, Written},
 };
 use crate::{proto::BearerMechanism, tls};
 
@@ -81,13 +82,20 @@ impl<'a, 'c> Values<'a, 'c> {
         let source = values.written(|t| &t.provider, Inherit::Always).map(|(_, at)| at.source());
         let name = quoted(values.preset.name);
         values.rows.push(Row::new("provider", name, source.unwrap_or(Source::Default)));
-        if provider == ProviderText::Custom
+        if values.preset.tenant == TenantRule::None
             && let Some(tenant) = &own.text.tenant
         {
             let at = At::new(own.file, tenant.span().start, "account.tenant");
-            return values
-                .cx
-                .mistake(&at, "belongs to microsoft365: a custom provider has token_url");
+            let instead = if provider == ProviderText::Custom {
+                "a custom provider has token_url"
+            } else {
+                "take it out"
+            };
+            let text = format!(
+                "belongs to Microsoft's providers; {} has none: {instead}",
+                values.preset.name
+            );
+            return values.cx.mistake(&at, text);
         }
         Some(values)
     }
@@ -254,6 +262,26 @@ impl<'a, 'c> Values<'a, 'c> {
         grant
     }
 
+    /// Of the preset, or of the one that has this token endpoint.
+    pub(super) fn client_secret_method(&mut self, token_url: Option<&Url>) -> ClientSecretMethod {
+        let (method, source) = match self
+            .written(|t| &t.client_secret_method, Inherit::WithProvider)
+        {
+            Some((ClientSecretMethodText::Post, at)) => (ClientSecretMethod::Post, at.source()),
+            Some((ClientSecretMethodText::Basic, at)) => (ClientSecretMethod::Basic, at.source()),
+            None => match token_url.and_then(Preset::at) {
+                Some(preset) => (preset.client_secret_method, Source::Preset(preset.name)),
+                None => (ClientSecretMethod::Post, Source::Default),
+            },
+        };
+        let word = match method {
+            ClientSecretMethod::Post => "post",
+            ClientSecretMethod::Basic => "basic",
+        };
+        self.rows.push(Row::new("client_secret_method", quoted(word), source));
+        method
+    }
+
     pub(super) fn mechanism(&mut self) -> Option<Option<BearerMechanism>> {
         let (mechanism, source) = match self.written(|t| &t.mechanism, Inherit::WithProvider) {
             Some((mechanism, at)) => (*mechanism, at.source()),
@@ -295,8 +323,9 @@ fn same_device_url(own: &AccountText, defaults: &AccountText, preset: &Preset) -
         || token_url.is_some_and(|it| origin(&it).is_some() && origin(&it) == origin(&mine))
 }
 
-const PROVIDER_MISSING: &str = "is missing: write provider = \"microsoft365\", or \"custom\" with mail \
-    servers (and, for OAuth, a token_url) of your own, here or in [defaults]";
+const PROVIDER_MISSING: &str = "is missing: write provider = \"microsoft365\", \"google\" or another one that \
+    `saslgate provider list` names, or \"custom\" with mail servers (and, for OAuth, a token_url) of your own, \
+    here or in [defaults]";
 
 /// For one account at one server.
 pub(super) const MAX_CONNECTION_LIMIT: u16 = 1000;

@@ -8,18 +8,18 @@ use std::{
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
-use super::{
-    Client, refuse,
-    upstream::{self, OpenError, OpenUpstream, Route},
-};
+use super::{Client, refuse};
 use crate::{
     account::password::Verified,
     config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
     gateway::{AccountSlot, Gateway, InForce, Standing},
-    proto::{Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions},
+    proto::{
+        Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions,
+        verdict::is_about_the_credential,
+    },
     secret::Secret,
     token::{AccessToken, TokenErrorKind},
-    upstream::{is_loopback, site},
+    upstream::{self, OpenError, OpenUpstream, Route, is_loopback, site},
 };
 
 /// What a login has opened.
@@ -216,7 +216,7 @@ impl Attempt<'_> {
         match &opened {
             Ok(_) => self.gateway.note_password(account, protocol, &password, true),
             Err(OpenError::Rejected(Rejection::Credential { text }))
-                if refuse::is_about_the_credential(text) =>
+                if is_about_the_credential(text) =>
             {
                 self.gateway.note_password(account, protocol, &password, false);
             }
@@ -233,7 +233,7 @@ impl Attempt<'_> {
     ) -> Result<OpenUpstream, Refusal> {
         match self.authenticate_upstream(account, config, token).await {
             Err(OpenError::Rejected(Rejection::Credential { text }))
-                if refuse::is_about_the_credential(&text) =>
+                if is_about_the_credential(&text) =>
             {
                 self.retry(account, config, token, text).await
             }
@@ -281,10 +281,13 @@ impl Attempt<'_> {
     }
 
     fn route(&self) -> Route<'_> {
+        let number = self.client.number;
         Route {
-            gateway: self.gateway,
-            client: self.client,
+            connectors: &self.gateway.connectors,
             deadlines: &self.in_force.config.deadlines,
+            protocol: self.client.protocol,
+            number,
+            tap: self.gateway.tap.as_ref().map(|tap| (number, Arc::clone(tap))),
         }
     }
 

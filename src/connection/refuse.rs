@@ -1,12 +1,12 @@
 //! From what went wrong to the [`Refusal`] that the client hears: the reason chooses the code on the
 //! wire, the sentence says what to do. Only a wrong local login may look like one.
 
-use super::upstream::OpenError;
 use crate::{
     config::{AccountConfig, Authentication, Protocol, SigninRefusal, UpstreamConfig},
-    proto::{Refusal, RefusalReason, Rejection},
+    proto::{Refusal, RefusalReason, Rejection, verdict::is_about_the_credential},
     store::StoreError,
     token::{TokenError, TokenErrorKind},
+    upstream::OpenError,
 };
 
 pub(super) fn wrong_login() -> Refusal {
@@ -161,7 +161,8 @@ pub(super) fn upstream(
             Rejection::Busy { .. } | Rejection::Protocol { .. } | Rejection::StartTls { .. },
         )
         | OpenError::Dial(_)
-        | OpenError::Tls(_)
+        | OpenError::TlsSettings(_)
+        | OpenError::Handshake(_)
         | OpenError::Broken(_)
         | OpenError::Silent => (
             RefusalReason::UpstreamUnavailable,
@@ -169,18 +170,6 @@ pub(super) fn upstream(
         ),
     };
     Refusal::new(reason, text)
-}
-
-/// Whether a refusal can be the credential's fault. Exchange's 5.7.139 says that the mailbox or the
-/// tenant has the protocol switched off, 5.7.30 that it takes no passwords, RFC 4954 section 6 has 534
-/// and 538 for a mechanism that is too weak, RFC 5530 section 3 two codes of IMAP: another token or
-/// password changes none of these. But Exchange has 5.7.139 for a wrong password too.
-pub(super) fn is_about_the_credential(text: &str) -> bool {
-    let policy = ["5.7.139", "5.7.30"].iter().any(|code| text.contains(code))
-        || ["534", "538", "[PRIVACYREQUIRED]", "[CONTACTADMIN]"]
-            .iter()
-            .any(|code| text.starts_with(code));
-    !policy || text.contains("credentials were incorrect")
 }
 
 /// The rows that a person must do something about, and whose text is worth an alert.
@@ -208,32 +197,5 @@ pub(super) fn as_configured(refusal: Refusal, choice: SigninRefusal) -> Refusal 
             Refusal { reason: RefusalReason::WrongLogin, ..refusal }
         }
         SigninRefusal::Credentials | SigninRefusal::Temporary => refusal,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_about_the_credential;
-
-    #[test]
-    fn what_another_credential_can_change() {
-        for (text, expected) in [
-            ("AUTHENTICATE failed.", true),
-            ("535 5.7.3 Authentication unsuccessful [PR0P264CA0001]", true),
-            (
-                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled",
-                false,
-            ),
-            ("535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.", true),
-            ("550 5.7.30 Basic authentication is not supported for Client Submission.", false),
-            ("534 5.7.9 Application-specific password required", false),
-            ("535 534 is no code here", true),
-            ("[CONTACTADMIN] Your account is blocked.", false),
-            ("[PRIVACYREQUIRED] Not over this connection.", false),
-            ("[EXPIRED] That password has expired.", true),
-            ("Ask [CONTACTADMIN] yourself", true),
-        ] {
-            assert_eq!(is_about_the_credential(text), expected, "{text}");
-        }
     }
 }

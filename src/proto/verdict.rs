@@ -28,6 +28,18 @@ pub(crate) fn credential(text: String, challenge: Option<&[u8]>) -> Rejection {
     }
 }
 
+/// Whether a refusal can be the credential's fault. Exchange's 5.7.139 says that the mailbox or the
+/// tenant has the protocol switched off, 5.7.30 that it takes no passwords, RFC 4954 section 6 has 534
+/// and 538 for a mechanism that is too weak, RFC 5530 section 3 two codes of IMAP: another token or
+/// password changes none of these. But Exchange has 5.7.139 for a wrong password too.
+pub(crate) fn is_about_the_credential(text: &str) -> bool {
+    let policy = ["5.7.139", "5.7.30"].iter().any(|code| text.contains(code))
+        || ["534", "538", "[PRIVACYREQUIRED]", "[CONTACTADMIN]"]
+            .iter()
+            .any(|code| text.starts_with(code));
+    !policy || text.contains("credentials were incorrect")
+}
+
 /// A fault of the upstream's, in our words.
 pub(crate) fn protocol(fault: &'static str) -> Rejection {
     Rejection::Protocol { fault }
@@ -38,3 +50,30 @@ pub(crate) const UNSENDABLE: &str = "user name or credential hold what cannot be
 
 /// Characters of the list of capabilities that a rejection quotes.
 pub(crate) const OFFERED: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::is_about_the_credential;
+
+    #[test]
+    fn what_another_credential_can_change() {
+        for (text, expected) in [
+            ("AUTHENTICATE failed.", true),
+            ("535 5.7.3 Authentication unsuccessful [PR0P264CA0001]", true),
+            (
+                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled",
+                false,
+            ),
+            ("535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.", true),
+            ("550 5.7.30 Basic authentication is not supported for Client Submission.", false),
+            ("534 5.7.9 Application-specific password required", false),
+            ("535 534 is no code here", true),
+            ("[CONTACTADMIN] Your account is blocked.", false),
+            ("[PRIVACYREQUIRED] Not over this connection.", false),
+            ("[EXPIRED] That password has expired.", true),
+            ("Ask [CONTACTADMIN] yourself", true),
+        ] {
+            assert_eq!(is_about_the_credential(text), expected, "{text}");
+        }
+    }
+}

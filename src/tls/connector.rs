@@ -12,7 +12,10 @@ use std::{
 use aws_lc_rs::{constant_time, digest};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
@@ -27,12 +30,34 @@ use crate::config::Verification;
 pub struct Connectors {
     known: Mutex<HashMap<Key, Arc<ClientConfig>>>,
     system_roots: OnceLock<RootCertStore>,
+    /// Where the certificate that a server shows is left, whatever becomes of it.
+    shown: Option<Shown>,
+}
+
+/// The last certificate that a server has shown.
+#[derive(Clone, Debug, Default)]
+pub struct Shown(Arc<Mutex<Option<CertificateDer<'static>>>>);
+
+impl Shown {
+    /// Takes it, so that nobody takes it for the next server's.
+    pub fn take(&self) -> Option<CertificateDer<'static>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn note(&self, leaf: &CertificateDer<'_>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaf.clone().into_owned());
+    }
 }
 
 /// A CA file counts as another one when it changes.
 type Key = (Verification, Option<(SystemTime, u64)>);
 
 impl Connectors {
+    /// Such that keep what a server shows, also where it is not believed.
+    pub fn watched(shown: Shown) -> Self {
+        Self { shown: Some(shown), ..Self::default() }
+    }
+
     /// The connector for this way of verification.
     ///
     /// # Errors
@@ -73,23 +98,39 @@ impl Connectors {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError { text: error.to_string() })?;
-        let only = |expected| Arc::new(LeafVerifier { expected, provider });
-        Ok(match verification {
-            Verification::Roots { ca_file, .. } => {
-                let mut roots = self.system_roots.get_or_init(system_roots).clone();
-                if let Some(path) = ca_file {
-                    add_ca_file(&mut roots, path)?;
-                }
-                builder.with_root_certificates(roots)
-            }
+        let verifier = self.verifier(verification, provider)?;
+        let verifier: Arc<dyn ServerCertVerifier> = match &self.shown {
+            Some(shown) => Arc::new(Watching { shown: shown.clone(), verifier }),
+            None => verifier,
+        };
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        Ok(builder.with_no_client_auth())
+    }
+
+    fn verifier(
+        &self,
+        verification: &Verification,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+        let ca_file = match verification {
+            Verification::Roots { ca_file, .. } => ca_file,
             Verification::Pin { sha256 } => {
-                builder.dangerous().with_custom_certificate_verifier(only(Some(*sha256)))
+                return Ok(Arc::new(LeafVerifier { expected: Some(*sha256), provider }));
             }
             Verification::DangerSkip => {
-                builder.dangerous().with_custom_certificate_verifier(only(None))
+                return Ok(Arc::new(LeafVerifier { expected: None, provider }));
             }
+        };
+        let mut roots = self.system_roots.get_or_init(system_roots).clone();
+        if let Some(path) = ca_file {
+            add_ca_file(&mut roots, path)?;
         }
-        .with_no_client_auth())
+        if roots.is_empty() {
+            let text = "this system has no root certificates, and ca_file names none".to_owned();
+            return Err(TlsError { text });
+        }
+        let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Ok(built.map_err(|error| TlsError { text: error.to_string() })?)
     }
 }
 
@@ -187,6 +228,49 @@ impl ServerCertVerifier for LeafVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Leaves what a server shows where it can be seen, and then asks another verifier.
+#[derive(Debug)]
+struct Watching {
+    shown: Shown,
+    verifier: Arc<dyn ServerCertVerifier>,
+}
+
+impl ServerCertVerifier for Watching {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.shown.note(leaf);
+        self.verifier.verify_server_cert(leaf, intermediates, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls12_signature(message, leaf, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls13_signature(message, leaf, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
     }
 }
 

@@ -5,7 +5,7 @@
 
 pub(super) use self::unattended::in_sight_of;
 use super::TokenErrorKind;
-use crate::config::{ClientAuthentication, Grant, OAuthConfig};
+use crate::config::{ClientAuthentication, Grant, OAuthConfig, Provider};
 
 mod unattended;
 
@@ -168,12 +168,11 @@ fn check_secret(login: &str, oauth: &OAuthConfig) -> String {
 
 /// How the provider is called in texts.
 pub(super) fn provider(oauth: &OAuthConfig) -> &str {
-    if is_microsoft(oauth) {
-        "Microsoft 365"
-    } else if is_google(oauth) {
-        "Google"
-    } else {
-        oauth.token_url.host_str().unwrap_or("the token endpoint")
+    match Provider::at(&oauth.token_url) {
+        Some(provider) => provider.title(),
+        None if is_microsoft(oauth) => "Microsoft 365",
+        None if is_google(oauth) => "Google",
+        None => oauth.token_url.host_str().unwrap_or("the token endpoint"),
     }
 }
 
@@ -197,7 +196,7 @@ fn and_tenant(oauth: &OAuthConfig) -> String {
 }
 
 /// Microsoft's token URLs begin with the tenant.
-fn tenant(oauth: &OAuthConfig) -> Option<&str> {
+pub(crate) fn tenant(oauth: &OAuthConfig) -> Option<&str> {
     let url = &oauth.token_url;
     MICROSOFT.contains(&url.host_str()?).then(|| url.path_segments()?.next())?
 }

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
-    TokenErrorKind,
+    Cause, TokenErrorKind,
     advice::{self, Advice},
 };
-use crate::secret::Secret;
+use crate::{config::OAuthConfig, secret::Secret};
 
 /// An HTTP answer, whole.
 pub(super) struct Response {
@@ -61,6 +61,21 @@ pub(super) struct Failure {
     pub(super) error: Option<String>,
     /// The AADSTS number behind it, where it is a known one.
     pub(super) code: Option<u32>,
+    /// The same, known or not.
+    pub(super) any_code: Option<u32>,
+    /// Where it comes from.
+    pub(super) origin: Origin,
+}
+
+/// Where a failure comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// From ourselves: nothing was sent.
+    Request,
+    /// From the way to the token endpoint.
+    Way,
+    /// From its answer, with the HTTP status.
+    Answer(u16),
 }
 
 impl Failure {
@@ -77,6 +92,27 @@ impl Failure {
             refused_grant: false,
             error: None,
             code: None,
+            any_code: None,
+            origin: Origin::Way,
+        }
+    }
+
+    /// What stands behind it.
+    pub(super) fn cause(&self, oauth: &OAuthConfig) -> Cause {
+        let what = self.what.clone();
+        match self.origin {
+            Origin::Request => Cause::Request { what },
+            Origin::Way => {
+                let host = oauth.token_url.host_str().unwrap_or_default().to_owned();
+                Cause::Unreachable { host, what }
+            }
+            Origin::Answer(status) => Cause::Provider {
+                error: self.error.clone(),
+                code: self.code.or(self.any_code),
+                status,
+                retry_after: self.retry_after,
+                what,
+            },
         }
     }
 
@@ -85,6 +121,7 @@ impl Failure {
         Self {
             kind: TokenErrorKind::Configuration,
             advice: Advice::CheckConfiguration,
+            origin: Origin::Request,
             ..Self::passing(what, true)
         }
     }
@@ -92,6 +129,11 @@ impl Failure {
 
 /// Sorts an answer.
 pub(super) fn read(response: &Response) -> Result<Answer, Failure> {
+    let origin = Origin::Answer(response.status);
+    sorted(response).map_err(|failure| Failure { origin, ..failure })
+}
+
+fn sorted(response: &Response) -> Result<Answer, Failure> {
     match response.status {
         200..=299 => read_success(&response.body),
         300..=399 => Err(Failure {
@@ -236,6 +278,8 @@ pub(super) fn read_error(response: &Response) -> Failure {
         codes.extend(body.error_description.and_then(Lenient::fit).as_deref().and_then(code_in));
     }
     let mut failure = sort(status, error.as_deref(), &codes);
+    failure.origin = Origin::Answer(status);
+    failure.any_code = codes.first().copied();
     failure.retry_after = response.retry_after;
     failure.trace_id = body.trace_id.and_then(Lenient::fit).filter(|id| is_trace_id(id));
     failure
@@ -274,7 +318,8 @@ fn sort(status: u16, error: Option<&str>, codes: &[u32]) -> Failure {
 pub(super) fn refusal(error: &str, code: Option<u32>) -> Failure {
     let error = if is_code(error) { error } else { "an error of unknown form" };
     let codes: Vec<u32> = code.into_iter().collect();
-    let failure = sort(400, Some(error), &codes);
+    let failure =
+        Failure { origin: Origin::Answer(400), any_code: code, ..sort(400, Some(error), &codes) };
     let known = codes.first().is_some_and(|code| advice::of_code(*code).is_some());
     if known || !matches!(error, "access_denied" | "authorization_declined") {
         return failure;

@@ -198,7 +198,7 @@ async fn own(oauth: &OAuthConfig, proof: Proof, adapter: &Adapter) -> Result<Res
                     .await??;
             let assertion = text(&assertion).unwrap_or_default();
             let form = [("grant_type", assertion::JWT_BEARER), ("assertion", assertion.as_str())];
-            http::post(adapter, &oauth.token_url, &form).await
+            http::post(adapter, &oauth.token_url, &form, None).await
         }
     }
 }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::{
-    AccessToken, ForcedRefresh, TokenError, TokenErrorKind, Tokens,
+    AccessToken, Cause, ForcedRefresh, TokenError, TokenErrorKind, Tokens,
     external_answer::{self, Printed},
     grant::{self, Need},
 };
@@ -96,6 +96,7 @@ impl Tokens {
                     "Getting the token of {} broke off. Please report it.",
                     account.login
                 ),
+                cause: Cause::Own,
             })
         })
     }
@@ -154,6 +155,7 @@ impl Run {
                 self.login,
                 self.name()
             ),
+            cause: Cause::Refused,
         }
     }
 
@@ -185,7 +187,7 @@ impl Run {
             ExternalToken::File(_) => "Check the program that writes it.",
         };
         let text = format!("No token of {}: {} {what}. {remedy}", self.login, self.name());
-        TokenError { kind: TokenErrorKind::Unavailable, text }
+        TokenError { kind: TokenErrorKind::Unavailable, text, cause: Cause::External }
     }
 
     /// The program without its arguments, in which there may be a secret.

@@ -131,7 +131,7 @@ impl Refresh {
     /// Writes down what the provider has said, and tells who wants to hear of a change. A store that
     /// does not take it hurts nobody: the memory stands in.
     pub(super) async fn chronicle(&self) {
-        let Some(outcome) = self.outcome.get() else {
+        let Some(outcome) = self.outcome.get().filter(|_| self.shared.chronicled) else {
             return;
         };
         let store = &self.shared.store;

@@ -57,7 +57,9 @@ pub(super) async fn replace<E: From<StoreError>>(
 
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
-        Self { kind: super::TokenErrorKind::Unavailable, text: error.to_string() }
+        let text = error.to_string();
+        let cause = super::Cause::Store { text: text.clone() };
+        Self { kind: super::TokenErrorKind::Unavailable, text, cause }
     }
 }
 

@@ -22,6 +22,8 @@ use crate::{
     secret::Secret,
     store::{Store, StoreError, account_key},
 };
+pub(crate) use advice::tenant;
+pub use cause::Cause;
 use endpoint::Endpoint;
 use grant::Need;
 pub use history::{Change, State};
@@ -31,6 +33,7 @@ use slot::{Boarding, Landing, Slot};
 
 mod advice;
 mod answer;
+mod cause;
 mod endpoint;
 mod external;
 mod external_answer;
@@ -92,6 +95,8 @@ struct Shared {
     stopping: AtomicBool,
     /// Who hears when an account's sign-in dies or works again.
     changes: Mutex<Option<mpsc::Sender<Change>>>,
+    /// Whether the accounts' histories are written.
+    chronicled: bool,
 }
 
 impl Tokens {
@@ -106,6 +111,19 @@ impl Tokens {
         deadline: Duration,
         clock: Clock,
         forced: ForcedRefresh,
+    ) -> Self {
+        Self::made((store, deadline, clock, forced), true)
+    }
+
+    /// As [`Tokens::new`], for a look beside a gateway: how refreshes go is not written down, for people
+    /// are told of a change by whoever writes it first, and that is the gateway.
+    pub fn beside(store: Arc<dyn Store>, deadline: Duration) -> Self {
+        Self::made((store, deadline, wall_clock(), ForcedRefresh::default()), false)
+    }
+
+    fn made(
+        (store, deadline, clock, forced): (Arc<dyn Store>, Duration, Clock, ForcedRefresh),
+        chronicled: bool,
     ) -> Self {
         let flights = TaskTracker::new();
         // A closed tracker still takes tasks; only so can one wait for it to be empty.
@@ -123,6 +141,7 @@ impl Tokens {
             flights,
             stopping: AtomicBool::new(false),
             changes: Mutex::default(),
+            chronicled,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -154,6 +173,46 @@ impl Tokens {
             return self.external(account, source, None).await;
         }
         self.token_that(Need::Brief(oauth(account)?.fresh_percent), account).await
+    }
+
+    /// A token to look at the account with: the stored one as long as it is good for a mail
+    /// transaction, unless the account's history says that no new ones come; then, and with `anew`, the
+    /// provider is asked, and what it says is told even where the old token lasts.
+    pub async fn inspected_token(
+        &self,
+        account: &AccountConfig,
+        anew: bool,
+    ) -> Result<AccessToken, TokenError> {
+        if let Some(source) = &account.external_token {
+            return self.external(account, source, None).await;
+        }
+        let oauth = oauth(account)?;
+        let key = account_key(&account.login);
+        let store = &self.shared.store;
+        let record = match store.grant(&key).await {
+            Ok(record) => record,
+            Err(error) => return Err(error.into()),
+        };
+        let history = store.refresh_history(&key).await.ok().flatten().unwrap_or_default();
+        let purpose = grant::purpose(oauth);
+        let stored = record.and_then(|record| grant::stored_token(&record.grant, &purpose));
+        let fails = history.failure.is_some_and(|failure| {
+            stored.as_ref().is_none_or(|token| token.obtained <= failure.last)
+        });
+        match stored {
+            Some(token) if !fails && !anew => {
+                let slot = self.slot(account, oauth);
+                if Need::Brief(oauth.fresh_percent).is_met(&token, self.now()) {
+                    slot.hold(Some(token.clone()), None);
+                    return Ok(token);
+                }
+                self.fly(&slot, account, Reason::Login).await
+            }
+            stored => {
+                let seen = stored.map(|token| token.obtained);
+                self.fly(&self.slot(account, oauth), account, Reason::Inspection(seen)).await
+            }
+        }
     }
 
     async fn token_that(
@@ -283,6 +342,7 @@ impl Tokens {
                  mailbox, the permissions of the application and its scopes.",
                 account.login
             ),
+            cause: Cause::Refused,
         })
     }
 
@@ -325,6 +385,7 @@ impl Tokens {
             Err(TokenError {
                 kind: TokenErrorKind::Unavailable,
                 text: format!("The refresh for {} broke off. Please report it.", account.login),
+                cause: Cause::Own,
             })
         })
     }
@@ -405,6 +466,7 @@ fn oauth(account: &AccountConfig) -> Result<&OAuthConfig, TokenError> {
     account.oauth.as_ref().ok_or_else(|| TokenError {
         kind: TokenErrorKind::Configuration,
         text: format!("{} has no OAuth settings in the gateway's configuration.", account.login),
+        cause: Cause::Person,
     })
 }
 
@@ -436,6 +498,8 @@ pub struct TokenError {
     pub kind: TokenErrorKind,
     /// What happened and what to do, for people: no secrets, one or two sentences.
     pub text: String,
+    /// The same, for programs.
+    pub cause: Cause,
 }
 
 /// The four kinds of answer that a provider can give, and one of our own.

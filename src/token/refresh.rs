@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    AccessToken, Shared, TokenError, TokenErrorKind,
+    AccessToken, Cause, Shared, TokenError, TokenErrorKind,
     advice::{self, Advice},
     answer::{Answer, Failure},
     endpoint::Errand,
@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     config::OAuthConfig,
+    guide::command::admin_consent_url_of,
     secret::Secret,
     store::{Grant, GrantRecord, StoreError},
 };
@@ -63,6 +64,8 @@ pub(super) enum Reason {
     /// In time: for the login that will come. With when the stored token was obtained, so that one
     /// that has come meanwhile will do.
     Ahead(Option<SystemTime>),
+    /// The same, to see whether one comes: the old one is no answer.
+    Inspection(Option<SystemTime>),
 }
 
 /// What one round under the lease came to.
@@ -79,7 +82,7 @@ impl Refresh {
         let Err(error) = &result else {
             return result;
         };
-        if let Reason::Refused(_) = self.reason {
+        if let Reason::Refused(_) | Reason::Inspection(_) = self.reason {
             return result;
         }
         let Some(token) = self.slot.held(Need::Valid, None, self.now()) else {
@@ -245,7 +248,8 @@ impl Refresh {
     ) -> Result<Round, TokenError> {
         let reason = self.describe(old, &failure);
         let next_step = failure.advice.sentence(&self.login, &self.oauth);
-        let error = TokenError { kind: failure.kind, text: format!("{reason} {next_step}") };
+        let text = format!("{reason} {next_step}");
+        let error = TokenError { kind: failure.kind, text, cause: failure.cause(&self.oauth) };
         let rotated = failure.rotated.map(|refresh_token| Grant {
             refresh_token: Some(refresh_token),
             // What was said was said of the one before.
@@ -310,16 +314,7 @@ impl Refresh {
 
     /// Where the advice can be followed, if that is a page.
     fn link(&self, advice: Advice) -> Option<String> {
-        let url = &self.oauth.token_url;
-        // Microsoft's token URLs begin with the tenant.
-        let tenant = url.path_segments()?.next().filter(|_| advice == Advice::Consent)?;
-        if advice::provider(&self.oauth) != "Microsoft 365" {
-            return None;
-        }
-        let mut link = url.clone();
-        link.set_path(&format!("/{tenant}/adminconsent"));
-        link.query_pairs_mut().clear().append_pair("client_id", &self.oauth.client_id);
-        Some(link.into())
+        (advice == Advice::Consent).then(|| admin_consent_url_of(&self.oauth))?
     }
 
     /// What the store holds now. The memory takes it over, so that a sign-in, a removal or another
@@ -341,7 +336,7 @@ impl Refresh {
         let good = match &self.reason {
             Reason::Login => fresh.is_met(&token, self.now()),
             Reason::Refused(refused) => Need::Other(&refused.secret).is_met(&token, self.now()),
-            Reason::Ahead(seen) => {
+            Reason::Ahead(seen) | Reason::Inspection(seen) => {
                 *seen != Some(token.obtained) && fresh.is_met(&token, self.now())
             }
         };
@@ -363,6 +358,7 @@ impl Refresh {
                 text: format!(
                     "Nobody has signed in for {login} yet. Do it with: saslgate signin {login}"
                 ),
+                cause: Cause::SignInMissing,
             });
         }
         let version = record.map(|record| record.version);
@@ -424,12 +420,15 @@ impl Refresh {
     }
 
     fn store(&self, error: &StoreError) -> TokenError {
-        unavailable(format!("The sign-in of {} is out of reach. {error}", self.login))
+        TokenError {
+            cause: Cause::Store { text: error.to_string() },
+            ..unavailable(format!("The sign-in of {} is out of reach. {error}", self.login))
+        }
     }
 }
 
 fn unavailable(text: String) -> TokenError {
-    TokenError { kind: TokenErrorKind::Unavailable, text }
+    TokenError { kind: TokenErrorKind::Unavailable, text, cause: Cause::Own }
 }
 
 /// What a lease has beyond the HTTP exchange, for reading and writing. Not more: after a kill the

@@ -218,5 +218,6 @@ pub fn account(login: &str, upstream: &upstream::Upstream, token_url: &str) -> A
         pop3: None,
         smtp: None,
         hide_capabilities: Vec::new(),
+        provider: "custom",
     }
 }

@@ -33,10 +33,6 @@ pub(super) fn grant(
 }
 
 fn service_account(values: &mut Values<'_, '_>, mailbox: &str) -> Option<Grant> {
-    if values.preset.sign_in.is_some() {
-        let at = values.own.at("grant");
-        return values.cx.mistake(&at, NOT_GOOGLE);
-    }
     let written =
         values.path("service_account_key", |t| &t.service_account_key, Inherit::WithEndpoint);
     let Some((key_file, at)) = written else {
@@ -116,8 +112,6 @@ pub(super) fn missing(path: &Path) -> String {
     format!("the file {} is not there", path.display())
 }
 
-const NOT_GOOGLE: &str = "is \"service_account\", which is Google's: write provider = \"custom\" with \
-    Google's mail servers";
 const KEY_MISSING: &str = "is missing: grant = \"service_account\" needs the JSON key file of a Google \
     service account";
 const PASSWORD_MISSING: &str = "is missing: grant = \"password\" needs to know where the user's own \

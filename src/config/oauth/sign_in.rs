@@ -3,20 +3,22 @@
 
 use url::Url;
 
-use super::{fit_scopes, secure_url, with_tenant};
+use super::{fit_scopes, secure_url, tenant::with_tenant};
 use crate::config::{
     RedirectUri, SignIn,
+    preset::{Preset, TenantRule},
     resolve::At,
     show::{Row, Source, quoted},
     text::{AccountText, GrantText, Written},
     values::{Inherit, Values},
 };
 
-/// Judges them; `user` is the account's login and mailbox.
+/// Judges them; `user` is the account's login and mailbox, `token_url` is judged already.
 pub(super) fn sign_in(
     values: &mut Values<'_, '_>,
     kind: GrantText,
     user: [&str; 2],
+    token_url: Option<&Url>,
 ) -> Option<SignIn> {
     let owner = owner(values, user);
     if kind != GrantText::RefreshToken {
@@ -30,13 +32,16 @@ pub(super) fn sign_in(
         preset.map(|it| it.authorization_url),
     );
     let device_url =
-        endpoint(values, "device_url", |t| &t.device_url, preset.map(|it| it.device_url));
+        endpoint(values, "device_url", |t| &t.device_url, preset.and_then(|it| it.device_url));
     let redirect_uri =
         redirect_uri(values, preset.map_or("http://127.0.0.1", |it| it.redirect_uri));
     let issuer = values.text("issuer", |t| &t.issuer, Inherit::WithProvider).map(|(text, _)| text);
     let scopes = preset.map_or(&[][..], |it| it.scopes).iter().map(|&it| it.to_owned()).collect();
     let (scopes, at) = values.list("signin_scopes", |t| &t.signin_scopes, scopes);
     let scopes = fit_scopes(values, scopes, &at);
+    // Whatever the account calls its provider: who signs in there needs them.
+    let parameters = token_url.and_then(Preset::at).and_then(|it| it.sign_in);
+    let parameters = parameters.map_or(&[][..], |it| it.parameters);
     Some(SignIn {
         authorization_url: authorization_url?,
         device_url: device_url?,
@@ -44,6 +49,7 @@ pub(super) fn sign_in(
         issuer,
         owner,
         scopes: scopes?,
+        parameters: parameters.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect(),
     })
 }
 
@@ -65,7 +71,9 @@ fn endpoint<'a>(
     }
     let Some(template) = preset else { return Some(None) };
     // Where the token URL is written, there may be no tenant to put into the others.
-    if values.written(|t| &t.tenant, Inherit::WithProvider).is_none() {
+    if matches!(values.preset.tenant, TenantRule::Organization { .. })
+        && values.written(|t| &t.tenant, Inherit::WithProvider).is_none()
+    {
         return Some(None);
     }
     let rows = values.rows.len();

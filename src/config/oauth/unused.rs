@@ -55,6 +55,7 @@ fn keys(text: &AccountText) -> Vec<Key> {
         ("token_url", text.token_url.as_ref().map(Spanned::span), NOT_EXTERNAL),
         ("client_id", text.client_id.as_ref().map(Spanned::span), APPLICATION),
         ("client_secret", text.client_secret.as_ref().map(Spanned::span), APPLICATION),
+        ("client_secret_method", text.client_secret_method.as_ref().map(Spanned::span), APPLICATION),
         ("client_certificate", text.client_certificate.as_ref().map(Spanned::span), APPLICATION),
         ("client_key", text.client_key.as_ref().map(Spanned::span), APPLICATION),
         ("client_key_passphrase", text.client_key_passphrase.as_ref().map(Spanned::span), APPLICATION),

@@ -64,7 +64,7 @@ saslgate.toml:7: account.client_certificate: the file missing.pem is not there",
 fn an_own_proof_replaces_an_inherited_one_of_another_kind() {
     let text = |own: &str| {
         format!(
-            "[defaults]\nprovider = \"microsoft365\"\ntenant = \"t\"\nclient_id = \"id\"\n\
+            "[defaults]\nprovider = \"microsoft365\"\ntenant = \"t.example\"\nclient_id = \"id\"\n\
              federated_token_file = \"theirs\"\n[[account]]\nlogin = \"a@example.com\"\n{own}"
         )
     };

@@ -16,7 +16,7 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
     };
     let has_secret =
         |text: &str| account(text).oauth.as_ref().unwrap().client_authentication.secret().is_some();
-    let microsoft = "provider = \"microsoft365\"\ntenant = \"t\"";
+    let microsoft = "provider = \"microsoft365\"\ntenant = \"t.example\"";
     let custom = "provider = \"custom\"";
     let (ours, theirs) =
         ("token_url = \"https://a.example/\"", "token_url = \"https://b.example/\"");
@@ -46,7 +46,7 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
         );
     }
     for (defaults, own) in [
-        (microsoft.to_owned(), "tenant = \"other\"".to_owned()),
+        (microsoft.to_owned(), "tenant = \"other.example\"".to_owned()),
         (format!("{custom}\n{ours}"), ours.to_owned()),
         (format!("{custom}\n{ours}"), String::new()),
         (ours.to_owned(), custom.to_owned()),
@@ -61,7 +61,7 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
 fn a_sign_in_reads_the_secrets_of_its_own_account_only() {
     let account = |login: &str, variable: &str| {
         format!(
-            "[[account]]\nlogin = \"{login}\"\nprovider = \"microsoft365\"\ntenant = \"t\"\n\
+            "[[account]]\nlogin = \"{login}\"\nprovider = \"microsoft365\"\ntenant = \"t.example\"\n\
              client_id = \"id\"\nclient_secret = {{ env = \"{variable}\" }}\n"
         )
     };

@@ -157,7 +157,7 @@ fn defaults_flow_into_the_tables_of_the_same_provider() {
     let account = with(&format!("{OAUTH}smtp.auth = \"oauth\""));
     assert_eq!(user(upstream(&account, Protocol::Smtp)), None);
     let account = with(
-        "provider = \"microsoft365\"\ntenant = \"t\"\nclient_id = \"i\"\nsmtp.connection_limit = 5",
+        "provider = \"microsoft365\"\ntenant = \"t.example\"\nclient_id = \"i\"\nsmtp.connection_limit = 5",
     );
     let smtp = upstream(&account, Protocol::Smtp);
     assert_eq!((smtp.to_string().as_str(), user(smtp)), ("smtp.office365.com:587", None));
@@ -228,7 +228,8 @@ fn mistakes_of_servers() {
         ),
         (
             "imap = { host = \"h\", auth = \"passwort\" }\n".to_owned(),
-            "saslgate.toml:4: account.imap.auth: unknown word `passwort`: did you mean `password`?",
+            "saslgate.toml:4: account.imap.auth: unknown word `passwort`: did you mean `password`? \
+             Known here: oauth, password",
         ),
         (
             "grant = \"refresh_token\"\nimap = { host = \"h\", auth = \"password\" }\n".to_owned(),

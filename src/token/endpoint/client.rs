@@ -1,9 +1,13 @@
 //! How the application proves who it is, for one request. The hard thing is that every grant's request must
 //! carry the proof, whichever it is: so there is one place that makes it.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use oauth2::{
     AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, TokenUrl, basic::BasicClient,
 };
+
+use url::form_urlencoded::byte_serialize;
+use zeroize::Zeroizing;
 
 use super::{
     Failure, Secret, aside,
@@ -11,7 +15,7 @@ use super::{
     http::text,
 };
 use crate::{
-    config::{ClientAuthentication, OAuthConfig},
+    config::{ClientAuthentication, ClientSecretMethod, OAuthConfig},
     signing_key,
     token::advice::Advice,
 };
@@ -20,7 +24,7 @@ use crate::{
 pub(super) enum Proof {
     /// A public client.
     None,
-    /// RFC 6749 section 2.3.1, in the body as Microsoft and Google expect it.
+    /// RFC 6749 section 2.3.1.
     Secret(String),
     /// RFC 7521 section 4.2.
     Assertion(String),
@@ -62,7 +66,10 @@ impl Proof {
     /// The client for `oauth2`, and the fields that it does not know.
     pub(super) fn client(self, oauth: &OAuthConfig) -> (Client, Vec<(&'static str, String)>) {
         let client = BasicClient::new(ClientId::new(oauth.client_id.clone()))
-            .set_auth_type(AuthType::RequestBody)
+            .set_auth_type(match oauth.client_secret_method {
+                ClientSecretMethod::Post => AuthType::RequestBody,
+                ClientSecretMethod::Basic => AuthType::BasicAuth,
+            })
             .set_token_uri(TokenUrl::from_url(oauth.token_url.clone()));
         match self {
             Self::None => (client, Vec::new()),
@@ -79,16 +86,36 @@ impl Proof {
         }
     }
 
-    /// All of its fields, for a form of our own.
-    pub(super) fn fields(&self) -> Vec<(&'static str, &str)> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Secret(secret) => vec![("client_secret", secret)],
-            Self::Assertion(assertion) => {
-                vec![("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", assertion)]
+    /// The same for a form of our own: its fields, and what stands in the Authorization header.
+    pub(super) fn parts(
+        &self,
+        oauth: &OAuthConfig,
+    ) -> (Vec<(&'static str, &str)>, Option<Zeroizing<String>>) {
+        match (self, oauth.client_secret_method) {
+            (Self::None, _) => (Vec::new(), None),
+            (Self::Secret(secret), ClientSecretMethod::Post) => {
+                (vec![("client_secret", secret)], None)
+            }
+            (Self::Secret(secret), ClientSecretMethod::Basic) => {
+                (Vec::new(), Some(basic(&oauth.client_id, secret)))
+            }
+            (Self::Assertion(assertion), _) => {
+                let fields = vec![
+                    ("client_assertion_type", CLIENT_ASSERTION),
+                    ("client_assertion", assertion.as_str()),
+                ];
+                (fields, None)
             }
         }
     }
+}
+
+/// RFC 6749 section 2.3.1: both are encoded as in a form before they are joined.
+fn basic(client_id: &str, secret: &str) -> Zeroizing<String> {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let joined =
+        Zeroizing::new(format!("{}:{}", encoded(client_id), &*Zeroizing::new(encoded(secret))));
+    Zeroizing::new(format!("Basic {}", &*Zeroizing::new(STANDARD.encode(joined.as_bytes()))))
 }
 
 fn assertion_of(assertion: &Secret) -> Result<Proof, Failure> {

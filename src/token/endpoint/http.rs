@@ -90,9 +90,17 @@ pub(super) async fn post(
     adapter: &Adapter,
     url: &Url,
     form: &[(&str, &str)],
+    authorization: Option<&str>,
 ) -> Result<Response, Failure> {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    let request = http::Request::builder()
+    let mut request = http::Request::builder();
+    if let Some(authorization) = authorization {
+        let mut value = http::HeaderValue::from_str(authorization)
+            .map_err(|_| Failure::configuration("cannot be asked: client_secret is malformed"))?;
+        value.set_sensitive(true);
+        request = request.header(http::header::AUTHORIZATION, value);
+    }
+    let request = request
         .method(http::Method::POST)
         .uri(url.as_str())
         .header(http::header::ACCEPT, "application/json")

@@ -76,8 +76,9 @@ pub(super) async fn device(
         ("device_code", device_code.as_str()),
         ("client_id", oauth.client_id.as_str()),
     ];
-    form.extend(proof.fields());
-    http::post(adapter, &oauth.token_url, &form).await
+    let (fields, header) = proof.parts(oauth);
+    form.extend(fields);
+    http::post(adapter, &oauth.token_url, &form, header.as_deref().map(String::as_str)).await
 }
 
 /// What to narrow a code down to. RFC 6749 knows no such thing, but Microsoft's tokens are for one resource

@@ -13,7 +13,7 @@ use oauth2::{
 use url::{Url, form_urlencoded};
 
 use super::{
-    super::{advice, answer, answer::Failure},
+    super::{answer, answer::Failure},
     mistake,
 };
 use crate::{config::OAuthConfig, secret::Secret, token::TokenError};
@@ -75,7 +75,7 @@ impl Authorization {
             .set_redirect_uri(Cow::Owned(redirect))
             .add_scopes(scopes(oauth).map(Scope::new));
         for (name, value) in extras(oauth) {
-            request = request.add_extra_param(name, value);
+            request = request.add_extra_param(name.to_owned(), value.to_owned());
         }
         if let Some(nonce) = &nonce {
             request = request.add_extra_param("nonce", nonce.clone());
@@ -161,20 +161,10 @@ fn asks_for_identity(oauth: &OAuthConfig) -> bool {
 }
 
 /// What providers want beside the standard.
-fn extras(oauth: &OAuthConfig) -> Vec<(&'static str, String)> {
-    let mut extras = Vec::new();
-    if advice::is_microsoft(oauth) {
-        // Whoever is signed in already may be somebody else.
-        extras.push(("prompt", "select_account".to_owned()));
-    } else if advice::is_google(oauth) {
-        // Without both, a second sign-in brings no refresh token.
-        extras.push(("access_type", "offline".to_owned()));
-        extras.push(("prompt", "consent".to_owned()));
-    }
-    if let Some(owner) = &oauth.sign_in.owner {
-        extras.push(("login_hint", owner.clone()));
-    }
-    extras
+fn extras(oauth: &OAuthConfig) -> impl Iterator<Item = (&str, &str)> {
+    let wanted =
+        oauth.sign_in.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    wanted.chain(oauth.sign_in.owner.as_deref().map(|owner| ("login_hint", owner)))
 }
 
 /// 43 characters of base64url: what RFC 7636 section 4.1 recommends for a verifier.
@@ -231,9 +221,10 @@ mod tests {
 
     #[test]
     fn providers_get_what_they_want_beside_the_standard() {
-        let (_, query) = request(&oauth("https://login.microsoftonline.com/t/oauth2/v2.0/token"));
-        assert_eq!(query["prompt"], "select_account");
-        let (_, query) = request(&oauth("https://oauth2.googleapis.com/token"));
+        let mut oauth = oauth("https://id.example.test/token");
+        oauth.sign_in.parameters =
+            vec![("access_type".into(), "offline".into()), ("prompt".into(), "consent".into())];
+        let (_, query) = request(&oauth);
         assert_eq!((&*query["access_type"], &*query["prompt"]), ("offline", "consent"));
     }
 

@@ -38,6 +38,12 @@ struct Offer {
 impl DeviceFlow {
     pub(super) async fn begin(signing_in: &SigningIn<'_>) -> Result<Self, TokenError> {
         let login = &signing_in.account.login;
+        if advice::is_google(signing_in.oauth) {
+            return Err(mistake(format!(
+                "Google does not allow a device code for mail. Sign in with a browser anywhere: saslgate signin \
+                 {login} --paste"
+            )));
+        }
         let Some(device_url) = &signing_in.oauth.sign_in.device_url else {
             return Err(mistake(format!(
                 "{login} has no device_url: write the address of the provider's device endpoint in the \

@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use super::{
-    super::{TokenError, TokenErrorKind, advice, answer::Answer, grant, import},
+    super::{Cause, TokenError, TokenErrorKind, advice, answer::Answer, grant, import},
     SigningIn, Welcome,
     identity::{self, Expected, Person},
     mistake,
@@ -74,9 +74,11 @@ impl SigningIn<'_> {
 
     fn check(&self, person: &Person, pinned: Option<&Identity>) -> Result<(), TokenError> {
         let owner = self.oauth.sign_in.owner.as_deref();
-        person
-            .check(&self.account.login, owner, pinned)
-            .map_err(|text| TokenError { kind: TokenErrorKind::SignIn, text })
+        person.check(&self.account.login, owner, pinned).map_err(|text| TokenError {
+            kind: TokenErrorKind::SignIn,
+            text,
+            cause: Cause::Person,
+        })
     }
 
     /// Stored, it would take the place of somebody who is known, and could be anybody's.

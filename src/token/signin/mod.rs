@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use url::Url;
 
 use super::{
-    Clock, TokenError, TokenErrorKind,
+    Cause, Clock, TokenError, TokenErrorKind,
     advice::{self, Advice},
     answer::Failure,
     endpoint::{Endpoint, Errand},
@@ -195,14 +195,14 @@ impl<'a> SigningIn<'a> {
         let trace = trace.map_or_else(String::new, |id| format!(" (trace id {id})"));
         let provider = advice::provider(self.oauth);
         let text = format!("{provider} {}{trace}. {advice}", failure.what);
-        TokenError { kind: failure.kind, text }
+        TokenError { kind: failure.kind, text, cause: failure.cause(self.oauth) }
     }
 
     fn too_late(&self) -> TokenError {
         let login = &self.account.login;
         let text =
             format!("Nobody has signed in for {login} in time. Again: saslgate signin {login}");
-        TokenError { kind: TokenErrorKind::SignIn, text }
+        TokenError { kind: TokenErrorKind::SignIn, text, cause: Cause::Person }
     }
 }
 
@@ -255,7 +255,7 @@ async fn settle(
 
 /// Something that the operator must put right.
 fn mistake(text: String) -> TokenError {
-    TokenError { kind: TokenErrorKind::Configuration, text }
+    TokenError { kind: TokenErrorKind::Configuration, text, cause: Cause::Person }
 }
 
 const REFUSED_CODE: &str = "does not accept the code: it was used before, is too old, is not whole, \

@@ -42,6 +42,7 @@ pub(super) fn account(token_url: &str) -> AccountConfig {
         pop3: None,
         smtp: None,
         hide_capabilities: Vec::new(),
+        provider: "custom",
     }
 }
 

@@ -1,6 +1,8 @@
-//! The upstream leg: dialled, under TLS, authenticated. It is opened only with a token in hand.
+//! The upstream leg: dialled, under TLS, authenticated. The hard thing is that it is one road for mail
+//! programs and for `saslgate check`, which looks at each stretch of it: so it can be walked at once
+//! ([`open`]), or stretch by stretch ([`arrive`], [`Arrived::secure`], [`Arrived::log_in`]).
 
-use std::{fmt, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::IpAddr, time::Duration};
 
 use tokio::{
     net::TcpStream,
@@ -8,10 +10,9 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::Client;
+use super::{DialError, dial};
 use crate::{
     config::{AccountConfig, Deadlines, Protocol, UpstreamConfig, UpstreamTlsMode},
-    gateway::Gateway,
     leg::Leg,
     proto::{
         Rejection, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
@@ -19,26 +20,28 @@ use crate::{
     },
     sasl::base64,
     secret::Secret,
-    tls,
-    upstream::{DialError, dial},
+    tap::Wiretap,
+    tls::{self, Connectors, TlsError},
 };
 
 /// An upstream that let us in.
-pub(super) struct OpenUpstream {
-    pub(super) leg: Leg<TcpStream>,
-    pub(super) machine: Box<dyn Upstream>,
-    pub(super) welcome: Welcome,
-    pub(super) connect_took: Duration,
-    pub(super) login_took: Duration,
+pub(crate) struct OpenUpstream {
+    pub(crate) leg: Leg<TcpStream>,
+    pub(crate) machine: Box<dyn Upstream>,
+    pub(crate) welcome: Welcome,
+    pub(crate) connect_took: Duration,
+    pub(crate) login_took: Duration,
 }
 
 /// Why the upstream is not open.
 #[derive(Debug)]
-pub(super) enum OpenError {
+pub(crate) enum OpenError {
     /// No TCP connection.
     Dial(DialError),
-    /// The TLS settings cannot be used, or the handshake failed.
-    Tls(String),
+    /// The TLS settings cannot be used.
+    TlsSettings(TlsError),
+    /// The handshake failed.
+    Handshake(io::Error),
     /// The connection broke.
     Broken(io::Error),
     /// It did not answer in time.
@@ -51,7 +54,8 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dial(error) => error.fmt(f),
-            Self::Tls(text) => write!(f, "no TLS with it: {text}"),
+            Self::TlsSettings(error) => write!(f, "no TLS with it: {error}"),
+            Self::Handshake(error) => write!(f, "no TLS with it: {}", tls::explain(error)),
             Self::Broken(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 f.write_str("it closed the connection")
             }
@@ -73,87 +77,162 @@ impl fmt::Display for OpenError {
 }
 
 /// On whose behalf an upstream is opened, and how long each step may take.
-#[derive(Clone, Copy)]
-pub(super) struct Route<'a> {
-    pub(super) gateway: &'a Gateway,
-    pub(super) client: &'a Client,
-    pub(super) deadlines: &'a Deadlines,
+#[derive(Clone)]
+pub(crate) struct Route<'a> {
+    pub(crate) connectors: &'a Connectors,
+    pub(crate) deadlines: &'a Deadlines,
+    pub(crate) protocol: Protocol,
+    /// The connection's number in log lines.
+    pub(crate) number: u64,
+    pub(crate) tap: Wiretap,
 }
 
 /// Dials the upstream and logs in there as `user`.
-pub(super) async fn open(
+pub(crate) async fn open(
     route: &Route<'_>,
     account: &AccountConfig,
     config: &UpstreamConfig,
     user: &str,
     credential: UpstreamCredential,
 ) -> Result<OpenUpstream, OpenError> {
-    let traces = traces(user, &credential);
-    let mut credential = Some(credential);
-    let Route { gateway, client, deadlines } = *route;
     let began = Instant::now();
     let socket =
-        dial(&config.host, config.port, deadlines.connect).await.map_err(OpenError::Dial)?;
-    let client_name = client_name(&socket);
-    let tap = gateway.tap.as_ref().map(|tap| (client.number, Arc::clone(tap)));
-    let mut leg = Leg::new(socket, Side::Upstream, client.number, tap);
-    if config.mode == UpstreamTlsMode::Implicit {
-        connect_tls(route, config, &mut leg).await?;
-    }
+        dial(&config.host, config.port, route.deadlines.connect).await.map_err(OpenError::Dial)?;
+    let mut arrived = arrive(route, account, config, socket);
+    arrived.begin_tls().await?;
     let connect_took = began.elapsed();
-    debug!(connection = client.number, upstream = %config, "connected");
+    debug!(connection = route.number, upstream = %config, "connected");
+    arrived.secure().await?;
+    let opened = arrived.log_in(user, credential).await?;
+    Ok(OpenUpstream { connect_took, login_took: began.elapsed() - connect_took, ..opened })
+}
+
+/// Begins with a socket that is connected to the upstream.
+pub(crate) fn arrive<'a>(
+    route: &'a Route<'a>,
+    account: &AccountConfig,
+    config: &'a UpstreamConfig,
+    socket: TcpStream,
+) -> Arrived<'a> {
     let options = UpstreamOptions {
         starttls: config.mode == UpstreamTlsMode::StartTls,
         mechanism: account.mechanism,
         host: config.host.clone(),
         port: config.port,
-        client_name,
+        client_name: client_name(&socket),
     };
-    let mut machine = machine(client.protocol, options);
-    let mut welcome = None;
-    while welcome.is_none() {
-        let next = timeout(deadlines.upstream_answer, leg.next_event(machine.as_mut())).await;
-        match next.map_err(|_| OpenError::Silent)?.map_err(OpenError::Broken)? {
-            UpstreamEvent::StartTls => {
-                connect_tls(route, config, &mut leg).await?;
-                debug!(connection = client.number, "STARTTLS with the upstream");
-                machine.handle_tls_established();
-            }
-            UpstreamEvent::Ready => {
-                debug!(connection = client.number, "the upstream waits for the credential");
-                // A machine is ready once.
-                if let Some(credential) = credential.take() {
-                    machine.authenticate(user, credential);
-                }
-            }
-            UpstreamEvent::Authenticated(told) => welcome = Some(told),
-            UpstreamEvent::Reject(rejection) => {
-                // What is left to say (a LOGOUT) is a courtesy, not worth waiting for.
-                let _ = timeout(COURTESY, leg.drain(machine.as_mut())).await;
-                let error = OpenError::Rejected(without_credential(rejection, &traces));
-                debug!(connection = client.number, "not let in: {error}");
-                return Err(error);
-            }
-        }
-    }
-    let login_took = began.elapsed() - connect_took;
-    let welcome = welcome.unwrap_or_default();
-    Ok(OpenUpstream { leg, machine, welcome, connect_took, login_took })
+    let leg = Leg::new(socket, Side::Upstream, route.number, route.tap.clone());
+    Arrived { route, config, leg, machine: machine(route.protocol, options), ready: false }
 }
 
-async fn connect_tls(
-    route: &Route<'_>,
-    config: &UpstreamConfig,
-    leg: &mut Leg<TcpStream>,
-) -> Result<(), OpenError> {
-    let setup = |error: tls::TlsError| OpenError::Tls(error.to_string());
-    let connector = route.gateway.connectors.connector(&config.verification).map_err(setup)?;
-    let name = tls::server_name(&config.host, &config.verification).map_err(setup)?;
-    let handshake = leg.stream_mut().connect_tls(&connector, name);
-    match timeout(route.deadlines.handshake, handshake).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(OpenError::Tls(tls::explain(&error))),
-        Err(_) => Err(OpenError::Silent),
+/// A connection to the upstream, on which nobody has logged in yet.
+pub(crate) struct Arrived<'a> {
+    route: &'a Route<'a>,
+    config: &'a UpstreamConfig,
+    leg: Leg<TcpStream>,
+    machine: Box<dyn Upstream>,
+    /// Whether the machine waits for the credential.
+    ready: bool,
+}
+
+impl Arrived<'_> {
+    /// TLS, where it comes first.
+    pub(crate) async fn begin_tls(&mut self) -> Result<(), OpenError> {
+        if self.config.mode == UpstreamTlsMode::Implicit && !self.leg.is_tls() {
+            self.connect_tls().await?;
+        }
+        Ok(())
+    }
+
+    /// TLS, where it comes by STARTTLS: up to the end of the handshake.
+    pub(crate) async fn secure(&mut self) -> Result<(), OpenError> {
+        self.begin_tls().await?;
+        while !self.leg.is_tls() {
+            self.next().await?;
+        }
+        Ok(())
+    }
+
+    /// All that comes before the credential.
+    pub(crate) async fn make_ready(&mut self) -> Result<(), OpenError> {
+        self.secure().await?;
+        while !self.ready {
+            self.next().await?;
+        }
+        debug!(connection = self.route.number, "the upstream waits for the credential");
+        Ok(())
+    }
+
+    /// Logs in as `user`.
+    pub(crate) async fn log_in(
+        mut self,
+        user: &str,
+        credential: UpstreamCredential,
+    ) -> Result<OpenUpstream, OpenError> {
+        let began = Instant::now();
+        self.make_ready().await?;
+        let traces = traces(user, &credential);
+        self.machine.authenticate(user, credential);
+        let welcome = loop {
+            match self.next().await {
+                Ok(None) => {}
+                Ok(Some(welcome)) => break welcome,
+                Err(OpenError::Rejected(rejection)) => {
+                    let error = OpenError::Rejected(without_credential(rejection, &traces));
+                    debug!(connection = self.route.number, "not let in: {error}");
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let Self { leg, machine, .. } = self;
+        let login_took = began.elapsed();
+        Ok(OpenUpstream { leg, machine, welcome, connect_took: Duration::ZERO, login_took })
+    }
+
+    /// What the upstream began with, a few octets of it.
+    pub(crate) fn opening(&self) -> &[u8] {
+        self.leg.opening()
+    }
+
+    /// The transport.
+    pub(crate) fn leg(&mut self) -> &mut Leg<TcpStream> {
+        &mut self.leg
+    }
+
+    /// One step of the machine's; a welcome is the last.
+    async fn next(&mut self) -> Result<Option<Welcome>, OpenError> {
+        let number = self.route.number;
+        let next = self.leg.next_event(self.machine.as_mut());
+        let next = timeout(self.route.deadlines.upstream_answer, next).await;
+        match next.map_err(|_| OpenError::Silent)?.map_err(OpenError::Broken)? {
+            UpstreamEvent::StartTls => {
+                self.connect_tls().await?;
+                debug!(connection = number, "STARTTLS with the upstream");
+                self.machine.handle_tls_established();
+            }
+            UpstreamEvent::Ready => self.ready = true,
+            UpstreamEvent::Authenticated(welcome) => return Ok(Some(welcome)),
+            UpstreamEvent::Reject(rejection) => {
+                // What is left to say (a LOGOUT) is a courtesy, not worth waiting for.
+                let _ = timeout(COURTESY, self.leg.drain(self.machine.as_mut())).await;
+                return Err(OpenError::Rejected(rejection));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn connect_tls(&mut self) -> Result<(), OpenError> {
+        let Route { connectors, deadlines, .. } = self.route;
+        let verification = &self.config.verification;
+        let connector = connectors.connector(verification).map_err(OpenError::TlsSettings)?;
+        let name = tls::server_name(&self.config.host, verification);
+        let name = name.map_err(OpenError::TlsSettings)?;
+        let handshake = self.leg.stream_mut().connect_tls(&connector, name);
+        match timeout(deadlines.handshake, handshake).await {
+            Ok(done) => done.map_err(OpenError::Handshake),
+            Err(_) => Err(OpenError::Silent),
+        }
     }
 }
 

@@ -1,0 +1,222 @@
+//! A few words with a server after the login: enough to see that the mailbox is there, to send one mail
+//! and to look for it. The hard thing is to do no harm: nothing is changed but by the mail that was asked
+//! for, and what a server says is bounded in length and time.
+
+use std::{fmt, io, time::Duration};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    proto::{
+        imap::response::{Condition, Response, response},
+        pop3,
+        smtp::reply::{Reply, reply_line},
+        text::printable,
+    },
+    stream::Stream,
+    upstream::OpenUpstream,
+};
+
+/// A connection that is logged in.
+pub(super) struct Dialogue {
+    stream: Stream<TcpStream>,
+    input: BytesMut,
+    patience: Duration,
+    commands: usize,
+}
+
+/// Why a server did not do as it was told.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It says so.
+    Said(String),
+    /// It says nothing of use.
+    Broken(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Said(text) | Self::Broken(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(match error.kind() {
+            io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
+            io::ErrorKind::TimedOut => "it does not answer".to_owned(),
+            _ => format!("the connection broke ({error})"),
+        })
+    }
+}
+
+impl Dialogue {
+    /// `patience` bounds each answer.
+    pub(super) fn new(mut opened: OpenUpstream, patience: Duration) -> Self {
+        let stream = opened.leg.take_stream();
+        Self { stream, input: opened.machine.into_residue(), patience, commands: 0 }
+    }
+
+    /// Opens the INBOX to read, so that not even `\Recent` changes (RFC 3501 section 6.3.2). Returns how
+    /// many messages are in it.
+    pub(super) async fn examine(&mut self) -> Result<u64, Refused> {
+        let lines = self.imap("EXAMINE INBOX").await?;
+        let exists = lines.iter().find_map(|line| {
+            let number = line.strip_prefix("* ")?.strip_suffix(" EXISTS")?;
+            number.parse().ok()
+        });
+        Ok(exists.unwrap_or_default())
+    }
+
+    /// Whether a message with this id is in the INBOX.
+    pub(super) async fn search(&mut self, message_id: &str) -> Result<bool, Refused> {
+        // Some servers tell of new mail only between commands.
+        self.imap("NOOP").await?;
+        let lines = self.imap(&format!("SEARCH HEADER Message-ID \"{message_id}\"")).await?;
+        let mut found = lines.iter().filter_map(|line| line.strip_prefix("* SEARCH"));
+        Ok(found.any(|numbers| !numbers.trim().is_empty()))
+    }
+
+    /// One command; the lines before its answer.
+    async fn imap(&mut self, command: &str) -> Result<Vec<String>, Refused> {
+        self.commands += 1;
+        let tag = format!("C{}", self.commands);
+        self.send(format!("{tag} {command}\r\n").as_bytes()).await?;
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await?;
+            match response(&line) {
+                Some(Response::Status { tag: Some(its), answer }) if its == tag.as_bytes() => {
+                    return match answer.condition {
+                        Condition::Ok => Ok(lines),
+                        _ => Err(Refused::Said(answer.words())),
+                    };
+                }
+                Some(Response::Status { tag: None, answer })
+                    if answer.condition == Condition::Bye =>
+                {
+                    return Err(Refused::Said(answer.words()));
+                }
+                _ => {}
+            }
+            lines.push(String::from_utf8_lossy(&line).into_owned());
+            if lines.len() > LINES {
+                return Err(Refused::Broken("it talks without an end".to_owned()));
+            }
+        }
+    }
+
+    /// How many messages the maildrop has.
+    pub(super) async fn stat(&mut self) -> Result<u64, Refused> {
+        let words = self.pop3("STAT").await?;
+        Ok(words.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or_default())
+    }
+
+    /// Whether a message with this id is among the last of `messages`.
+    pub(super) async fn top(&mut self, messages: u64, message_id: &str) -> Result<bool, Refused> {
+        for number in (1..=messages).rev().take(LOOKED_AT) {
+            self.pop3(&format!("TOP {number} 0")).await?;
+            let mut found = false;
+            for _ in 0..LINES {
+                let line = self.line().await?;
+                if line == b"." {
+                    break;
+                }
+                found |= String::from_utf8_lossy(&line).contains(message_id);
+            }
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn pop3(&mut self, command: &str) -> Result<String, Refused> {
+        self.send(format!("{command}\r\n").as_bytes()).await?;
+        let line = self.line().await?;
+        match pop3::reply::Answer::read(&line) {
+            Some(answer) if answer.status == pop3::reply::Status::Ok => Ok(answer.words()),
+            Some(answer) => Err(Refused::Said(answer.words())),
+            None => Err(Refused::Broken(printable(&line, WORDS))),
+        }
+    }
+
+    /// One SMTP command; its reply, which must begin with `wanted`.
+    pub(super) async fn smtp(&mut self, command: &[u8], wanted: u16) -> Result<String, Refused> {
+        self.send(command).await?;
+        let mut reply = Reply::default();
+        loop {
+            let line = self.line().await?;
+            let Some(read) = reply_line(&line) else {
+                return Err(Refused::Broken(printable(&line, WORDS)));
+            };
+            reply.code = read.code;
+            reply.lines.push(read.text.to_vec());
+            if read.last {
+                break;
+            }
+            if reply.lines.len() > LINES {
+                return Err(Refused::Broken("it talks without an end".to_owned()));
+            }
+        }
+        if reply.code / 100 == wanted / 100 {
+            Ok(reply.words())
+        } else {
+            Err(Refused::Said(reply.words()))
+        }
+    }
+
+    /// Says goodbye, and does not wait for it long.
+    pub(super) async fn leave(mut self, goodbye: &str) {
+        let _ = timeout(FAREWELL, async {
+            self.send(goodbye.as_bytes()).await?;
+            self.line().await?;
+            self.stream.shutdown().await
+        })
+        .await;
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        timeout(self.patience, sent).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// The next line, without its end.
+    async fn line(&mut self) -> io::Result<Vec<u8>> {
+        let read = async {
+            loop {
+                if let Some(end) = self.input.iter().position(|octet| *octet == b'\n') {
+                    let mut line = self.input.split_to(end + 1).to_vec();
+                    line.pop();
+                    line.pop_if(|last| *last == b'\r');
+                    return Ok(line);
+                }
+                if self.input.len() > LONGEST_LINE {
+                    return Err(io::Error::other("a line without an end"));
+                }
+                if self.stream.read_buf(&mut self.input).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        };
+        timeout(self.patience, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+const LONGEST_LINE: usize = 64 * 1024;
+/// Of one answer.
+const LINES: usize = 2000;
+/// Messages of a maildrop, from the newest.
+const LOOKED_AT: usize = 5;
+const WORDS: usize = 500;
+const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,0 +1,338 @@
+//! The logins. The hard thing is that one refusal alone does not tell its cause: "authenticated but not
+//! connected" is a missing permission, or a protocol that is switched off. So once a server refuses, the
+//! others are asked before anything is said of it.
+
+use tokio::time::Instant;
+
+use super::{
+    Claims, Finding, StepKind,
+    credential::Credential,
+    diagnose::{self, Certificate, Evidence},
+    dialogue::{Dialogue, Refused},
+    identity,
+    run::{Blocked, Check, Tried, place_of},
+    server::Place,
+};
+use crate::{
+    config::{Authentication, Protocol, UpstreamConfig},
+    proto::{Rejection, UpstreamCredential, verdict::is_about_the_credential},
+    secret::Secret,
+    token::AccessToken,
+    upstream::{OpenError, OpenUpstream, arrive, dial},
+};
+
+/// SMTP, logged in, and as whom; or the step that must be mended first. `None`: there is no such server.
+pub(super) type Smtp = Option<Result<(Dialogue, String), Blocked>>;
+
+/// What a login has come to.
+struct Attempt {
+    protocol: Protocol,
+    server: UpstreamConfig,
+    user: String,
+    with_token: bool,
+    began: Instant,
+    took: Outcome,
+}
+
+enum Outcome {
+    In(Box<OpenUpstream>),
+    /// As the other identity, which this setting would choose.
+    InAs(Box<OpenUpstream>, String, &'static str),
+    Refused(Failed),
+    Blocked(Blocked),
+}
+
+/// Why a server does not let us in.
+pub(super) struct Failed {
+    error: OpenError,
+    shown: Option<Certificate>,
+    /// How it began.
+    opening: Vec<u8>,
+}
+
+/// What the token says, and what was found in it.
+struct Told<'a> {
+    claims: Option<&'a Claims>,
+    findings: &'a [Finding],
+}
+
+impl Check<'_> {
+    pub(super) async fn logins(
+        &mut self,
+        places: &[Place],
+        mut credentials: Credential,
+        claim_findings: Vec<Finding>,
+    ) -> Smtp {
+        let claims = credentials.claims();
+        let told = Told { claims: claims.as_ref(), findings: &claim_findings };
+        let mut let_in: Vec<(Protocol, String)> = Vec::new();
+        let mut pending: Vec<Attempt> = Vec::new();
+        let mut smtp = None;
+        for protocol in Protocol::ALL {
+            let Some(place) = place_of(places, protocol) else { continue };
+            let attempt = self.attempt(place, protocol, &mut credentials).await;
+            if attempt.with_token
+                && let Outcome::In(_) = attempt.took
+            {
+                let_in.push((protocol, attempt.user.clone()));
+            }
+            pending.push(attempt);
+            // What waits for nothing is told at once.
+            let clear = |it: &Attempt| !matches!(it.took, Outcome::Refused(_));
+            while pending.first().is_some_and(clear) {
+                smtp = self.tell(pending.remove(0), &told, &let_in).await.or(smtp);
+            }
+        }
+        for attempt in pending {
+            smtp = self.tell(attempt, &told, &let_in).await.or(smtp);
+        }
+        smtp
+    }
+
+    async fn attempt(
+        &mut self,
+        place: &Place,
+        protocol: Protocol,
+        credentials: &mut Credential,
+    ) -> Attempt {
+        let began = Instant::now();
+        let server = self.account.upstream(protocol).unwrap_or(&place.server).clone();
+        let (user, with_token) = match &server.authentication {
+            Authentication::OAuth => (self.about.mailbox(protocol).to_owned(), true),
+            Authentication::Password { user } => (user.clone(), false),
+        };
+        let took = match place.reached {
+            Err(blocked) => Outcome::Blocked(blocked),
+            Ok(()) if with_token => self.with_token(protocol, &server, &user, credentials).await,
+            Ok(()) => self.with_password(protocol, &server, &user, credentials).await,
+        };
+        Attempt { protocol, server, user, with_token, began, took }
+    }
+
+    async fn with_password(
+        &self,
+        protocol: Protocol,
+        server: &UpstreamConfig,
+        user: &str,
+        credentials: &Credential,
+    ) -> Outcome {
+        let stored = credentials.passwords.iter().find(|(its, _)| *its == protocol);
+        let password = match stored.map(|(_, password)| password) {
+            Some(Ok(password)) => UpstreamCredential::Password(password.clone()),
+            Some(Err(blocked)) => return Outcome::Blocked(*blocked),
+            None => return Outcome::Blocked(self.last()),
+        };
+        match self.open(protocol, server, user, password).await {
+            Ok(opened) => Outcome::In(Box::new(opened)),
+            Err(failed) => Outcome::Refused(failed),
+        }
+    }
+
+    async fn with_token(
+        &self,
+        protocol: Protocol,
+        server: &UpstreamConfig,
+        user: &str,
+        credentials: &mut Credential,
+    ) -> Outcome {
+        let token = match &mut credentials.token {
+            Some(Ok(token)) => token,
+            Some(Err(blocked)) => return Outcome::Blocked(*blocked),
+            None => return Outcome::Blocked(self.last()),
+        };
+        let failed = match self.open_with_token(protocol, server, user, token).await {
+            Ok(opened) => return Outcome::In(Box::new(opened)),
+            Err(failed) => failed,
+        };
+        if !failed.is_about_who() {
+            return Outcome::Refused(failed);
+        }
+        for other in identity::others(self.account, protocol) {
+            let credential = UpstreamCredential::Bearer(token.secret.clone());
+            if let Ok(opened) = self.open(protocol, server, &other.user, credential).await {
+                return Outcome::InAs(Box::new(opened), other.user, other.setting);
+            }
+        }
+        Outcome::Refused(failed)
+    }
+
+    /// As a login of the gateway's does: a token that is refused is replaced once, if that makes sense.
+    async fn open_with_token(
+        &self,
+        protocol: Protocol,
+        server: &UpstreamConfig,
+        user: &str,
+        token: &mut AccessToken,
+    ) -> Result<OpenUpstream, Failed> {
+        let bearer = |secret: &Secret| UpstreamCredential::Bearer(secret.clone());
+        let failed = match self.open(protocol, server, user, bearer(&token.secret)).await {
+            Ok(opened) => return Ok(opened),
+            Err(failed) => failed,
+        };
+        let refused = matches!(
+            &failed.error,
+            OpenError::Rejected(Rejection::Credential { text }) if is_about_the_credential(text)
+        );
+        if !refused {
+            return Err(failed);
+        }
+        match self.cx.tokens.replace_refused(self.account, token).await {
+            Ok(fresh) => {
+                *token = fresh;
+                self.open(protocol, server, user, bearer(&token.secret)).await
+            }
+            Err(_) => Err(failed),
+        }
+    }
+
+    /// Dials and logs in.
+    pub(super) async fn open(
+        &self,
+        protocol: Protocol,
+        server: &UpstreamConfig,
+        user: &str,
+        credential: UpstreamCredential,
+    ) -> Result<OpenUpstream, Failed> {
+        let _ = self.cx.shown.take();
+        let route = self.route(protocol);
+        let deadline = self.cx.config.deadlines.connect;
+        let socket = match dial(&server.host, server.port, deadline).await {
+            Ok(socket) => socket,
+            Err(error) => return Err(Failed::without_words(OpenError::Dial(error))),
+        };
+        let mut arrived = arrive(&route, self.account, server, socket);
+        if let Err(error) = arrived.make_ready().await {
+            let shown = self.cx.shown.take().map(|der| Certificate::read(&der));
+            return Err(Failed { error, shown, opening: arrived.opening().to_vec() });
+        }
+        let opening = arrived.opening().to_vec();
+        let opened = arrived.log_in(user, credential).await;
+        opened.map_err(|error| Failed { error, shown: None, opening })
+    }
+
+    /// Says what has come of a login, and looks into the mailbox.
+    async fn tell(
+        &mut self,
+        attempt: Attempt,
+        told: &Told<'_>,
+        let_in: &[(Protocol, String)],
+    ) -> Smtp {
+        let Attempt { protocol, server, user, with_token, began, took } = attempt;
+        let protocols = [protocol];
+        let what = format!("{user} {server}");
+        let tried = Tried { kind: StepKind::Login, protocols: &protocols, what };
+        let (opened, user, good) = match took {
+            Outcome::In(opened) => {
+                let good = Finding::LoginGood { user: user.clone() };
+                (opened, user, good)
+            }
+            Outcome::InAs(opened, other, setting) => {
+                let (configured, setting) = (user, setting.to_owned());
+                let user = other.clone();
+                (opened, other, Finding::SmtpWorksAs { user, configured, setting })
+            }
+            Outcome::Blocked(blocked) => {
+                self.wait(tried, blocked);
+                self.inbox_waits(protocol, blocked);
+                return (protocol == Protocol::Smtp).then_some(Err(blocked));
+            }
+            Outcome::Refused(failed) => {
+                let others: Vec<Protocol> = let_in
+                    .iter()
+                    .filter(|(other, its)| *other != protocol && *its == user)
+                    .map(|(other, _)| *other)
+                    .collect();
+                let evidence = Evidence {
+                    about: &self.about,
+                    protocol,
+                    user: &user,
+                    with_token,
+                    claims: told.claims,
+                    claim_findings: told.findings,
+                    let_in: &others,
+                };
+                let finding = failed.diagnose(&server, &evidence);
+                let _ = self.done(tried, began, vec![finding]);
+                // It may be yellow, and yet nothing is open.
+                let blocked = self.last();
+                self.inbox_waits(protocol, blocked);
+                return (protocol == Protocol::Smtp).then_some(Err(blocked));
+            }
+        };
+        let dialogue = Dialogue::new(*opened, self.cx.config.deadlines.upstream_answer);
+        match protocol {
+            Protocol::Imap => {
+                let _ = self.done(tried, began, vec![good]);
+                self.inbox(dialogue).await;
+                None
+            }
+            Protocol::Pop3 => {
+                self.maildrop(tried, began, good, dialogue).await;
+                None
+            }
+            Protocol::Smtp => {
+                let _ = self.done(tried, began, vec![good]);
+                Some(Ok((dialogue, user)))
+            }
+        }
+    }
+
+    fn inbox_waits(&mut self, protocol: Protocol, blocked: Blocked) {
+        if protocol == Protocol::Imap {
+            let protocols = [Protocol::Imap];
+            let what = EXAMINE.to_owned();
+            self.wait(Tried { kind: StepKind::Inbox, protocols: &protocols, what }, blocked);
+        }
+    }
+
+    async fn inbox(&mut self, mut dialogue: Dialogue) {
+        let began = Instant::now();
+        let finding = match dialogue.examine().await {
+            Ok(messages) => Finding::InboxGood { messages },
+            Err(Refused::Said(text)) => Finding::InboxMissing { text },
+            Err(Refused::Broken(text)) => Finding::ConnectionBroken { text },
+        };
+        let protocols = [Protocol::Imap];
+        let what = EXAMINE.to_owned();
+        let tried = Tried { kind: StepKind::Inbox, protocols: &protocols, what };
+        let _ = self.done(tried, began, vec![finding]);
+        dialogue.leave("CX LOGOUT\r\n").await;
+    }
+
+    async fn maildrop(
+        &mut self,
+        tried: Tried<'_>,
+        began: Instant,
+        good: Finding,
+        mut dialogue: Dialogue,
+    ) {
+        let finding = match dialogue.stat().await {
+            Ok(messages) => Finding::InboxGood { messages },
+            Err(Refused::Said(text)) => Finding::InboxMissing { text },
+            Err(Refused::Broken(text)) => Finding::ConnectionBroken { text },
+        };
+        let _ = self.done(tried, began, vec![good, finding]);
+        dialogue.leave("QUIT\r\n").await;
+    }
+}
+
+impl Failed {
+    fn without_words(error: OpenError) -> Self {
+        Self { error, shown: None, opening: Vec::new() }
+    }
+
+    fn diagnose(&self, server: &UpstreamConfig, evidence: &Evidence<'_>) -> Finding {
+        diagnose::open(&self.error, server, self.shown.as_ref(), &self.opening, evidence)
+    }
+
+    /// Whether another user could be let in with the same token.
+    fn is_about_who(&self) -> bool {
+        matches!(
+            self.error,
+            OpenError::Rejected(Rejection::Credential { .. } | Rejection::NotConnected { .. })
+        )
+    }
+}
+
+/// Read-only, so that not even flags change.
+const EXAMINE: &str = "EXAMINE INBOX";

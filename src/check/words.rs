@@ -1,0 +1,131 @@
+//! The catalogue: what a finding means and what to do, per language. The hard thing is that no language
+//! decides anything: what to do is decided once ([`plan`]), commands, links and settings come from one
+//! place ([`advice`]), and a language holds nothing but sentences, as exhaustive matches, so that none
+//! can lack one.
+
+mod advice;
+mod de;
+mod en;
+mod plan;
+
+use serde::Serialize;
+
+use self::advice::Advice;
+use super::{About, Finding, Light, StepKind};
+use crate::{config::Protocol, proto::text::printable};
+
+/// A language of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// English.
+    En,
+    /// German.
+    De,
+}
+
+/// What a finding means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Words {
+    /// What was seen, and whose fault it is.
+    pub what: String,
+    /// What to do now. Empty where there is nothing to do.
+    pub remedy: Vec<Remedy>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remedy {
+    /// In words.
+    pub text: String,
+    /// Commands, links and settings to copy, with the account's own values: the same in every language.
+    pub lines: Vec<String>,
+}
+
+/// What a finding of this account means, in this language.
+pub fn of(finding: &Finding, about: &About, language: Language) -> Words {
+    let what = match language {
+        Language::En => en::what(finding, about),
+        Language::De => de::what(finding, about),
+    };
+    let remedy = |advice: Advice| {
+        let mut text = match language {
+            Language::En => en::advice(&advice, about),
+            Language::De => de::advice(&advice, about),
+        };
+        let mut lines = advice.lines(about);
+        lines.retain(|line| !line.is_empty());
+        if lines.is_empty() && text.ends_with(':') {
+            text.pop();
+            text.push('.');
+        }
+        Remedy { text, lines }
+    };
+    Words { what, remedy: plan::of(finding, about).into_iter().map(remedy).collect() }
+}
+
+/// A step's title.
+pub fn title(kind: StepKind, protocols: &[Protocol], language: Language) -> String {
+    match language {
+        Language::En => en::title(kind, &names(protocols)),
+        Language::De => de::title(kind, &names(protocols)),
+    }
+}
+
+/// A light in a word; `None` is that of a step that was not tried.
+pub fn light(light: Option<Light>, language: Language) -> &'static str {
+    match language {
+        Language::En => en::light(light),
+        Language::De => de::light(light),
+    }
+}
+
+/// For a step that waits for another one.
+pub fn waits(step: usize, language: Language) -> String {
+    match language {
+        Language::En => en::waits(step),
+        Language::De => de::waits(step),
+    }
+}
+
+/// What all of it comes to, and where to begin: at the first step of that colour.
+pub fn summary(login: &str, light: Light, begin_at: Option<usize>, language: Language) -> String {
+    match language {
+        Language::En => en::summary(login, light, begin_at),
+        Language::De => de::summary(login, light, begin_at),
+    }
+}
+
+/// How what was tried is called.
+pub fn tried(language: Language) -> &'static str {
+    match language {
+        Language::En => "tried",
+        Language::De => "versucht",
+    }
+}
+
+/// `IMAP/SMTP`; empty without one.
+fn names(protocols: &[Protocol]) -> String {
+    let names: Vec<String> = protocols.iter().map(Protocol::to_string).collect();
+    names.join("/")
+}
+
+/// A peer's words, bounded and without anything that steers a terminal.
+fn shown(text: &str) -> String {
+    printable(text.as_bytes(), MAX_QUOTED)
+}
+
+/// Of a list from outside.
+fn listed(names: &[String]) -> String {
+    shown(&names.join(", "))
+}
+
+/// `AADSTS53003`, in brackets and after a space; empty without one.
+fn code(code: Option<u32>) -> String {
+    code.map_or_else(String::new, |code| format!(" (AADSTS{code})"))
+}
+
+const MAX_QUOTED: usize = 300;
+
+#[cfg(test)]
+mod tests;
