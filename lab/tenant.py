@@ -42,6 +42,10 @@ class Tenant:
             self._exits.enter_context(server)
         return self
 
+    def enter(self, server):
+        """One more server, until the tenant is left."""
+        return self._exits.enter_context(server)
+
     def __exit__(self, *exception):
         return self._exits.__exit__(*exception)
 

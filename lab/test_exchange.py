@@ -17,6 +17,7 @@ import lab
 from clients import message
 from process import run
 from raw import RawImap, RawPop3, RawSmtp
+from signin import SignIn
 from tenant import LOGIN_HOST, TENANT, Tenant
 from test_upstream_smtp import log_in as smtp_log_in
 from upstream.directory import DELEGATED, OUTLOOK, Application, resource_of
@@ -256,6 +257,53 @@ MAILED = [
     (State.SEND_AS_DENIED, "554 5.2.252 SendAsDenied"), (State.NO_SEND_AS, "550 5.7.60 SMTP;"),
     (State.THREAD_LIMIT, "432 4.3.2 STOREDRV.ClientSubmit"),
 ]
+
+
+class SigningIn(Case):
+    """What a person's browser and `saslgate signin` see at the directory."""
+
+    def start(self, wrong=lambda account: None, **settings):
+        self.account = self.tenant.account(ANNA, **settings)
+        self.account.refresh_token = None
+        wrong(self.account)
+        self.gateway = self.tenant.gateway(self.id().split(".")[-1], [self.account])
+        self.addCleanup(self.gateway.__exit__, None, None, None)
+        self.gateway.start()
+        signin = self.enterContext(SignIn(self.gateway, ANNA, "--browser"))
+        self.assertTrue(signin.link, signin.words())
+        return signin
+
+    def browse(self, link):
+        """(status, text) of the page where the browser ends."""
+        try:
+            with self.browser.open(link) as page:
+                return page.status, page.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def test_a_person_signs_in_and_mail_works(self):
+        signin = self.start()
+        self.browse(signin.link)
+        code, words = signin.end()
+        self.assertEqual(code, 0, words)
+        self.assertIn(f"Signed in as {ANNA}.", words)
+        with RawImap(self.gateway.port("imap")) as client:
+            self.assertIn("L1 OK", client.login(ANNA, self.account.password()))
+
+    def test_another_redirect_address_shows_in_the_browser_alone(self):
+        signin = self.start(lambda account: setattr(account.application, "redirects", {"http://localhost/other"}))
+        status, page = self.browse(signin.link)
+        self.assertEqual(status, 400)
+        self.assertIn("AADSTS50011", page)
+        self.assertTrue(signin.running())
+
+    def test_a_policy_is_told_where_the_person_looks(self):
+        signin = self.start(lambda account: self.directory.policies.update({account.application.id: 53003}))
+        self.browse(signin.link)
+        code, words = signin.end()
+        self.assertEqual(code, 1, words)
+        self.assertIn("AADSTS53003", words)
 
 
 class ThroughTheGateway(Case):

@@ -9,12 +9,14 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
+import urllib.parse
 import uuid
 from dataclasses import dataclass, field
 
-from upstream.token import ISSUED, Grant, Refusal
+from upstream.token import ISSUED, Answer, Grant, Refusal, microsoft
 
 OUTLOOK = "https://outlook.office.com"
 DELEGATED = {"imap": "IMAP.AccessAsUser.All", "pop3": "POP.AccessAsUser.All", "smtp": "SMTP.Send"}
@@ -50,6 +52,8 @@ class Application:
     # What the user, or an administrator, has agreed to.
     scopes: set = field(default_factory=lambda: set(DELEGATED.values()))
     roles: set = field(default_factory=set)
+    # Without their ports.
+    redirects: set = field(default_factory=lambda: {"http://localhost"})
     # Of its service principal, under Enterprise applications.
     object_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
@@ -62,7 +66,9 @@ class Directory:
         self.applications = {}
         # Refresh token: (application's id, user).
         self.sign_ins = {}
-        # What a policy says in place of a token: application's id -> AADSTS number.
+        # Code that a browser took along: (application's id, user, the nonce of who asked).
+        self.codes = {}
+        # What a policy says in place of a token or a code: application's id -> AADSTS number.
         self.policies = {}
 
     def application(self, **settings):
@@ -81,6 +87,28 @@ class Directory:
         """As an administrator does: every sign-in is worth nothing."""
         self.policies[application.id] = 50173
 
+    def authorize(self, query):
+        """What a browser comes to, whose user has signed in and agrees. A redirect address that is not registered is
+        told on a page of Microsoft's own, and the program that waits hears nothing."""
+        application, redirect = self.applications.get(query["client_id"]), query["redirect_uri"]
+        names = {"application": query["client_id"], "tenant": self.tenant, "redirect": redirect}
+        code = 700016 if application is None else 0
+        if application and re.sub(r":\d+", "", redirect.removeprefix("http:")) not in {
+            it.removeprefix("http:") for it in application.redirects
+        }:
+            code = 50011
+        if code:
+            return Answer(400, microsoft(code, names)["error_description"].encode(), {"Content-Type": "text/html"})
+        back = {"state": query["state"], "session_state": str(uuid.uuid4())}
+        if query["client_id"] in self.policies:
+            said = microsoft(self.policies[query["client_id"]], names)
+            back |= {"error": "access_denied", "error_description": said["error_description"], "error_uri": said["error_uri"]}
+        else:
+            back["code"] = secrets.token_urlsafe(48)
+            ISSUED.add(back["code"])
+            self.codes[back["code"]] = application.id, query["login_hint"], query.get("nonce")
+        return Answer(302, b"", {"Location": f"{redirect}?{urllib.parse.urlencode(back)}"})
+
     def __call__(self, form):
         """The answer to one request."""
         names = {"application": form.get("client_id", ""), "tenant": self.tenant}
@@ -93,11 +121,17 @@ class Directory:
             return refusal(70011, **names)
         if form.get("grant_type") == "client_credentials":
             return self._app_only(application, resource)
-        _, user = self.sign_ins[form["refresh_token"]]
+        _, user, *nonce = self._sign_in(form)
         granted = wanted & application.scopes if resource == OUTLOOK else wanted
         if not granted:
             return refusal(65001, **names)
-        return self._delegated(application, user, resource, granted)
+        return self._delegated(application, user, resource, granted, *nonce)
+
+    def _sign_in(self, form):
+        """Whose it is: (application's id, user), from a code with a nonce. A code is good once."""
+        if form.get("grant_type") == "authorization_code":
+            return self.codes.pop(form.get("code"))
+        return self.sign_ins[form["refresh_token"]]
 
     def _fault(self, application, form):
         """What is wrong with who asks."""
@@ -115,7 +149,7 @@ class Directory:
             return self.policies[application.id]
         if form.get("grant_type") == "client_credentials":
             return None
-        known = self.sign_ins.get(form.get("refresh_token"))
+        known = self.sign_ins.get(form.get("refresh_token")) or self.codes.get(form.get("code"))
         return None if known and known[0] == application.id else 70000
 
     def _claims(self, application, resource):
@@ -130,7 +164,7 @@ class Directory:
         claims = {"oid": application.object_id, "idtyp": "app"} | ({"roles": roles} if roles else {})
         return Grant(access_token=token(self._claims(application, resource) | claims))
 
-    def _delegated(self, application, user, resource, granted):
+    def _delegated(self, application, user, resource, granted, nonce=None):
         claims = {
             "scp": " ".join(sorted(granted)), "upn": user, "unique_name": user, "oid": str(uuid.uuid5(uuid.NAMESPACE_DNS, user)),
         }
@@ -139,7 +173,17 @@ class Directory:
             # The old one goes on working, as at Microsoft.
             refresh_token=self.sign_in(application, user),
             scope=" ".join(f"{resource}/{name}" for name in sorted(granted)),
+            id_token=token(self._identity(application, user, nonce)),
         )
+
+    def _identity(self, application, user, nonce):
+        """The claims of an id_token."""
+        now = int(time.time())
+        return {
+            "aud": application.id, "iss": f"https://login.microsoftonline.com/{self.tenant_id}/v2.0", "iat": now, "nbf": now,
+            "exp": now + 3600, "name": user, "preferred_username": user, "oid": str(uuid.uuid5(uuid.NAMESPACE_DNS, user)),
+            "sub": secrets.token_urlsafe(32), "tid": self.tenant_id, "ver": "2.0",
+        } | ({"nonce": nonce} if nonce else {})
 
 
 def resource_of(scope):

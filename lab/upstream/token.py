@@ -155,7 +155,8 @@ class Reset:
 
 class ScriptedEndpoint:
     """`with ScriptedEndpoint(world) as endpoint:`; `endpoint.answers["name"]` is what `endpoint.url("name")` gives:
-    an answer, a list to be taken in turn (the last one stays), or a function of the form."""
+    an answer, a list to be taken in turn (the last one stays), or a function of the form. A browser's GET goes to its
+    `authorize`, where it has one."""
 
     def __init__(self, world, certificate=None):
         """`certificate` is (file, key); the lab's own where there is none."""
@@ -167,6 +168,10 @@ class ScriptedEndpoint:
                 form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
                 name = self.path.split("/")[1]
                 endpoint._take(name, dict(urllib.parse.parse_qsl(form))).give(self)
+
+            def do_GET(self):
+                path, _, query = self.path.partition("?")
+                endpoint.answers[path.split("/")[1]].authorize(dict(urllib.parse.parse_qsl(query))).give(self)
 
             def log_message(self, *_):
                 pass
