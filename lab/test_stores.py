@@ -166,10 +166,31 @@ class Stores(Case):
         self.assertIn("L1 OK", self.imap(account))
         self.gateway.stop()
         self.remount(folder, "ro")
-        words = self.start_in_vain()
-        self.assertIn(os.path.join(folder, "store.sqlite"), words)
+        self.refuse_to_start_read_only()
         self.remount(folder, "rw")
         self.start_again(account, "read-only")
+
+    def test_a_read_only_disk_after_kill_9(self):
+        """SQLite opens a store whose log lies beside it, even if neither can be written."""
+        account = self.rotating("killed-read-only")
+        folder = self.start_on_a_small_disk(account)
+        self.assertIn("L1 OK", self.imap(account))
+        self.gateway.kill()
+        self.assertTrue(os.path.exists(self.store("store.sqlite-wal")))
+        self.remount(folder, "ro")
+        self.refuse_to_start_read_only()
+        # Whoever only looks may.
+        self.assertIn("default", self.gateway.command("account", "list"))
+        self.assertIn("default", self.gateway.command("account", "show", account.login))
+        code, overview = status(self.gateway)
+        self.assertEqual((code, [entry["state"] for entry in overview["accounts"]]), (0, ["ok"]))
+        self.remount(folder, "rw")
+        self.start_again(account, "killed-read-only")
+
+    def refuse_to_start_read_only(self):
+        words = self.start_in_vain()
+        self.assertIn(self.store(), words)
+        self.assertIn("read-only", words)
 
     def remount(self, folder, how):
         done = run(["mount", "-o", f"remount,{how}", folder])

@@ -295,7 +295,12 @@ impl Gateway {
         }
     }
 
-    /// Ends the sessions of local passwords that were revoked; tokens are looked up at their next use.
+    /// Writes down when local passwords were last used, until the gateway stops.
+    pub async fn keep_last_uses(self: Arc<Self>) {
+        self.passwords.keep_last_uses(&self.stop).await;
+    }
+
+    /// Ends the sessions of local passwords that were revoked or limited; tokens are looked up at their next use.
     pub async fn look_at_store(&self) {
         match self.store.generation().await {
             Ok(now) => self.end_revoked_sessions(now).await,

@@ -29,6 +29,8 @@ pub mod control;
 #[cfg(feature = "demo")]
 pub mod demo;
 #[cfg(feature = "gateway")]
+pub mod discovery;
+#[cfg(feature = "gateway")]
 pub mod gateway;
 #[cfg(feature = "gateway")]
 pub mod guide;

@@ -105,6 +105,7 @@ fn help_on_every_level_shows_an_example() {
         "account signout",
         "account remove",
         "account password",
+        "account limit-password",
         "account remove-password",
         "account import-token",
         "signin",
@@ -158,7 +159,7 @@ fn a_password_comes_from_standard_input_and_is_never_shown() {
     let made = program.run(&["account", "password", "me@example.com", "--generate"]);
     made.check(0, "", "(shown once)");
     let made = made.out.trim().to_owned();
-    assert!(made.len() >= 16, "{made}");
+    assert_eq!(made.len(), 16, "{made}");
     program.run(&["account", "list"]).check(0, "default (", "").check_hides(&made);
 
     let two_lines = program.run_with(&words, &format!("{secret}\nmore\n"));
@@ -168,6 +169,55 @@ fn a_password_comes_from_standard_input_and_is_never_shown() {
         .run_with(&["account", "password", "nobody@example.com"], secret)
         .check(2, "", "there is no account nobody@example.com")
         .check_hides(secret);
+}
+
+#[test]
+fn limits_are_set_shown_changed_and_lifted() {
+    let program = Program::new(CONFIG);
+    let password = |options: &[&str]| {
+        let words = ["account", "password", "me@example.com", "--name", "printer", "--generate"];
+        program.run(&[&words, options].concat())
+    };
+    let limit = |options: &[&str]| {
+        let words = ["account", "limit-password", "me@example.com", "--name", "printer"];
+        program.run(&[&words, options].concat())
+    };
+    let shown = |words: &str| {
+        program.run(&["account", "list"]).check(0, words, "");
+        program.run(&["account", "show", "me@example.com"]).check(0, words, "");
+    };
+    limit(&["--protocol", "smtp"]).check(2, "", "me@example.com has no password \"printer\"");
+    password(&["--protocol", "smtp", "--network", "192.168.1.7/24,10.0.0.7"]).check(
+        0,
+        "",
+        "of me@example.com, only for SMTP from 192.168.1.0/24 and 10.0.0.7 (shown once)",
+    );
+    shown("only for SMTP from 192.168.1.0/24 and 10.0.0.7");
+    // Another one keeps what is not said anew.
+    password(&["--protocol", "imap", "--protocol", "smtp"]).check(0, "", "");
+    shown("only for IMAP and SMTP from 192.168.1.0/24 and 10.0.0.7");
+    limit(&["--network", "any"]).check(
+        0,
+        "The password \"printer\" of me@example.com works only for IMAP and SMTP.",
+        "",
+    );
+    shown("only for IMAP and SMTP");
+    limit(&["--protocol", "any"]).check(0, "of me@example.com works without limits.", "");
+    assert!(!program.run(&["account", "list"]).out.contains("only"));
+
+    // The configuration has no port beyond this machine.
+    let unreachable = "No client can come from there yet";
+    limit(&["--network", "192.168.1.0/24"]).check(0, "", unreachable);
+    password(&["--network", "2001:db8::/32"]).check(0, "", unreachable);
+    for here in ["127.0.0.0/8", "::1", "0.0.0.0/0", "192.168.1.0/24,127.0.0.1"] {
+        assert_eq!(limit(&["--network", here]).err, "", "{here}");
+    }
+
+    limit(&[]).check(2, "", "--protocol");
+    limit(&["--protocol", "any,smtp"]).check(2, "", "--protocol any stands alone");
+    limit(&["--protocol", "ftp"]).check(2, "", "it is imap, pop3, smtp or any");
+    limit(&["--network", "192.168.1.0/33"]).check(2, "", "it is a network, as 192.168.1.0/24");
+    password(&["--network", "printer.example.com"]).check(2, "", "it is a network");
 }
 
 #[test]

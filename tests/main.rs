@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(missing_docs, unreachable_pub)]
 
+mod check;
 mod cli;
 mod gateway;
 #[cfg(target_os = "linux")]

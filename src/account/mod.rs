@@ -1,6 +1,8 @@
 //! Who may log in: from the name that a client sent to the account. The hard thing is to give away
 //! nothing: an unknown name costs as much as a wrong password ([`password`]).
 
+mod last_use;
+pub(crate) mod limit_words;
 pub mod password;
 mod successes;
 mod worker;

@@ -1,7 +1,11 @@
 //! Local passwords: the gateway's own, several per account, named, revocable. The hard thing is that
-//! three answers must cost the same (wrong password, unknown name, account without a password) while
-//! the right one, asked again, must cost nothing: one Argon2id evaluation serves all passwords of an
-//! account, and the last successes are remembered under a key that dies with the process.
+//! four answers must cost the same (wrong password, unknown name, account without a password, a right
+//! password outside its limits) while the right one, asked again, must cost nothing: one Argon2id
+//! evaluation serves all passwords of an account, and the last successes are remembered under a key
+//! that dies with the process.
+
+mod fit;
+mod generate;
 
 use std::{
     fmt, io,
@@ -11,15 +15,26 @@ use std::{
 };
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac, rand};
+use tokio_util::sync::CancellationToken;
 
+use self::fit::{MAX_PASSWORDS, fit};
 use super::{
+    last_use::{LastUses, UsedPassword},
     successes::{Success, Successes},
     worker::{Worker, WorkerError},
 };
 use crate::{
-    config::AccountConfig,
+    config::{AccountConfig, Protocol},
     secret::Secret,
-    store::{LocalPassword, Store, StoreError},
+    store::{
+        LocalPassword, PasswordUse, Store, StoreError,
+        limits::{LimitChange, LimitFault, PasswordLimits},
+    },
+};
+
+pub use self::{
+    fit::{MAX_PASSWORD, SetPasswordError},
+    generate::generate,
 };
 
 /// Checks, sets and removes local passwords.
@@ -30,6 +45,42 @@ pub struct Passwords {
     dummy_salt: [u8; 16],
     process_key: hmac::Key,
     successes: Mutex<Successes>,
+    uses: LastUses,
+}
+
+/// Where a login comes from, which limits of a password go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// The client's.
+    pub address: IpAddr,
+}
+
+impl Origin {
+    /// # Errors
+    /// A login from here is outside these limits.
+    pub fn within(self, limits: &PasswordLimits) -> Result<(), LimitFault> {
+        limits.permit(self.protocol.name(), self.address)
+    }
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The password is right.
+    Right(Verified),
+    /// It would be right elsewhere. Only the log may tell this from a wrong one.
+    OutOfLimits {
+        /// The password's name.
+        name: String,
+        /// What it may be used for.
+        limits: PasswordLimits,
+        /// Which of them forbids it.
+        fault: LimitFault,
+    },
+    /// It is none of the account's, or there is no such account.
+    Wrong,
 }
 
 /// A password that was right.
@@ -41,6 +92,8 @@ pub struct Verified {
     pub digest: [u8; 32],
     /// The store's generation in which it was right.
     pub generation: i64,
+    /// Where it was right.
+    pub origin: Origin,
 }
 
 impl Passwords {
@@ -53,10 +106,12 @@ impl Passwords {
             dummy_salt: random()?,
             process_key: hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?),
             successes: Mutex::default(),
+            uses: LastUses::default(),
         })
     }
 
-    /// Whether this is one of the account's passwords; `None` as the account is an unknown name.
+    /// Whether this is one of the account's passwords, for a login from `origin`; `None` as the account is
+    /// an unknown name. A right one is noted as used.
     ///
     /// A password with octets beyond ASCII is tried as the UTF-8 text that it is, and as the UTF-8
     /// form of the Latin-1 text that it may be: old programs send what the screen showed in the one
@@ -72,33 +127,60 @@ impl Passwords {
         &self,
         account: Option<&AccountConfig>,
         password: &Secret,
+        origin: Origin,
         site: Option<IpAddr>,
-    ) -> Result<Option<Verified>, StoreError> {
+    ) -> Result<Checked, StoreError> {
         let key = account.map_or_else(String::new, AccountConfig::key);
         let generation = self.store.generation().await?;
         let cache_key = self.cache_key(&key, password);
-        if let Some(success) = self.successes().find(&cache_key, generation) {
-            return Ok(Some(success.into()));
+        // What is remembered but outside its limits here goes the whole way of a wrong password.
+        let permitted = |success: &Success| origin.within(&success.limits).is_ok();
+        let remembered = self.successes().find(&cache_key, generation);
+        if let Some(success) = remembered.filter(permitted) {
+            return Ok(self.right(key, success, origin));
         }
         let stored = self.store.local_passwords(&key).await?;
         let stored = stored.filter(|_| account.is_some() && !password.is_empty());
-        if let Some(success) = self.successes().confirm(&cache_key, generation, stored.as_ref()) {
-            return Ok(Some(success.into()));
+        let remembered = self.successes().confirm(&cache_key, generation, stored.as_ref());
+        if let Some(success) = remembered.filter(permitted) {
+            return Ok(self.right(key, success, origin));
         }
         let salt = stored.as_ref().map_or(self.dummy_salt, |stored| stored.salt);
-        let mut found = None;
+        let mut found = Vec::new();
         for form in forms(password) {
             let digest = self.digest(form, salt, site).await?;
             let candidates = stored.as_ref().map_or(&[][..], |stored| &stored.passwords);
-            found = find(candidates, &digest).or(found);
+            found.extend(find(candidates, &digest));
         }
-        let Some(found) = found else { return Ok(None) };
-        let success = Success { name: found.name.clone(), digest: found.digest, generation };
+        // Two of an account may be the same text, each with limits of its own.
+        let within = found.iter().find(|it| origin.within(&it.limits).is_ok());
+        let Some(found) = within.or_else(|| found.first()) else { return Ok(Checked::Wrong) };
+        let (name, limits) = (found.name.clone(), found.limits.clone());
+        if let Err(fault) = origin.within(&limits) {
+            return Ok(Checked::OutOfLimits { name, limits, fault });
+        }
+        let success = Success { name, digest: found.digest, generation, limits };
         self.successes().insert(cache_key, success.clone());
-        Ok(Some(success.into()))
+        Ok(self.right(key, success, origin))
     }
 
-    /// Adds a password to an account, or replaces the one of the same name.
+    fn right(&self, account: String, success: Success, origin: Origin) -> Checked {
+        let Success { name, digest, generation, .. } = success;
+        let used = PasswordUse {
+            at: SystemTime::now(),
+            protocol: origin.protocol.name().to_owned(),
+            address: origin.address.to_canonical(),
+        };
+        self.uses.note(UsedPassword { account, name: name.clone(), digest }, used);
+        Checked::Right(Verified { name, digest, generation, origin })
+    }
+
+    /// Writes down now and then when passwords were last used, until `stop`.
+    pub async fn keep_last_uses(&self, stop: &CancellationToken) {
+        self.uses.keep(self.store.as_ref(), stop).await;
+    }
+
+    /// Adds a password to an account, or replaces the one of the same name, whose limits stay.
     ///
     /// # Errors
     /// The password or its name is not fit, there are too many, or the store refuses.
@@ -108,20 +190,42 @@ impl Passwords {
         name: &str,
         password: &Secret,
     ) -> Result<(), SetPasswordError> {
+        self.set_limited(account, name, password, &LimitChange::default()).await.map(|_| ())
+    }
+
+    /// The same, with a change of limits. Returns what they are then.
+    ///
+    /// # Errors
+    /// As for [`Self::set`].
+    pub async fn set_limited(
+        &self,
+        account: &AccountConfig,
+        name: &str,
+        password: &Secret,
+        change: &LimitChange,
+    ) -> Result<PasswordLimits, SetPasswordError> {
         fit(name, password)?;
         let key = account.key();
-        if let Some(stored) = self.store.local_passwords(&key).await?
-            && stored.passwords.len() >= MAX_PASSWORDS
-            && stored.passwords.iter().all(|password| password.name != name)
-        {
+        let stored = self.store.local_passwords(&key).await?.map(|it| it.passwords);
+        let stored = stored.unwrap_or_default();
+        let known = stored.iter().find(|password| password.name == name);
+        if stored.len() >= MAX_PASSWORDS && known.is_none() {
             return Err(SetPasswordError::TooMany);
         }
+        let limits = change.apply(known.map(|it| it.limits.clone()).unwrap_or_default());
         let proposed = random().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let salt = self.store.password_salt(&key, proposed).await?;
         let digest = self.digest(as_utf8(password), salt, None).await?;
         let created = whole_seconds(SystemTime::now());
-        let password = LocalPassword { name: name.to_owned(), digest, created };
-        Ok(self.store.write_local_password(&key, &password).await?)
+        let password = LocalPassword {
+            name: name.to_owned(),
+            digest,
+            created,
+            limits: limits.clone(),
+            last_used: None,
+        };
+        self.store.write_local_password(&key, &password).await?;
+        Ok(limits)
     }
 
     /// Removes the password of that name. Returns whether there was one.
@@ -159,93 +263,10 @@ impl Passwords {
     }
 }
 
-impl From<Success> for Verified {
-    fn from(success: Success) -> Self {
-        Self { name: success.name, digest: success.digest, generation: success.generation }
-    }
-}
-
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passwords").finish_non_exhaustive()
     }
-}
-
-/// A new password: sixteen letters and digits in groups of four, 80 bits; none of them looks like
-/// another, and all are ASCII, so every program sends the same octets.
-///
-/// # Errors
-/// The system has no randomness.
-pub fn generate() -> io::Result<Secret> {
-    let mut password = Vec::with_capacity(GROUPS * 5 - 1);
-    for group in 0..GROUPS {
-        if group > 0 {
-            password.push(b'-');
-        }
-        for octet in random::<4>()? {
-            // 32 letters: the lower five bits choose without bias.
-            password.extend(ALPHABET.get(usize::from(octet & 31)));
-        }
-    }
-    Ok(Secret::new(password))
-}
-
-/// Why a password was not set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SetPasswordError {
-    /// It is empty.
-    Empty,
-    /// It is longer than [`MAX_PASSWORD`] octets, or has a NUL, CR or LF, which no client can send.
-    Unsendable,
-    /// The name is empty, longer than 64 octets, or has control characters.
-    Name,
-    /// The account has 64 passwords.
-    TooMany,
-    /// The store refused.
-    Store(StoreError),
-}
-
-impl From<StoreError> for SetPasswordError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl fmt::Display for SetPasswordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the password is empty: choose one, or use --generate"),
-            Self::Unsendable => write!(
-                f,
-                "the password is longer than {MAX_PASSWORD} octets or contains a line end or NUL, \
-                 which mail programs cannot send"
-            ),
-            Self::Name => f.write_str(
-                "the password's name is empty, too long or has control characters: choose a short \
-                 word, such as the computer's name",
-            ),
-            Self::TooMany => {
-                write!(f, "the account has {MAX_PASSWORDS} passwords already: remove one first")
-            }
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SetPasswordError {}
-
-fn fit(name: &str, password: &Secret) -> Result<(), SetPasswordError> {
-    if password.is_empty() {
-        return Err(SetPasswordError::Empty);
-    }
-    let unsendable = |octet: &u8| matches!(octet, b'\0' | b'\r' | b'\n');
-    if password.len() > MAX_PASSWORD || password.expose().iter().any(unsendable) {
-        return Err(SetPasswordError::Unsendable);
-    }
-    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(SetPasswordError::Name);
-    }
-    Ok(())
 }
 
 /// The texts that these octets may mean, in UTF-8; at least one, at most two.
@@ -277,14 +298,9 @@ fn from_latin1(octets: &[u8]) -> Secret {
 }
 
 /// Looks at every candidate, so that the time says nothing about which one it was.
-fn find<'a>(candidates: &'a [LocalPassword], digest: &[u8; 32]) -> Option<&'a LocalPassword> {
-    let mut found = None;
-    for candidate in candidates {
-        if verify_slices_are_equal(&candidate.digest, digest).is_ok() {
-            found = Some(candidate);
-        }
-    }
-    found
+fn find<'a>(candidates: &'a [LocalPassword], digest: &[u8; 32]) -> Vec<&'a LocalPassword> {
+    let is_it = |it: &&LocalPassword| verify_slices_are_equal(&it.digest, digest).is_ok();
+    candidates.iter().filter(is_it).collect()
 }
 
 fn tag(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
@@ -310,15 +326,7 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// Octets in one password: far beyond any that is typed, and less than the smallest bound on a login.
-pub const MAX_PASSWORD: usize = 256;
-
 const DIGEST_LABEL: &[u8] = b"saslgate local password v1";
-const MAX_NAME: usize = 64;
-const MAX_PASSWORDS: usize = 64;
-const GROUPS: usize = 4;
-/// Lower case and digits without i, l, o and 0 (1 stays, alone of its looks).
-const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
 
 #[cfg(test)]
 #[path = "password_tests.rs"]

@@ -1,7 +1,10 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::{account::tests::account, store::memory::MemoryStore};
+use crate::{
+    account::tests::account,
+    store::{limits::network, memory::MemoryStore},
+};
 
 fn passwords() -> (Passwords, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::new());
@@ -14,12 +17,31 @@ async fn check(
     login: Option<&str>,
     password: &[u8],
 ) -> (Option<String>, usize) {
+    let (name, evaluations) = check_at(passwords, login, password, ANYWHERE).await;
+    (name.ok().flatten(), evaluations)
+}
+
+const ANYWHERE: (Protocol, &str) = (Protocol::Imap, "192.0.2.1");
+
+/// The same for a login from there; an error is one outside the limits.
+async fn check_at(
+    passwords: &Passwords,
+    login: Option<&str>,
+    password: &[u8],
+    (protocol, address): (Protocol, &str),
+) -> (Result<Option<String>, LimitFault>, usize) {
     let before = passwords.worker.asked.load(Ordering::Relaxed);
     let account = login.map(account);
-    let verified =
-        passwords.verify(account.as_deref(), &Secret::new(password), None).await.unwrap();
+    let origin = Origin { protocol, address: address.parse().unwrap() };
+    let checked =
+        passwords.verify(account.as_deref(), &Secret::new(password), origin, None).await.unwrap();
     let evaluations = passwords.worker.asked.load(Ordering::Relaxed) - before;
-    (verified.map(|verified| verified.name), evaluations)
+    let name = match checked {
+        Checked::Right(verified) => Ok(Some(verified.name)),
+        Checked::OutOfLimits { fault, .. } => Err(fault),
+        Checked::Wrong => Ok(None),
+    };
+    (name, evaluations)
 }
 
 async fn set(passwords: &Passwords, login: &str, name: &str, password: &[u8]) {
@@ -118,7 +140,13 @@ async fn the_number_of_passwords_is_bounded() {
     store.password_salt("a@x", [1; 16]).await.unwrap();
     for number in 0..MAX_PASSWORDS {
         let name = number.to_string();
-        let password = LocalPassword { name, digest: [0; 32], created: SystemTime::UNIX_EPOCH };
+        let password = LocalPassword {
+            name,
+            digest: [0; 32],
+            created: SystemTime::UNIX_EPOCH,
+            limits: PasswordLimits::default(),
+            last_used: None,
+        };
         store.write_local_password("a@x", &password).await.unwrap();
     }
     let account = account("a@x");
@@ -127,12 +155,96 @@ async fn the_number_of_passwords_is_bounded() {
     assert_eq!(passwords.set(&account, "7", &secret).await, Ok(()));
 }
 
-#[test]
-fn generated_passwords_are_four_groups_and_differ() {
-    let password = generate().unwrap();
-    let text = std::str::from_utf8(password.expose()).unwrap();
-    let groups: Vec<&str> = text.split('-').collect();
-    assert_eq!(groups.len(), 4);
-    assert!(groups.iter().all(|it| it.len() == 4 && it.bytes().all(|b| ALPHABET.contains(&b))));
-    assert_ne!(password.expose(), generate().unwrap().expose());
+async fn limit(passwords: &Passwords, name: &str, protocols: &[&str], networks: &[&str]) {
+    let change = LimitChange {
+        protocols: Some(protocols.iter().map(|&it| it.to_owned()).collect()),
+        networks: Some(networks.iter().map(|it| network(it).unwrap()).collect()),
+    };
+    passwords.store.limit_local_password("a@x", name, &change).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn outside_its_limits_a_right_password_costs_what_a_wrong_one_does() {
+    let (passwords, _) = passwords();
+    set(&passwords, "a@x", "printer", b"one").await;
+    limit(&passwords, "printer", &["smtp"], &["192.168.1.0/24"]).await;
+    let (smtp, imap) = ((Protocol::Smtp, "192.168.1.7"), (Protocol::Imap, "192.168.1.7"));
+    let mapped = (Protocol::Smtp, "::ffff:192.168.1.8");
+    let elsewhere = (Protocol::Smtp, "10.0.0.7");
+    let asked = async |password: &'static [u8], from| {
+        check_at(&passwords, Some("a@x"), password, from).await
+    };
+    for _ in 0..2 {
+        assert_eq!(asked(b"one", imap).await, (Err(LimitFault::Protocol), 1));
+        assert_eq!(asked(b"one", elsewhere).await, (Err(LimitFault::Network), 1));
+        assert_eq!(asked(b"two", elsewhere).await, (Ok(None), 1));
+    }
+    assert_eq!(asked(b"one", smtp).await, (Ok(named("printer")), 1));
+    assert_eq!(asked(b"one", mapped).await, (Ok(named("printer")), 0));
+    // What is remembered is remembered for within the limits.
+    for _ in 0..2 {
+        assert_eq!(asked(b"one", imap).await, (Err(LimitFault::Protocol), 1));
+        assert_eq!(asked(b"one", smtp).await, (Ok(named("printer")), 0));
+    }
+    // Other limits count at once, with the same password, and cost nothing where they permit.
+    limit(&passwords, "printer", &["imap"], &[]).await;
+    assert_eq!(asked(b"one", smtp).await, (Err(LimitFault::Protocol), 1));
+    assert_eq!(asked(b"one", imap).await, (Ok(named("printer")), 0));
+}
+
+#[tokio::test]
+async fn of_two_with_the_same_text_the_one_that_fits_counts() {
+    let (passwords, _) = passwords();
+    for name in ["reads", "sends"] {
+        set(&passwords, "a@x", name, b"same").await;
+    }
+    limit(&passwords, "reads", &["imap"], &[]).await;
+    limit(&passwords, "sends", &["smtp"], &[]).await;
+    let asked = async |protocol| {
+        check_at(&passwords, Some("a@x"), b"same", (protocol, "192.0.2.1")).await.0
+    };
+    assert_eq!(asked(Protocol::Smtp).await, Ok(named("sends")));
+    assert_eq!(asked(Protocol::Imap).await, Ok(named("reads")));
+    assert_eq!(asked(Protocol::Smtp).await, Ok(named("sends")));
+    assert_eq!(asked(Protocol::Pop3).await, Err(LimitFault::Protocol));
+}
+
+#[tokio::test]
+async fn a_new_password_of_the_same_name_keeps_the_limits() {
+    let (passwords, store) = passwords();
+    let account = account("a@x");
+    let change = LimitChange { protocols: Some(vec!["smtp".to_owned()]), networks: None };
+    let limits =
+        passwords.set_limited(&account, "printer", &Secret::new("one"), &change).await.unwrap();
+    assert_eq!(limits.protocols, ["smtp"]);
+    set(&passwords, "a@x", "printer", b"two").await;
+    let stored = store.local_passwords("a@x").await.unwrap().unwrap().passwords;
+    assert_eq!(stored[0].limits, limits);
+    let lift = LimitChange { protocols: Some(Vec::new()), networks: None };
+    let limits =
+        passwords.set_limited(&account, "printer", &Secret::new("two"), &lift).await.unwrap();
+    assert!(limits.is_empty());
+}
+
+#[tokio::test]
+async fn only_a_right_password_within_its_limits_is_noted_as_used() {
+    let (passwords, store) = passwords();
+    set(&passwords, "a@x", "printer", b"one").await;
+    limit(&passwords, "printer", &["smtp"], &[]).await;
+    let asked = async |password: &'static [u8], protocol| {
+        check_at(&passwords, Some("a@x"), password, (protocol, "::ffff:192.0.2.1")).await.0
+    };
+    assert_eq!(asked(b"one", Protocol::Imap).await, Err(LimitFault::Protocol));
+    assert_eq!(asked(b"two", Protocol::Smtp).await, Ok(None));
+    let stop = CancellationToken::new();
+    stop.cancel();
+    passwords.keep_last_uses(&stop).await;
+    let used = async || {
+        let stored = store.local_passwords("a@x").await.unwrap().unwrap().passwords;
+        stored[0].last_used.clone().map(|used| (used.protocol, used.address.to_string()))
+    };
+    assert_eq!(used().await, None);
+    assert_eq!(asked(b"one", Protocol::Smtp).await, Ok(named("printer")));
+    passwords.keep_last_uses(&stop).await;
+    assert_eq!(used().await, Some(("smtp".to_owned(), "192.0.2.1".to_owned())));
 }

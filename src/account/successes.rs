@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::store::LocalPasswords;
+use crate::store::{LocalPasswords, limits::PasswordLimits};
 
 /// The last successes, oldest first in `order`.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(super) struct Success {
     pub(super) digest: [u8; 32],
     /// The store's, when it was last seen there.
     pub(super) generation: i64,
+    /// As they were then: a success in one place is none in another.
+    pub(super) limits: PasswordLimits,
 }
 
 impl Successes {
@@ -36,15 +38,17 @@ impl Successes {
         stored: Option<&LocalPasswords>,
     ) -> Option<Success> {
         let success = self.by_key.get_mut(key)?;
-        let still_there = stored.is_some_and(|stored| {
-            stored.passwords.iter().any(|it| it.name == success.name && it.digest == success.digest)
+        let still_there = stored.and_then(|stored| {
+            let mut passwords = stored.passwords.iter();
+            passwords.find(|it| it.name == success.name && it.digest == success.digest)
         });
-        if !still_there {
+        let Some(still_there) = still_there else {
             self.by_key.remove(key);
             self.order.retain(|it| it != key);
             return None;
-        }
+        };
         success.generation = generation;
+        success.limits = still_there.limits.clone();
         Some(success.clone())
     }
 
@@ -76,7 +80,12 @@ mod tests {
             key
         };
         for number in 0..=MAX_SUCCESSES {
-            let success = Success { name: String::new(), digest: [0; 32], generation: 1 };
+            let success = Success {
+                name: String::new(),
+                digest: [0; 32],
+                generation: 1,
+                limits: PasswordLimits::default(),
+            };
             successes.insert(key(number), success);
         }
         assert!(successes.find(&key(0), 1).is_none());

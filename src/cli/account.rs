@@ -2,8 +2,10 @@
 //! on the same store: every change is one durable write, which the daemon sees at the next login.
 
 mod import_token;
+mod limits;
 mod list;
 mod local_password;
+mod passwords;
 mod remove;
 mod show;
 mod signout;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use self::limits::LimitArgs;
 use super::{Failure, Global, block_on};
 use crate::{
     account::password::SetPasswordError,
@@ -44,6 +47,9 @@ enum AccountCommand {
     /// The password opens the account at saslgate only; the provider never sees it. It is asked for
     /// on the terminal, or read as one line from standard input. An account may have several: give
     /// each mail program its own, with a name to revoke it by. A running saslgate knows it at once.
+    ///
+    /// With limits the password opens nothing but what they say, and who tries hears that it is wrong. A
+    /// password that is replaced keeps the limits that are not given anew.
     #[command(after_help = PASSWORD_EXAMPLES)]
     Password {
         /// The account's login, as in the configuration
@@ -54,6 +60,23 @@ enum AccountCommand {
         /// Make a strong password and print it, once
         #[arg(long)]
         generate: bool,
+        #[command(flatten)]
+        limits: LimitArgs,
+    },
+    /// Change what a local password may be used for
+    ///
+    /// The password stays as it is, and so does a limit that is not named. Sessions outside the new
+    /// limits end.
+    #[command(after_help = LIMIT_EXAMPLES)]
+    #[command(group(clap::ArgGroup::new("limit").args(["protocols", "networks"]).required(true).multiple(true)))]
+    LimitPassword {
+        /// The account's login, as in the configuration
+        login: String,
+        /// The password's name; `saslgate account list` shows it
+        #[arg(long, default_value = DEFAULT_NAME)]
+        name: String,
+        #[command(flatten)]
+        limits: LimitArgs,
     },
     /// Remove a local password
     ///
@@ -163,8 +186,11 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
     match &args.command {
         AccountCommand::List => block_on(list::list(&config))?,
         AccountCommand::Show { login } => show::show(&config, login),
-        AccountCommand::Password { login, name, generate } => {
-            local_password::set(&config, login, name, *generate)
+        AccountCommand::Password { login, name, generate, limits } => {
+            local_password::set(&config, login, name, *generate, limits)
+        }
+        AccountCommand::LimitPassword { login, name, limits } => {
+            limits::limit(&config, login, name, limits)
         }
         AccountCommand::RemovePassword { login, name } => {
             local_password::remove(&config, login, name)
@@ -227,7 +253,14 @@ const PASSWORD_EXAMPLES: &str = "\
 Examples:
   saslgate account password me@example.com
   saslgate account password me@example.com --name printer --generate
+  saslgate account password me@example.com --name printer --generate --protocol smtp --network 192.168.1.0/24
   pass show mail/me | saslgate account password me@example.com";
+
+const LIMIT_EXAMPLES: &str = "\
+Examples:
+  saslgate account limit-password me@example.com --name printer --protocol smtp
+  saslgate account limit-password me@example.com --name printer --network 192.168.1.0/24,10.0.0.7
+  saslgate account limit-password me@example.com --name printer --network any";
 
 const UPSTREAM_PASSWORD_EXAMPLES: &str = "\
 Examples:

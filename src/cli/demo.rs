@@ -197,6 +197,7 @@ const LOGIN: &str = "demo@example.org";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::password::{Checked, Origin};
 
     #[test]
     fn a_taken_port_is_replaced() {
@@ -228,7 +229,9 @@ mod tests {
         let password = generate().unwrap();
         set_password(&store, &config, &password).await.unwrap();
         let passwords = Passwords::new(store).unwrap();
-        let verified = passwords.verify(Some(&config.accounts[0]), &password, None).await.unwrap();
-        assert_eq!(verified.unwrap().name, "demo");
+        let origin = Origin { protocol: Protocol::Imap, address: [127, 0, 0, 1].into() };
+        let account = Some(config.accounts[0].as_ref());
+        let checked = passwords.verify(account, &password, origin, None).await.unwrap();
+        assert!(matches!(checked, Checked::Right(verified) if verified.name == "demo"));
     }
 }

@@ -10,6 +10,7 @@ mod daemon;
 pub mod demo;
 pub mod log;
 pub mod man;
+pub mod provider;
 pub mod reload;
 pub mod run;
 pub mod signin;
@@ -54,6 +55,7 @@ impl Cli {
             Command::Reload(args) => reload::run(&args, &global),
             Command::Config(args) => config::run(&args, &global),
             Command::Account(args) => account::run(&args, &global),
+            Command::Provider(args) => provider::run(&args, &global),
             Command::Signin(args) => signin::run(&args, &global),
             Command::Cert(args) => cert::run(&args, &global),
             Command::Completions(args) => completions::run(&args),
@@ -77,6 +79,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// List accounts, set their passwords, bring in a sign-in or end it
     Account(account::AccountArgs),
+    /// Show what is known of the providers, and how to register with them, step by step
+    Provider(provider::ProviderArgs),
     /// Sign in at the provider, for an account whose tokens a person must allow
     Signin(signin::SigninArgs),
     /// Make a TLS certificate for mail programs on this machine
@@ -197,6 +201,7 @@ macro_rules! examples {
         "\
 Examples:
   saslgate demo                                   see it work, without an account anywhere
+  saslgate provider show google                   see how to register with a provider
   saslgate config check                           find mistakes in the configuration
   saslgate account password me@example.com        set the password for a mail program
   saslgate signin me@example.com                  sign in at the provider

@@ -93,6 +93,7 @@ pub async fn serve(
     }
     gateway.keep_signed_in();
     gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
+    gateway.tasks.spawn(Arc::clone(&gateway).keep_last_uses());
     let asked_by = reload_until_stop(&gateway, &mut signals).await;
     info!("{asked_by}: stopping");
     notify::stopping("ending its sessions", longest_stop(&gateway.config().deadlines));

@@ -102,7 +102,7 @@ pub(super) async fn open_to_read(config: &Config) -> Result<Arc<dyn Store>, Fail
     let file = config.state_folder.join("store.sqlite");
     match file.try_exists() {
         Ok(false) => Ok(Arc::new(MemoryStore::new())),
-        Ok(true) => Ok(Arc::new(SqliteStore::open(&config.state_folder).await?)),
+        Ok(true) => Ok(Arc::new(SqliteStore::open_to_read(&config.state_folder).await?)),
         Err(error) => Err(Failure::fault(format!(
             "The store {} cannot be read: {}.",
             file.display(),

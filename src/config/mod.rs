@@ -25,7 +25,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use url::Url;
 
-pub(crate) use self::listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY};
+pub(crate) use self::{
+    listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
+    oauth::is_secure,
+};
 pub use self::{
     load::{Loaded, Secrets, load, written_files},
     mistake::{ConfigError, Mistake},

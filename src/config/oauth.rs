@@ -173,7 +173,7 @@ pub(super) fn secure_url(cx: &mut Context, at: &At<'_>, text: &str) -> Option<Ur
 }
 
 /// Whether secrets may go there at all.
-pub(in crate::config) fn is_secure(url: &Url) -> bool {
+pub(crate) fn is_secure(url: &Url) -> bool {
     url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)
 }
 

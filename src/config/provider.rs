@@ -4,9 +4,8 @@
 use url::Url;
 
 use super::{
-    ClientSecretMethod, OAuthConfig, Protocol, UpstreamTlsMode,
+    ClientSecretMethod, Protocol, UpstreamTlsMode,
     mistake::nearest,
-    oauth,
     preset::{Preset, ServerPreset, TenantRule},
     text::{GrantText, MechanismText, UpstreamTlsText},
 };
@@ -90,8 +89,7 @@ impl Provider {
     /// The grant in which the application itself is who asks, if there is one.
     pub fn app_only_grant(self) -> Option<&'static str> {
         let app_only = [GrantText::ClientCredentials, GrantText::ServiceAccount];
-        let grant = app_only.into_iter().find(|grant| self.0.grants.contains(grant))?;
-        self.0.token_url.map(|_| grant.name())
+        app_only.into_iter().find(|grant| self.0.grants.contains(grant)).map(GrantText::name)
     }
 
     /// The token endpoint; `{tenant}` stands for the tenant here and below.
@@ -172,12 +170,5 @@ impl ProviderServer {
     /// How many connections a mailbox may have to it at once, where that is known.
     pub fn connection_limit(self) -> Option<u16> {
         self.0.connection_limit
-    }
-}
-
-impl OAuthConfig {
-    /// Whether secrets may be sent to this URL: inside TLS, or on loopback.
-    pub fn may_be_told_secrets(url: &Url) -> bool {
-        oauth::is_secure(url)
     }
 }

@@ -10,7 +10,10 @@ use tracing::{debug, info, warn};
 
 use super::{Client, refuse};
 use crate::{
-    account::password::Verified,
+    account::{
+        limit_words,
+        password::{Checked, Origin, Verified},
+    },
     config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
     gateway::{AccountSlot, Gateway, InForce, Standing},
     proto::{
@@ -95,8 +98,8 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// The account, if name and password are right. Unknown name and wrong password are the same
-    /// answer, at the same cost.
+    /// The account, if name and password are right. Unknown name, wrong password and one outside its limits
+    /// are the same answer, at the same cost.
     async fn authenticate(
         &self,
         credentials: &Credentials,
@@ -106,9 +109,22 @@ impl Attempt<'_> {
         let address = self.client.address.ip();
         // On loopback everybody has the same address.
         let site = (!is_loopback(address)).then(|| site(address));
-        let verified = passwords.verify(account.as_deref(), &credentials.password, site).await;
-        match (account, verified) {
-            (Some(account), Ok(Some(password))) => Ok((account, password)),
+        let origin = Origin { protocol: self.client.protocol, address };
+        let checked =
+            passwords.verify(account.as_deref(), &credentials.password, origin, site).await;
+        match (account, checked) {
+            (Some(account), Ok(Checked::Right(password))) => Ok((account, password)),
+            (Some(account), Ok(Checked::OutOfLimits { name, limits, fault })) => {
+                warn!(
+                    connection = self.client.number,
+                    client = %self.client.address,
+                    protocol = %self.client.protocol,
+                    account = %account.login,
+                    "{}",
+                    limit_words::refusal(&account.login, &name, &limits, fault, origin),
+                );
+                Err(NotOpened { refusal: refuse::wrong_login(), cause: Cause::WrongLogin })
+            }
             (_, Ok(_)) => {
                 warn!(
                     connection = self.client.number,

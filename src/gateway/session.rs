@@ -9,16 +9,36 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::Gateway;
-use crate::{account::password::Verified, config::AccountConfig, control::message::RunningAccount};
+use crate::{
+    account::password::{Origin, Verified},
+    config::AccountConfig,
+    control::message::RunningAccount,
+    store::LocalPassword,
+};
 
 /// A session, so that a revoked password or a removed account can end it.
 pub(super) struct Session {
     account: String,
     password_name: String,
     digest: [u8; 32],
+    origin: Origin,
     /// The store's generation in which the password was last known to stand.
     generation: i64,
     end: CancellationToken,
+}
+
+impl Session {
+    /// Why it must end, by the passwords that its account has now.
+    fn fault(&self, known: &[LocalPassword]) -> Option<&'static str> {
+        let mut known = known.iter();
+        match known.find(|it| it.name == self.password_name && it.digest == self.digest) {
+            None => Some("its local password was revoked"),
+            Some(password) if self.origin.within(&password.limits).is_err() => {
+                Some("it is outside the new limits of its local password")
+            }
+            Some(_) => None,
+        }
+    }
 }
 
 /// A registered session.
@@ -58,6 +78,7 @@ impl Gateway {
             account: account.key(),
             password_name: password.name.clone(),
             digest: password.digest,
+            origin: password.origin,
             generation: password.generation,
             end: end.clone(),
         };
@@ -98,14 +119,8 @@ impl Gateway {
             for number in numbers {
                 let Some(session) = shared.sessions.get_mut(&number) else { continue };
                 session.generation = generation;
-                let stands = known.iter().any(|password| {
-                    password.name == session.password_name && password.digest == session.digest
-                });
-                if !stands {
-                    info!(
-                        connection = number,
-                        account, "its local password was revoked: the session ends",
-                    );
+                if let Some(fault) = session.fault(&known) {
+                    info!(connection = number, account, "{fault}: the session ends");
                     session.end.cancel();
                 }
             }
@@ -201,9 +216,14 @@ mod tests {
         Gateway::new(Arc::new(config), store, tokens, None).unwrap()
     }
 
+    fn verified() -> Verified {
+        let origin =
+            Origin { protocol: crate::config::Protocol::Imap, address: [192, 0, 2, 1].into() };
+        Verified { name: "p".into(), digest: [0; 32], generation: 0, origin }
+    }
+
     fn register(gateway: &Arc<Gateway>, connection: u64) -> SessionGuard {
-        let password = Verified { name: "p".into(), digest: [0; 32], generation: 0 };
-        gateway.register(connection, &account("a"), &password)
+        gateway.register(connection, &account("a"), &verified())
     }
 
     #[tokio::test(start_paused = true)]
@@ -263,8 +283,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_of_an_account_that_has_gone_ends_at_once() {
         let gateway = gateway();
-        let password = Verified { name: "p".into(), digest: [0; 32], generation: 0 };
-        assert!(gateway.register(1, &account("b"), &password).end().is_cancelled());
+        assert!(gateway.register(1, &account("b"), &verified()).end().is_cancelled());
         assert!(!register(&gateway, 2).end().is_cancelled());
     }
 }

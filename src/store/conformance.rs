@@ -3,8 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    Grant, Identity, LocalPassword, LocalPasswords, RefreshFailure, RefreshHistory, SignedIn,
-    Store, StoredAccessToken,
+    Grant, Identity, LocalPassword, LocalPasswords, PasswordUse, RefreshFailure, RefreshHistory,
+    SignedIn, Store, StoredAccessToken,
+    limits::{LimitChange, PasswordLimits, network},
 };
 use crate::secret::Secret;
 
@@ -12,6 +13,7 @@ pub(crate) async fn check(store: &dyn Store) {
     grants_are_fenced(store).await;
     leases_exclude(store).await;
     local_passwords_are_kept(store).await;
+    limits_and_last_uses_are_kept(store).await;
     upstream_passwords_are_kept(store).await;
     histories_are_kept_and_accounts_go_whole(store).await;
 }
@@ -150,6 +152,63 @@ async fn local_passwords_are_kept(store: &dyn Store) {
     assert_eq!(store.local_passwords("p").await.unwrap(), Some(expected));
 }
 
+async fn limits_and_last_uses_are_kept(store: &dyn Store) {
+    let only = async || {
+        let mut passwords = store.local_passwords("l").await.unwrap().unwrap().passwords;
+        assert_eq!(passwords.len(), 1);
+        passwords.remove(0)
+    };
+    let generation = async || store.generation().await.unwrap();
+    let limits = PasswordLimits {
+        protocols: vec!["smtp".to_owned(), "imap".to_owned()],
+        networks: vec![network("192.168.1.0/24").unwrap(), network("2001:db8::/48").unwrap()],
+    };
+    store.password_salt("l", [1; 16]).await.unwrap();
+    let first = LocalPassword { limits: limits.clone(), ..password("printer", 10) };
+    store.write_local_password("l", &first).await.unwrap();
+    assert_eq!(only().await, first);
+
+    let before = generation().await;
+    let used = PasswordUse {
+        at: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+        protocol: "smtp".to_owned(),
+        address: "2001:db8::7".parse().unwrap(),
+    };
+    store.note_password_use("l", "printer", &[8; 32], &used).await.unwrap();
+    store.note_password_use("l", "laptop", &first.digest, &used).await.unwrap();
+    store.note_password_use("nobody", "printer", &first.digest, &used).await.unwrap();
+    assert_eq!(only().await.last_used, None, "these are others");
+    store.note_password_use("l", "printer", &first.digest, &used).await.unwrap();
+    assert_eq!(only().await.last_used, Some(used.clone()));
+    let later = PasswordUse { protocol: "imap".to_owned(), ..used.clone() };
+    store.note_password_use("l", "printer", &first.digest, &later).await.unwrap();
+    assert_eq!(only().await.last_used, Some(later.clone()));
+    assert_eq!(generation().await, before, "no session cares");
+
+    let change = LimitChange { protocols: Some(Vec::new()), networks: None };
+    let expected = PasswordLimits { protocols: Vec::new(), ..limits };
+    let limit = async |name, change| store.limit_local_password("l", name, change).await.unwrap();
+    assert_eq!(limit("laptop", &change).await, None);
+    assert_eq!(generation().await, before);
+    assert_eq!(limit("printer", &change).await, Some(expected.clone()));
+    assert!(generation().await > before);
+    let changed = only().await;
+    assert_eq!((changed.limits, changed.last_used), (expected, Some(later.clone())));
+
+    // Another password of the same name, and one of a name that was used before.
+    let second =
+        LocalPassword { digest: [9; 32], last_used: Some(later), ..password("printer", 20) };
+    store.write_local_password("l", &second).await.unwrap();
+    assert_eq!(only().await, LocalPassword { last_used: None, ..second.clone() });
+    store.note_password_use("l", "printer", &second.digest, &used).await.unwrap();
+    assert!(store.remove_local_password("l", "printer").await.unwrap());
+    store.write_local_password("l", &second).await.unwrap();
+    assert_eq!(only().await.last_used, None);
+    store.note_password_use("l", "printer", &second.digest, &used).await.unwrap();
+    assert!(store.remove_account("l").await.unwrap());
+    assert_eq!(store.local_passwords("l").await.unwrap(), None);
+}
+
 async fn upstream_passwords_are_kept(store: &dyn Store) {
     let read = async |account: &str, protocol: &str| {
         let password = store.upstream_password(account, protocol, "host").await.unwrap();
@@ -197,5 +256,7 @@ fn password(name: &str, created: u64) -> LocalPassword {
         name: name.to_owned(),
         digest: [7; 32],
         created: UNIX_EPOCH + Duration::from_secs(created),
+        limits: PasswordLimits::default(),
+        last_used: None,
     }
 }

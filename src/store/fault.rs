@@ -24,11 +24,11 @@ impl Fault {
                 "The store {path} is busy: another process has been writing for too long."
             )),
             Some(READONLY) => StoreError::Unavailable(format!(
-                "The store {path} cannot be written; {}.",
+                "The store {path} cannot be written: its disk is mounted read-only, or {}.",
                 platform::remedy(&self.path)
             )),
             Some(CANNOT_OPEN) => StoreError::Unavailable(format!(
-                "The store {path} or a file beside it cannot be opened; {}.",
+                "The store {path} or a file beside it cannot be opened: its disk is mounted read-only, or {}.",
                 platform::remedy(&self.path)
             )),
             Some(FULL) => StoreError::Unavailable(format!(

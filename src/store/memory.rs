@@ -10,8 +10,9 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Grant, GrantRecord, LocalPassword, LocalPasswords, RefreshHistory, Store, StoreError,
-    StoreFuture,
+    Grant, GrantRecord, LocalPassword, LocalPasswords, PasswordUse, RefreshHistory, Store,
+    StoreError, StoreFuture,
+    limits::{LimitChange, PasswordLimits},
 };
 use crate::secret::Secret;
 
@@ -109,13 +110,46 @@ impl Content {
         password: &LocalPassword,
     ) -> Result<(), StoreError> {
         let known = self.passwords.get_mut(account).ok_or_else(super::no_salt)?;
+        let password = LocalPassword { last_used: None, ..password.clone() };
         match known.passwords.iter_mut().find(|other| other.name == password.name) {
-            Some(same) => *same = password.clone(),
-            None => known.passwords.push(password.clone()),
+            Some(same) => *same = password,
+            None => known.passwords.push(password),
         }
         known.passwords.sort_by_key(|password| password.created);
         self.bump();
         Ok(())
+    }
+
+    fn local_password(&mut self, account: &str, name: &str) -> Option<&mut LocalPassword> {
+        let known = self.passwords.get_mut(account)?;
+        known.passwords.iter_mut().find(|password| password.name == name)
+    }
+
+    fn limit_local_password(
+        &mut self,
+        account: &str,
+        name: &str,
+        change: &LimitChange,
+    ) -> Option<PasswordLimits> {
+        let password = self.local_password(account, name)?;
+        password.limits = change.apply(password.limits.clone());
+        let limits = password.limits.clone();
+        self.bump();
+        Some(limits)
+    }
+
+    fn note_password_use(
+        &mut self,
+        account: &str,
+        name: &str,
+        digest: &[u8; 32],
+        used: &PasswordUse,
+    ) {
+        if let Some(password) = self.local_password(account, name)
+            && password.digest == *digest
+        {
+            password.last_used = Some(used.clone());
+        }
     }
 
     fn remove_local_password(&mut self, account: &str, name: &str) -> bool {
@@ -239,6 +273,28 @@ impl Store for MemoryStore {
         password: &'a LocalPassword,
     ) -> StoreFuture<'a, ()> {
         Box::pin(async move { self.content().write_local_password(account, password) })
+    }
+
+    fn limit_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, Option<PasswordLimits>> {
+        Box::pin(async move { Ok(self.content().limit_local_password(account, name, change)) })
+    }
+
+    fn note_password_use<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        digest: &'a [u8; 32],
+        used: &'a PasswordUse,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.content().note_password_use(account, name, digest, used);
+            Ok(())
+        })
     }
 
     fn remove_local_password<'a>(

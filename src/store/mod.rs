@@ -5,13 +5,16 @@
 use std::{
     fmt,
     future::Future,
+    net::IpAddr,
     pin::Pin,
     time::{Duration, SystemTime},
 };
 
+use self::limits::{LimitChange, PasswordLimits};
 use crate::secret::Secret;
 
 pub mod key;
+pub mod limits;
 pub mod memory;
 pub mod sqlite;
 
@@ -68,11 +71,31 @@ pub trait Store: Send + Sync {
         proposed: [u8; 16],
     ) -> StoreFuture<'a, [u8; 16]>;
 
-    /// Adds a local password, or replaces the one of the same name.
+    /// Adds a local password, or replaces the one of the same name. It has not been used yet, whatever it
+    /// says itself.
     fn write_local_password<'a>(
         &'a self,
         account: &'a str,
         password: &'a LocalPassword,
+    ) -> StoreFuture<'a, ()>;
+
+    /// Changes the limits of the local password of that name. Returns what they are now, or `None` where
+    /// there is no such password.
+    fn limit_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, Option<PasswordLimits>>;
+
+    /// Notes the last use of a local password that still has this digest; of no interest to sessions, so
+    /// the generation stays.
+    fn note_password_use<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        digest: &'a [u8; 32],
+        used: &'a PasswordUse,
     ) -> StoreFuture<'a, ()>;
 
     /// Removes the local password of that name. Returns whether there was one.
@@ -241,6 +264,21 @@ pub struct LocalPassword {
     pub digest: [u8; 32],
     /// Wall clock, whole seconds.
     pub created: SystemTime,
+    /// What it may be used for.
+    pub limits: PasswordLimits,
+    /// As far as it has been noted: a daemon does so now and then.
+    pub last_used: Option<PasswordUse>,
+}
+
+/// A login with a local password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordUse {
+    /// Wall clock.
+    pub at: SystemTime,
+    /// The protocol's name in the configuration.
+    pub protocol: String,
+    /// The client's.
+    pub address: IpAddr,
 }
 
 /// Why the store could not serve.

@@ -24,7 +24,20 @@ pub(super) struct Opened {
     pub(super) fault: Fault,
 }
 
-pub(super) async fn open(folder: &Path, key: KeySource) -> Result<Opened, StoreError> {
+/// What a store is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To look: a read-only disk may do.
+    Read,
+    /// To write, which opening proves to be possible.
+    Write,
+}
+
+pub(super) async fn open(
+    folder: &Path,
+    key: KeySource,
+    purpose: Purpose,
+) -> Result<Opened, StoreError> {
     let path = folder.join("store.sqlite");
     let fault = Fault::new(path.clone());
     let (folder, file, words) = (folder.to_owned(), path.clone(), fault.clone());
@@ -41,7 +54,7 @@ pub(super) async fn open(folder: &Path, key: KeySource) -> Result<Opened, StoreE
         .busy_timeout(BUSY)
         .disable_statement_logging();
     let mut connection = options.connect().await.map_err(|error| fault.of(&error))?;
-    let prepared = migrate(&mut connection, &sealer, &fault).await;
+    let prepared = migrate(&mut connection, &sealer, &fault, purpose).await;
     // Closed in any case, so that a refused store is not held open.
     let closed = connection.close().await.map_err(|error| fault.of(&error));
     prepared?;
@@ -84,6 +97,7 @@ async fn migrate(
     connection: &mut SqliteConnection,
     sealer: &Sealer,
     fault: &Fault,
+    purpose: Purpose,
 ) -> Result<(), StoreError> {
     let broken = |error: sqlx::Error| fault.of(&error);
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(broken)?;
@@ -117,6 +131,17 @@ async fn migrate(
     if done < known {
         sqlx::raw_sql(STAMP).execute(&mut *transaction).await.map_err(broken)?;
     }
+    if purpose == Purpose::Write {
+        // On a read-only disk SQLite opens a store whose log lies beside it, and takes its lock, too: only
+        // a write tells. A daemon that finds out later has lost the token that it wanted to write.
+        // It is taken back, so that a full disk, which a daemon can live with, hinders no start.
+        let mut proof = transaction.begin().await.map_err(broken)?;
+        sqlx::query("UPDATE store SET generation = generation")
+            .execute(&mut *proof)
+            .await
+            .map_err(broken)?;
+        proof.rollback().await.map_err(broken)?;
+    }
     let check: Vec<u8> = sqlx::query_scalar("SELECT key_check FROM store")
         .fetch_one(&mut *transaction)
         .await
@@ -140,11 +165,15 @@ async fn check_pages(connection: &mut SqliteConnection, fault: &Fault) -> Result
 }
 
 /// Each step once, in order; a published step never changes. `PRAGMA user_version` counts them.
-const SCHEMA: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const SCHEMA: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Marks the file as ours ("sasl" in ASCII) and up to date; a test holds it to the two constants.
-const STAMP: &str = "PRAGMA application_id = 1935766380; PRAGMA user_version = 3;";
+const STAMP: &str = "PRAGMA application_id = 1935766380; PRAGMA user_version = 4;";
 const APPLICATION: i64 = 0x7361_736c;
 
 const CHECK: &[u8] = b"saslgate";
@@ -169,5 +198,26 @@ mod tests {
             SCHEMA.len()
         );
         assert_eq!(STAMP, expected);
+    }
+
+    /// SQLite opens the files of a read-only disk for reading, as this connection does; the rights of a
+    /// file would not hinder root.
+    #[tokio::test]
+    async fn what_can_only_be_read_with_its_log_beside_it_is_refused_to_writers() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = || KeySource::find(folder.path()).unwrap();
+        let opened = open(folder.path(), source(), Purpose::Write).await.unwrap();
+        let path = folder.path().join("store.sqlite");
+        assert!(folder.path().join("store.sqlite-wal").exists());
+        let options = SqliteConnectOptions::new().filename(&path).read_only(true);
+        let mut connection = options.connect().await.unwrap();
+        let fault = Fault::new(path);
+        migrate(&mut connection, &opened.sealer, &fault, Purpose::Read).await.unwrap();
+        let refused = migrate(&mut connection, &opened.sealer, &fault, Purpose::Write).await;
+        let expected = "cannot be written";
+        assert!(
+            matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains(expected)),
+            "{refused:?}"
+        );
     }
 }

@@ -11,11 +11,12 @@ use std::{path::Path, time::Duration};
 use sqlx::{FromRow, Sqlite, SqlitePool, Transaction};
 
 use super::{
-    Grant, GrantRecord, Identity, LocalPassword, LocalPasswords, RefreshHistory, SignedIn, Store,
-    StoreError, StoreFuture, StoredAccessToken,
+    Grant, GrantRecord, Identity, LocalPassword, LocalPasswords, PasswordUse, RefreshHistory,
+    SignedIn, Store, StoreError, StoreFuture, StoredAccessToken,
     fault::Fault,
     key::KeySource,
-    open,
+    limits::{LimitChange, PasswordLimits},
+    open::{self, Purpose},
     seal::{Column, Sealer},
     time::{from_millis, to_millis},
 };
@@ -33,9 +34,17 @@ impl SqliteStore {
     /// It must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// The store cannot be used, or the key does not open it.
+    /// The store cannot be used or not be written, or the key does not open it.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::open_with(folder, KeySource::find(folder)?).await
+    }
+
+    /// The same for whoever only reads; where the disk is read-only, writes fail later.
+    ///
+    /// # Errors
+    /// The store cannot be used, or the key does not open it.
+    pub async fn open_to_read(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_for(folder, KeySource::find(folder)?, Purpose::Read).await
     }
 
     /// The same, with the key from there.
@@ -43,7 +52,11 @@ impl SqliteStore {
     /// # Errors
     /// As for [`Self::open`].
     pub async fn open_with(folder: &Path, key: KeySource) -> Result<Self, StoreError> {
-        let open::Opened { pool, sealer, fault } = open::open(folder, key).await?;
+        Self::open_for(folder, key, Purpose::Write).await
+    }
+
+    async fn open_for(folder: &Path, key: KeySource, purpose: Purpose) -> Result<Self, StoreError> {
+        let open::Opened { pool, sealer, fault } = open::open(folder, key, purpose).await?;
         Ok(Self { pool, sealer, fault })
     }
 
@@ -281,6 +294,25 @@ impl Store for SqliteStore {
         password: &'a LocalPassword,
     ) -> StoreFuture<'a, ()> {
         Box::pin(self.put_password(account, password))
+    }
+
+    fn limit_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, Option<PasswordLimits>> {
+        Box::pin(self.change_limits(account, name, change))
+    }
+
+    fn note_password_use<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        digest: &'a [u8; 32],
+        used: &'a PasswordUse,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(self.put_use(account, name, digest, used))
     }
 
     fn remove_local_password<'a>(

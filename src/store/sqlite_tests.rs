@@ -283,10 +283,12 @@ async fn old_store(folder: &TempDir) {
          INSERT INTO grants (account, version, refresh_token)
          VALUES ('old@example.test', 4, x'01{}b1d47088a840bd3f6a7d1cab9504cd68ad58fe22');
          INSERT INTO password_salts VALUES ('old@example.test', x'{}');
+         INSERT INTO local_passwords VALUES ('old@example.test', 'laptop', x'{}', 1000);
          PRAGMA application_id = 1935766380; PRAGMA user_version = 1;",
         nonce("01"),
         nonce("02"),
         "09".repeat(16),
+        "08".repeat(32),
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(content)).execute(&mut old).await.unwrap();
     old.close().await.unwrap();
@@ -302,12 +304,20 @@ async fn an_older_store_is_upgraded_and_loses_nothing() {
     assert_eq!(record.grant.refresh_token.unwrap().expose(), b"kept");
     let passwords = store.local_passwords("old@example.test").await.unwrap().unwrap();
     assert_eq!(passwords.salt, [9; 16]);
+    let kept = LocalPassword {
+        name: "laptop".to_owned(),
+        digest: [8; 32],
+        created: from_millis(1000),
+        limits: PasswordLimits::default(),
+        last_used: None,
+    };
+    assert_eq!(passwords.passwords, [kept]);
     assert_eq!(store.generation().await.unwrap(), 5);
     conformance::check(&store).await;
     store.close().await;
     let version: i64 =
         sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut raw(&folder).await).await.unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
     opened(&folder).await.close().await;
 }
 
@@ -338,6 +348,40 @@ async fn many_may_upgrade_an_older_store_at_once() {
         assert_eq!(password.expose(), account.as_bytes());
     }
     assert_eq!(store.generation().await.unwrap(), 5 + 8);
+}
+
+#[tokio::test]
+async fn damage_makes_no_limit_wider() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(&folder).await;
+    store.password_salt("a", [1; 16]).await.unwrap();
+    let password = LocalPassword {
+        name: "p".to_owned(),
+        digest: [0; 32],
+        created: from_millis(0),
+        limits: PasswordLimits::default(),
+        last_used: None,
+    };
+    store.write_local_password("a", &password).await.unwrap();
+    for [protocols, networks] in
+        [["NULL", "''"], ["NULL", "'10.0.0.0/8 x'"], ["NULL", "'10.0.0.0/99'"], ["''", "NULL"]]
+    {
+        let damage = format!("protocols = {protocols}, networks = {networks}");
+        let change = format!("UPDATE local_passwords SET {damage}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&store.pool).await.unwrap();
+        let read = store.local_passwords("a").await;
+        assert!(matches!(&read, Err(StoreError::Unusable(_))), "{damage}: {read:?}");
+    }
+    // A last use that does not read is no fault.
+    store.write_local_password("a", &password).await.unwrap();
+    store.note_password_use("a", "p", &[0; 32], &used()).await.unwrap();
+    sqlx::raw_sql("UPDATE password_uses SET address = 'x'").execute(&store.pool).await.unwrap();
+    let read = store.local_passwords("a").await.unwrap().unwrap();
+    assert_eq!(read.passwords[0].last_used, None);
+}
+
+fn used() -> PasswordUse {
+    PasswordUse { at: from_millis(1), protocol: "imap".to_owned(), address: [192, 0, 2, 1].into() }
 }
 
 #[tokio::test]

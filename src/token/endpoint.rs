@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -124,6 +124,25 @@ impl Endpoint {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).insert(route, client.clone());
         Ok(Adapter(client))
     }
+}
+
+/// Fetches a document that is no secret, as a token endpoint would be asked: status and body, or why not in words that
+/// continue "The server …".
+pub(crate) async fn fetch(
+    url: &Url,
+    ca_file: Option<&Path>,
+    proxy: Option<&Url>,
+    deadline: Duration,
+) -> Result<(u16, Vec<u8>), String> {
+    let (ca_file, proxy) = (ca_file.map(PathBuf::from), proxy.cloned());
+    let build = move || http::build_client(ca_file.as_deref(), proxy.as_ref(), deadline / 2);
+    let fetch = async {
+        let client = aside(build).await??;
+        http::get(&client, url).await
+    };
+    let fetched = Endpoint::new(deadline).in_time(fetch).await;
+    let response = fetched.flatten().map_err(|failure| failure.what)?;
+    Ok((response.status, response.body.to_vec()))
 }
 
 /// Does what blocks on files where it may.

@@ -25,6 +25,7 @@ use crate::{
 pub(crate) use advice::tenant;
 pub use cause::Cause;
 use endpoint::Endpoint;
+pub(crate) use endpoint::fetch;
 use grant::Need;
 pub use history::{Change, State};
 pub use import::import;

@@ -4,6 +4,7 @@ mod bad_days;
 mod limits;
 mod live;
 mod login;
+mod passwords;
 mod reload;
 mod submission;
 mod tls;

@@ -79,6 +79,7 @@ impl Running {
             gateway.tasks.spawn(listener.serve(Arc::clone(&gateway)));
         }
         gateway.tasks.spawn(Arc::clone(&gateway).keep_house());
+        gateway.tasks.spawn(Arc::clone(&gateway).keep_last_uses());
         Self { gateway, addresses, store }
     }
 

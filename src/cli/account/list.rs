@@ -2,12 +2,12 @@
 
 use std::{cell::Cell, fmt::Write as _, time::SystemTime};
 
-use super::open;
+use super::passwords;
 use crate::{
-    cli::{Failure, terminal::say},
+    cli::{Failure, status::open_to_read, terminal::say},
     config::{AccountConfig, Authentication, Config, Grant, Protocol, UpstreamConfig},
     status::{Finding, words},
-    store::{LocalPasswords, Store, StoreError},
+    store::{Store, StoreError},
     token::GrantStatus,
 };
 
@@ -17,7 +17,7 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
         faults.set(faults.get() + 1);
         format!("error: {error}")
     };
-    let store = open(config).await?;
+    let store = open_to_read(config).await?;
     for account in &config.accounts {
         let (servers, faulty) = servers_and_faults(account, config, store.as_ref()).await;
         faults.set(faults.get() + faulty);
@@ -28,7 +28,8 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
         // What is wrong with one account hides no other.
         let sign_in = sign_in(account, store.as_ref()).await.unwrap_or_else(fault);
         let stored = store.local_passwords(&account.key()).await;
-        let passwords = stored.map_or_else(fault, |stored| names(&account.login, stored.as_ref()));
+        let passwords = stored
+            .map_or_else(fault, |stored| passwords::in_a_line(&account.login, stored.as_ref()));
         let _ = write!(text, "  sign-in    {sign_in}\n  passwords  {passwords}");
         say(text)?;
     }
@@ -142,21 +143,4 @@ async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, S
         let _ = write!(text, "; a refresh that began at {since} has not ended");
     }
     Ok(text)
-}
-
-pub(super) fn names(login: &str, stored: Option<&LocalPasswords>) -> String {
-    let names: Vec<String> = stored
-        .iter()
-        .flat_map(|stored| &stored.passwords)
-        .map(|password| {
-            let created = humantime::format_rfc3339_seconds(password.created).to_string();
-            let day = created.split('T').next().unwrap_or_default();
-            format!("{} ({day})", password.name)
-        })
-        .collect();
-    if names.is_empty() {
-        format!("none yet: run `saslgate account password {login}`")
-    } else {
-        names.join(", ")
-    }
 }

@@ -1,6 +1,10 @@
 //! Local passwords. The hard thing is that a generated one is shown once, and alone on standard output.
 
-use super::{find, open};
+use super::{
+    find,
+    limits::{LimitArgs, remark_on_unreachable, told},
+    open,
+};
 use crate::{
     account::password::{self, Passwords},
     cli::{
@@ -10,25 +14,35 @@ use crate::{
     config::Config,
 };
 
-pub(super) fn set(config: &Config, login: &str, name: &str, generate: bool) -> Result<(), Failure> {
+pub(super) fn set(
+    config: &Config,
+    login: &str,
+    name: &str,
+    generate: bool,
+    limits: &LimitArgs,
+) -> Result<(), Failure> {
     let account = find(config, login)?;
+    let change = limits.change()?;
     let secret = if generate {
         password::generate().map_err(|error| Failure::fault(error.to_string()))?
     } else {
         read_secret(&format!("New password for {}", account.login), true)?
     };
-    block_on(async {
+    let limits = block_on(async {
         let passwords = Passwords::new(open(config).await?);
         let passwords = passwords.map_err(|error| Failure::fault(error.to_string()))?;
-        passwords.set(account, name, &secret).await?;
+        let limits = passwords.set_limited(account, name, &secret, &change).await?;
         daemon::tell_of(config, &account.key()).await;
-        Ok::<_, Failure>(())
+        Ok::<_, Failure>(limits)
     })??;
+    remark_on_unreachable(&limits, config);
+    let limits = told(&limits);
     if generate {
-        remark(format_args!("The new password \"{name}\" of {} (shown once):", account.login));
+        let login = &account.login;
+        remark(format_args!("The new password \"{name}\" of {login}{limits} (shown once):"));
         say(String::from_utf8_lossy(secret.expose()))
     } else {
-        say(format_args!("The password \"{name}\" of {} is set.", account.login))
+        say(format_args!("The password \"{name}\" of {} is set{limits}.", account.login))
     }
 }
 
@@ -40,10 +54,13 @@ pub(super) fn remove(config: &Config, login: &str, name: &str) -> Result<(), Fai
         Ok::<_, Failure>(removed)
     })??;
     if !removed {
-        return Err(Failure::mistake(format!(
-            "{} has no password \"{name}\"; `saslgate account list` shows their names",
-            account.login
-        )));
+        return Err(unknown(&account.login, name));
     }
     say(format_args!("The password \"{name}\" of {} is removed.", account.login))
+}
+
+pub(super) fn unknown(login: &str, name: &str) -> Failure {
+    Failure::mistake(format!(
+        "{login} has no password \"{name}\"; `saslgate account list` shows their names"
+    ))
 }

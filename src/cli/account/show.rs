@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, time::SystemTime};
 
-use super::{find_anywhere, list};
+use super::{find_anywhere, list, passwords};
 use crate::{
     cli::{
         Failure, block_on,
@@ -30,11 +30,10 @@ pub(super) fn show(config: &Config, login: &str) -> Result<(), Failure> {
             }
             stand(&mut text, status, overview.now);
             let store = open_to_read(config).await?;
-            let passwords = match store.local_passwords(&super::account_key(login)).await {
-                Ok(stored) => list::names(&status.login, stored.as_ref()),
-                Err(error) => format!("error: {error}"),
-            };
-            let _ = writeln!(text, "  passwords  {passwords}");
+            text.push_str(&match store.local_passwords(&super::account_key(login)).await {
+                Ok(stored) => passwords::in_full(&status.login, stored.as_ref(), overview.now),
+                Err(error) => format!("  passwords  error: {error}\n"),
+            });
             say(text.trim_end())?;
         }
         Ok(())
@@ -96,11 +95,15 @@ fn stand(text: &mut String, status: &AccountStatus, now: SystemTime) {
     }
 }
 
-fn moment(time: SystemTime, now: SystemTime) -> String {
-    // Only a damaged row holds a time that cannot be written.
-    let fits = time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|it| it.as_secs() < LAST);
-    let time = if fits { time } else { SystemTime::UNIX_EPOCH };
+pub(super) fn moment(time: SystemTime, now: SystemTime) -> String {
+    let time = writable(time);
     format!("{} ({})", humantime::format_rfc3339_seconds(time), ago(time, now))
+}
+
+/// Only a damaged row holds a time that cannot be written.
+pub(super) fn writable(time: SystemTime) -> SystemTime {
+    let fits = time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|it| it.as_secs() < LAST);
+    if fits { time } else { SystemTime::UNIX_EPOCH }
 }
 
 /// What the store has of an account, for who is about to remove it.

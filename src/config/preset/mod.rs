@@ -160,7 +160,7 @@ pub(super) const MICROSOFT_SHARED_TENANTS: &[&str] = &["common", "organizations"
 
 const CUSTOM: Preset = Preset {
     name: "custom",
-    title: "another provider",
+    title: "Another provider",
     about: "any other server that takes OAuth tokens or passwords",
     token_url: None,
     tenant: TenantRule::None,

@@ -8,7 +8,9 @@ use super::SqliteStore;
 use crate::{
     secret::Secret,
     store::{
-        LocalPassword, LocalPasswords, StoreError, no_salt,
+        LocalPassword, LocalPasswords, PasswordUse, StoreError,
+        limits::{LimitChange, PasswordLimits, network},
+        no_salt,
         seal::Column,
         time::{from_millis, to_millis},
     },
@@ -31,8 +33,9 @@ impl SqliteStore {
             return Ok(None);
         };
         let rows: Vec<PasswordRow> = sqlx::query_as(
-            "SELECT name, digest, created FROM local_passwords WHERE account = ?
-             ORDER BY created, name",
+            "SELECT p.name, p.digest, p.created, p.protocols, p.networks, u.used, u.protocol, u.address
+             FROM local_passwords AS p LEFT JOIN password_uses AS u USING (account, name)
+             WHERE p.account = ? ORDER BY p.created, p.name",
         )
         .bind(account)
         .fetch_all(&mut *transaction)
@@ -43,8 +46,20 @@ impl SqliteStore {
     }
 
     fn password(&self, row: PasswordRow) -> Result<LocalPassword, StoreError> {
-        let digest = self.exact(row.digest)?;
-        Ok(LocalPassword { name: row.name, digest, created: from_millis(row.created) })
+        let limits = limits(row.protocols.as_deref(), row.networks.as_deref());
+        Ok(LocalPassword {
+            name: row.name,
+            digest: self.exact(row.digest)?,
+            created: from_millis(row.created),
+            limits: limits.ok_or_else(|| self.fault.damaged())?,
+            // Of no importance, so what does not read is not there.
+            last_used: row.used.zip(row.protocol).zip(row.address).and_then(
+                |((used, protocol), address)| {
+                    let address = address.parse().ok()?;
+                    Some(PasswordUse { at: from_millis(used), protocol, address })
+                },
+            ),
+        })
     }
 
     fn exact<const LENGTH: usize>(&self, octets: Vec<u8>) -> Result<[u8; LENGTH], StoreError> {
@@ -84,13 +99,15 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         let written = sqlx::query(
-            "INSERT OR REPLACE INTO local_passwords (account, name, digest, created)
-             VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO local_passwords
+             (account, name, digest, created, protocols, networks) VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(account)
         .bind(password.name.as_str())
         .bind(password.digest.as_slice())
         .bind(to_millis(password.created))
+        .bind(words(&password.limits.protocols))
+        .bind(words(&password.limits.networks))
         .execute(&mut *transaction)
         .await;
         match written {
@@ -102,6 +119,69 @@ impl SqliteStore {
         }
         self.bump(&mut transaction).await?;
         self.commit(transaction).await
+    }
+
+    pub(super) async fn change_limits(
+        &self,
+        account: &str,
+        name: &str,
+        change: &LimitChange,
+    ) -> Result<Option<PasswordLimits>, StoreError> {
+        let broken = |error: sqlx::Error| self.fault.of(&error);
+        let mut transaction = self.begin().await?;
+        let before: Option<(Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT protocols, networks FROM local_passwords WHERE account = ? AND name = ?",
+        )
+        .bind(account)
+        .bind(name)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(broken)?;
+        let Some((protocols, networks)) = before else {
+            return Ok(None);
+        };
+        let before = limits(protocols.as_deref(), networks.as_deref());
+        let after = change.apply(before.ok_or_else(|| self.fault.damaged())?);
+        sqlx::query(
+            "UPDATE local_passwords SET protocols = ?, networks = ? WHERE account = ? AND name = ?",
+        )
+        .bind(words(&after.protocols))
+        .bind(words(&after.networks))
+        .bind(account)
+        .bind(name)
+        .execute(&mut *transaction)
+        .await
+        .map_err(broken)?;
+        self.bump(&mut transaction).await?;
+        self.commit(transaction).await?;
+        Ok(Some(after))
+    }
+
+    /// One statement, so it is atomic by itself.
+    pub(super) async fn put_use(
+        &self,
+        account: &str,
+        name: &str,
+        digest: &[u8; 32],
+        used: &PasswordUse,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO password_uses (account, name, used, protocol, address)
+             SELECT account, name, ?4, ?5, ?6 FROM local_passwords
+             WHERE account = ?1 AND name = ?2 AND digest = ?3
+             ON CONFLICT (account, name) DO UPDATE
+             SET used = excluded.used, protocol = excluded.protocol, address = excluded.address",
+        )
+        .bind(account)
+        .bind(name)
+        .bind(digest.as_slice())
+        .bind(to_millis(used.at))
+        .bind(used.protocol.as_str())
+        .bind(used.address.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.fault.of(&error))?;
+        Ok(())
     }
 
     pub(super) async fn read_upstream_password(
@@ -168,4 +248,25 @@ struct PasswordRow {
     name: String,
     digest: Vec<u8>,
     created: i64,
+    protocols: Option<String>,
+    networks: Option<String>,
+    used: Option<i64>,
+    protocol: Option<String>,
+    address: Option<String>,
+}
+
+/// A limit as it is stored; `None`: there is none.
+fn words<T: ToString>(values: &[T]) -> Option<String> {
+    let words: Vec<String> = values.iter().map(ToString::to_string).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// `None` for what cannot be a limit: no damage makes a limit wider.
+fn limits(protocols: Option<&str>, networks: Option<&str>) -> Option<PasswordLimits> {
+    let protocol = |word: &str| (!word.is_empty()).then(|| word.to_owned());
+    Some(PasswordLimits {
+        protocols: protocols
+            .map_or(Some(Vec::new()), |it| it.split(' ').map(protocol).collect())?,
+        networks: networks.map_or(Some(Vec::new()), |it| it.split(' ').map(network).collect())?,
+    })
 }

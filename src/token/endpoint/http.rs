@@ -110,6 +110,16 @@ pub(super) async fn post(
     send(&adapter.0, request).await
 }
 
+/// A document that is no secret.
+pub(super) async fn get(client: &reqwest::Client, url: &Url) -> Result<Response, Failure> {
+    let request = http::Request::builder()
+        .uri(url.as_str())
+        .header(http::header::ACCEPT, "application/json")
+        .body(Vec::new())
+        .map_err(|_| Failure::configuration("cannot be asked: its address is malformed"))?;
+    send(client, request).await
+}
+
 async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<Response, Failure> {
     let request = reqwest::Request::try_from(request)
         .map_err(|_| Failure::configuration("cannot be asked: token_url is malformed"))?;

@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::store::{GrantRecord, LocalPassword, LocalPasswords, RefreshHistory, StoreFuture};
+use crate::store::{
+    GrantRecord, LocalPassword, LocalPasswords, PasswordUse, RefreshHistory, StoreFuture,
+    limits::{LimitChange, PasswordLimits},
+};
 
 pub(super) struct FaultyStore {
     inner: MemoryStore,
@@ -80,6 +83,25 @@ impl Store for FaultyStore {
         password: &'a LocalPassword,
     ) -> StoreFuture<'a, ()> {
         self.inner.write_local_password(account, password)
+    }
+
+    fn limit_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, Option<PasswordLimits>> {
+        self.inner.limit_local_password(account, name, change)
+    }
+
+    fn note_password_use<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        digest: &'a [u8; 32],
+        used: &'a PasswordUse,
+    ) -> StoreFuture<'a, ()> {
+        self.inner.note_password_use(account, name, digest, used)
     }
 
     fn remove_local_password<'a>(

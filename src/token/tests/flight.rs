@@ -142,3 +142,14 @@ async fn what_a_person_does_in_a_shell_is_seen_at_once() {
     assert!(!status.signed_in);
     scene.provider.finish().await;
 }
+
+#[tokio::test]
+async fn a_secret_goes_into_the_header_where_the_provider_wants_it_there() {
+    let mut scene = Scene::signed_in(vec![Reply::token("a1", None)]).await;
+    scene.oauth().client_secret_method = ClientSecretMethod::Basic;
+    assert_eq!(scene.access().await.unwrap(), "a1");
+    let form = scene.provider.finish().await.remove(0);
+    // "app-id:client%26secret%3D1+%C3%BC"
+    assert_eq!(form[AUTHORIZATION], "Basic YXBwLWlkOmNsaWVudCUyNnNlY3JldCUzRDErJUMzJUJD");
+    assert_eq!(form["refresh_token"], "r0");
+}

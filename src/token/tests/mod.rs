@@ -7,11 +7,11 @@ use std::{
 
 use super::*;
 use crate::{
-    config::{ClientAuthentication, Grant as GrantKind, OAuthConfig},
+    config::{ClientAuthentication, ClientSecretMethod, Grant as GrantKind, OAuthConfig},
     store::{Grant, StoredAccessToken, memory::MemoryStore},
 };
 use faulty::FaultyStore;
-use provider::{Provider, Reply};
+use provider::{AUTHORIZATION, Provider, Reply};
 
 mod endpoint;
 #[cfg(unix)]

@@ -95,3 +95,35 @@ async fn an_application_without_device_codes_hears_why() {
     assert!(error.text.contains("AADSTS7000218"), "{error}");
     provider.finish().await;
 }
+
+#[tokio::test]
+async fn a_poll_carries_the_secret_in_the_header_where_the_provider_wants_it_there() {
+    let mut desk = Desk::new().await;
+    desk.oauth().client_authentication = ClientAuthentication::Secret(Secret::new("s&1"));
+    desk.oauth().client_secret_method = ClientSecretMethod::Basic;
+    let offer = json!({"device_code": "dev", "user_code": "ABCD", "interval": 1,
+        "verification_uri": "https://id.example.test/device", "expires_in": 900});
+    let link = Link(Form::from([("nonce".to_owned(), "none".to_owned())]));
+    let provider = desk.provider(vec![
+        Reply::error(200, &offer.to_string()),
+        desk.answer(&link, Some("r1"), &json!({})),
+    ]);
+    let signing_in = desk.signing_in();
+    let flow = signing_in.device().await.unwrap();
+    flow.finish(&signing_in, DEADLINE).await.unwrap();
+    let forms = provider.finish().await;
+    // "app-id:s%261"
+    assert!(forms.iter().all(|form| form[AUTHORIZATION] == "Basic YXBwLWlkOnMlMjYx"), "{forms:?}");
+}
+
+#[tokio::test]
+async fn google_is_not_asked_for_a_device_code() {
+    let mut desk = Desk::new().await;
+    desk.oauth().token_url = "https://oauth2.googleapis.com/token".parse().unwrap();
+    let error = desk.signing_in().device().await.err().unwrap();
+    assert_eq!(
+        error.text,
+        "Google does not allow a device code for mail. Sign in with a browser anywhere: saslgate signin \
+         User@Example.test --paste"
+    );
+}
