@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod cert;
+pub mod check;
 pub mod completions;
 pub mod config;
 mod daemon;
@@ -52,6 +53,7 @@ impl Cli {
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(&args, &global),
             Command::Status(args) => status::run(&args, &global),
+            Command::Check(args) => check::run(&args, &global),
             Command::Reload(args) => reload::run(&args, &global),
             Command::Config(args) => config::run(&args, &global),
             Command::Account(args) => account::run(&args, &global),
@@ -73,6 +75,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Show how saslgate and its accounts are
     Status(status::StatusArgs),
+    /// Find out what is wrong with an account, and what to do
+    Check(check::CheckArgs),
     /// Have the running saslgate read its configuration again
     Reload(reload::ReloadArgs),
     /// Check the configuration, or show what is in force
@@ -206,7 +210,8 @@ Examples:
   saslgate account password me@example.com        set the password for a mail program
   saslgate signin me@example.com                  sign in at the provider
   saslgate run                                    serve mail programs
-  saslgate status                                 see how it is"
+  saslgate status                                 see how it is
+  saslgate check me@example.com                   find out what is wrong, and what to do"
     };
 }
 

@@ -196,7 +196,7 @@ impl Advice {
                 typed(about.mailbox(Protocol::Smtp))
             )),
             Self::WaitLonger => one(format!(
-                "saslgate check {login} --send-to {} --wait 10m",
+                "saslgate check {login} --send-to {} --wait=10m",
                 typed(about.mailbox(Protocol::Smtp))
             )),
             Self::AllowSender { from } => one(command::add_send_as(from, who(about))),

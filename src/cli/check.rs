@@ -1,0 +1,233 @@
+//! `saslgate check`: the road of a connection, step by step, with the cause and the remedy where it ends.
+//! The hard thing is to be of use on the worst day: each step is printed as soon as it is done, and a
+//! program reads the same as a person.
+
+mod json;
+mod language;
+pub(super) mod text;
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Args;
+
+use super::{
+    Failure, Global, account, status,
+    terminal::{remark, say, shows_colours, write_out},
+};
+use crate::{
+    account::Accounts,
+    check::{self, About, CheckContext, Language, Light, Options, Report},
+    config::{AccountConfig, Config, Secrets},
+};
+
+/// Find out what is wrong with an account, and what to do
+///
+/// Goes the way of a mail program's connection step by step: configuration, local password and ports, the
+/// servers' names, connections and certificates, the access token and what it says, the logins, INBOX,
+/// and, if asked for, a test mail. What is not green says why, whose fault it is, and the command, link or
+/// setting that mends it. A running saslgate is not disturbed.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_FIELDS)]
+pub struct CheckArgs {
+    /// Logins of accounts, as in the configuration [default: the only account there is]
+    #[arg(value_name = "LOGIN")]
+    logins: Vec<String>,
+    /// Every account of the configuration
+    #[arg(long, conflicts_with = "logins")]
+    all: bool,
+    /// Send a test mail to this address
+    #[arg(long, value_name = "ADDRESS")]
+    send_to: Option<String>,
+    /// Wait until the test mail arrives in the account's own INBOX, at most this long [2m if not said]
+    #[arg(
+        long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2m",
+        value_parser = humantime::parse_duration, requires = "send_to"
+    )]
+    wait: Option<Duration>,
+    /// Leave the step for the test mail out, which is yellow where none is sent
+    #[arg(long, conflicts_with = "send_to")]
+    no_mail: bool,
+    /// Language of the findings [default: that of your system, else English]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "en|de")]
+    lang: Option<Language>,
+    /// One JSON object instead of text, when all is done
+    #[arg(long)]
+    json: bool,
+}
+
+/// One account's check, with what its words need.
+pub(super) struct Checked {
+    pub(super) about: About,
+    pub(super) report: Report,
+}
+
+impl Checked {
+    /// Where to begin.
+    pub(super) fn begin_at(&self) -> Option<usize> {
+        let worst = self.report.light();
+        let mut steps = self.report.steps.iter();
+        if worst == Light::Green {
+            return None;
+        }
+        steps.find(|step| step.light() == Some(worst)).map(|step| step.number)
+    }
+}
+
+/// Runs `saslgate check`.
+///
+/// # Errors
+/// The configuration has mistakes, an account is unknown, or the store cannot be opened. An account that is
+/// not green is a [`Failure`] without a text.
+pub fn run(args: &CheckArgs, global: &Global) -> Result<(), Failure> {
+    // A check that could not be made is not yellow.
+    let worst = look(args, global).map_err(|failure| Failure { code: 2, ..failure })?;
+    match worst.exit_code() {
+        0 => Ok(()),
+        code => Err(Failure { text: String::new(), code }),
+    }
+}
+
+fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
+    let language = args.lang.unwrap_or_else(language::of_system);
+    let paths = global.paths()?;
+    let secrets = match args.logins.as_slice() {
+        [login] => Secrets::Of(login.clone()),
+        _ => Secrets::Read,
+    };
+    let config = Arc::new(global.load(secrets)?.config);
+    let accounts = chosen(args, &config)?;
+    let options = Options {
+        mail: !args.no_mail,
+        send_to: args.send_to.clone(),
+        wait: args.wait,
+        ..Options::default()
+    };
+    super::block_on(async {
+        let store = status::open_to_read(&config).await?;
+        let file = paths.config.display().to_string();
+        let context = CheckContext::new(Arc::clone(&config), file, store);
+        let mut checks = Vec::with_capacity(accounts.len());
+        for account in &accounts {
+            checks.push(if args.json {
+                one(&context, account, &options, &mut |_| {}).await
+            } else {
+                aloud(&context, account, &options, language).await?
+            });
+        }
+        if args.json {
+            say(json::text(&checks, language)?)?;
+        } else {
+            write_out(text::summaries(&checks, language).as_bytes())?;
+        }
+        Ok(checks.iter().map(|it| it.report.light()).max().unwrap_or(Light::Green))
+    })?
+}
+
+/// Prints each step as it is done.
+async fn aloud(
+    context: &CheckContext,
+    account: &AccountConfig,
+    options: &Options,
+    language: Language,
+) -> Result<Checked, Failure> {
+    let about = About::new(account);
+    let coloured = shows_colours();
+    say(format_args!("{} ({})\n", account.login, account.provider))?;
+    let mut written = Ok(());
+    let checked = one(context, account, options, &mut |step| {
+        if written.is_ok() {
+            written = write_out(text::step(step, &about, language, coloured).as_bytes());
+        }
+    })
+    .await;
+    written.map(|()| checked)
+}
+
+async fn one(
+    context: &CheckContext,
+    account: &AccountConfig,
+    options: &Options,
+    on_step: check::OnStep<'_>,
+) -> Checked {
+    let report = check::run(context, account, options, on_step).await;
+    Checked { about: About::new(account), report }
+}
+
+/// Which accounts were asked for.
+fn chosen(args: &CheckArgs, config: &Config) -> Result<Vec<Arc<AccountConfig>>, Failure> {
+    if args.all {
+        return Ok(with_mailbox(&config.accounts));
+    }
+    match (args.logins.as_slice(), config.accounts.as_slice()) {
+        ([], [only]) => Ok(vec![Arc::clone(only)]),
+        ([], _) => Err(Failure::mistake(
+            "say which account: its login, or --all for every one of the configuration",
+        )),
+        (logins, _) => logins.iter().map(|login| find(config, login)).collect(),
+    }
+}
+
+/// As a mail program would be found: by any of the names that log in.
+pub(super) fn find(config: &Config, login: &str) -> Result<Arc<AccountConfig>, Failure> {
+    match Accounts::new(&config.accounts).find(login.as_bytes()) {
+        Some(account) => Ok(account),
+        None => account::find(config, login).map(Arc::clone),
+    }
+}
+
+/// A whole domain has no mailbox of its own to look into.
+fn with_mailbox(accounts: &[Arc<AccountConfig>]) -> Vec<Arc<AccountConfig>> {
+    let (whole, single): (Vec<_>, Vec<_>) =
+        accounts.iter().map(Arc::clone).partition(|account| account.login.starts_with("*@"));
+    for account in whole {
+        remark(format_args!(
+            "{} stands for a whole domain and is left out: name one of its mailboxes",
+            account.login
+        ));
+    }
+    single
+}
+
+macro_rules! examples {
+    () => {
+        "\
+Examples:
+  saslgate check me@example.com                  every step but the test mail
+  saslgate check me@example.com --send-to me@example.com --wait
+                                                 send a mail to oneself, and see it arrive
+  saslgate check --all --no-mail --json          all accounts, for a program
+  saslgate check me@example.com --lang de        the findings in German
+
+Exit codes:
+  0  all is green
+  1  something is yellow: it works, or may pass, but somebody should look (no test mail was sent, say)
+  2  something is red; or the check could not be made (a mistake in the configuration or on the
+     command line)"
+    };
+}
+
+const EXAMPLES: &str = examples!();
+
+const EXAMPLES_AND_FIELDS: &str = concat!(
+    examples!(),
+    "
+
+Fields of --json (fields and findings may be added, none changes its meaning):
+  version            of this command
+  language           of the texts
+  light              green, yellow or red: the worst of all
+  accounts           a list, each with
+    login, light
+    begin_at         null, or the number of the step to look at first
+    steps            a list, each with
+      number, kind, title, protocols, tried, milliseconds
+      light          null where the step was not tried
+      waits_for      null, or the number of the step that must be mended first
+      findings       a list, each with id and its parameters, and
+        light
+        what         what was seen, and whose fault it is
+        remedy       a list of what to do, each with text and lines (to copy)"
+);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use super::*;
+use crate::{
+    account::tests::account as configured,
+    check::{Finding, Step, StepKind, examples},
+    config::Protocol,
+};
+
+fn checked(findings: Vec<Finding>) -> Checked {
+    let good = Step {
+        number: 1,
+        kind: StepKind::Configuration,
+        protocols: Vec::new(),
+        tried: "saslgate.toml".to_owned(),
+        findings: vec![Finding::ClaimsOpaque],
+        waits_for: None,
+        took: Duration::ZERO,
+    };
+    let login = Step {
+        number: 2,
+        kind: StepKind::Login,
+        protocols: vec![Protocol::Imap],
+        tried: "me@example.com".to_owned(),
+        findings,
+        waits_for: None,
+        took: Duration::from_millis(12),
+    };
+    let inbox = Step {
+        number: 3,
+        kind: StepKind::Inbox,
+        findings: Vec::new(),
+        waits_for: Some(2),
+        ..login.clone()
+    };
+    let report = Report { login: "me@example.com".to_owned(), steps: vec![good, login, inbox] };
+    Checked { about: About::new(&configured("me@example.com")), report }
+}
+
+fn shown(checked: &Checked, language: Language) -> String {
+    let step = |step| text::step(step, &checked.about, language, false);
+    checked.report.steps.iter().map(step).collect()
+}
+
+#[test]
+fn people_see_what_to_do() {
+    let checked = checked(vec![Finding::SignInMissing]);
+    let expected = "  1. Konfiguration: grün
+     versucht: saslgate.toml
+     Das Token kann nur der Anbieter selbst lesen. Das ist in Ordnung.
+  2. IMAP-Anmeldung: rot
+     versucht: me@example.com
+     me@example.com hat sich noch nicht beim Anbieter angemeldet.
+     → Melden Sie sich als me@example.com an:
+         saslgate signin me@example.com
+  3. Posteingang (INBOX): nicht versucht
+     versucht: me@example.com
+     Nicht versucht: Zuerst muss Schritt 2 behoben werden.
+";
+    assert_eq!(shown(&checked, Language::De), expected);
+    assert_eq!(
+        text::summaries(&[checked], Language::En),
+        "\nme@example.com does not work: begin with step 2. After a change in the configuration: \
+         saslgate reload\n"
+    );
+}
+
+#[test]
+fn sentences_are_wrapped_and_lines_to_copy_are_not() {
+    for finding in examples::findings() {
+        let checked = checked(vec![finding.clone()]);
+        for language in [Language::En, Language::De] {
+            let text = shown(&checked, language);
+            let words = check::words::of(&finding, &checked.about, language);
+            for line in words.remedy.iter().flat_map(|it| &it.lines) {
+                assert!(text.contains(&format!("\n         {line}\n")), "{text}");
+            }
+            let sentences = text.lines().filter(|line| !line.starts_with("      "));
+            // A name from the outside is never broken.
+            assert!(sentences.into_iter().all(|line| line.chars().count() <= 100), "{text}");
+        }
+    }
+}
+
+#[test]
+fn only_the_light_is_coloured() {
+    let checked = checked(vec![Finding::SignInMissing]);
+    let red = text::step(&checked.report.steps[1], &checked.about, Language::En, true);
+    assert!(red.starts_with("  2. IMAP login: \x1b[1;31m● red\x1b[0m\n"), "{red}");
+    assert_eq!(red.matches('\x1b').count(), 2);
+}
+
+#[test]
+fn programs_see_ids_parameters_and_words() {
+    let finding = Finding::MfaNeeded { code: Some(50076) };
+    let text = json::text(&[checked(vec![finding])], Language::En).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(object["light"], "red");
+    let account = &object["accounts"][0];
+    assert_eq!((&account["login"], &account["begin_at"]), (&"me@example.com".into(), &2.into()));
+    let step = &account["steps"][1];
+    assert_eq!((&step["kind"], &step["milliseconds"]), (&"login".into(), &12.into()));
+    let found = &step["findings"][0];
+    assert_eq!((&found["id"], &found["code"]), (&"mfa_needed".into(), &50076.into()));
+    assert_eq!(found["remedy"][0]["lines"][0], "saslgate signin me@example.com");
+    assert_eq!(account["steps"][2]["light"], serde_json::Value::Null);
+    assert_eq!(account["steps"][2]["waits_for"], 2);
+}
+
+#[test]
+fn a_yellow_step_is_no_failure_and_is_named() {
+    let yellow = checked(vec![Finding::MailNotSent]);
+    assert_eq!((yellow.report.light(), yellow.begin_at()), (Light::Yellow, Some(2)));
+    let green = checked(vec![Finding::ClaimsOpaque]);
+    assert_eq!((green.report.light(), green.begin_at()), (Light::Green, None));
+}
+
+#[test]
+fn whole_domains_are_left_out_of_all() {
+    let accounts = [configured("*@example.ch"), configured("me@example.ch")];
+    let logins: Vec<String> = with_mailbox(&accounts).iter().map(|it| it.login.clone()).collect();
+    assert_eq!(logins, ["me@example.ch"]);
+}
