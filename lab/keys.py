@@ -108,7 +108,7 @@ class Authority:
         self.folder = folder
         os.mkdir(folder, 0o700)
         self.certificate, self._key = os.path.join(folder, "ca.pem"), os.path.join(folder, "ca.key")
-        openssl(*NEW_KEY, "-x509", "-days", "2", "-subj", "/CN=another test CA",
+        openssl(*NEW_KEY, "-x509", "-days", "30", "-subj", "/CN=another test CA",
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", self._key, "-out", self.certificate)
 
     def leaf(self, host):
@@ -117,6 +117,6 @@ class Authority:
         openssl(*NEW_KEY, "-subj", f"/CN={host}", "-keyout", paths["key"], "-out", paths["csr"])
         with open(paths["extensions"], "w", encoding="utf-8") as file:
             file.write(f"basicConstraints = critical, CA:FALSE\nsubjectAltName = DNS:{host}\n")
-        openssl("x509", "-req", "-in", paths["csr"], "-CA", self.certificate, "-CAkey", self._key, "-days", "2",
+        openssl("x509", "-req", "-in", paths["csr"], "-CA", self.certificate, "-CAkey", self._key, "-days", "30",
                 "-extfile", paths["extensions"], "-out", paths["pem"])
         return paths["pem"], paths["key"]

@@ -93,7 +93,10 @@ pub fn rejection(rejection: &Rejection, evidence: &Evidence<'_>) -> Finding {
         }
         Rejection::NotConnected { text } => {
             let text = text.clone();
-            if evidence.with_token && evidence.fits_elsewhere() {
+            // Somebody else's mailbox does not open, but that is not where to begin.
+            if let Some(told @ Finding::UserWrong { .. }) = evidence.told_by_token() {
+                told
+            } else if evidence.with_token && evidence.fits_elsewhere() {
                 Finding::ProtocolOff { protocol, mailbox, text }
             } else {
                 Finding::MailboxPermissionMissing { mailbox, text }
@@ -121,6 +124,18 @@ fn token_refused(text: &str, evidence: &Evidence<'_>) -> Finding {
         return Finding::ServicePrincipalWrong { mailbox: user, text };
     }
     Finding::TokenRefused { user, text }
+}
+
+/// What a refused token means where another server has let the same token in as the same user, and then
+/// opened nothing: Exchange says so in IMAP only, and refuses the same in POP3 and SMTP.
+pub(super) fn beside_not_connected(finding: Finding) -> Finding {
+    match finding {
+        Finding::TokenRefused { user: mailbox, text }
+        | Finding::ServicePrincipalWrong { mailbox, text } => {
+            Finding::MailboxPermissionMissing { mailbox, text }
+        }
+        other => other,
+    }
 }
 
 /// What Exchange's codes and words say for themselves.
