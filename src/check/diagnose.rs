@@ -129,13 +129,13 @@ fn token_refused(text: &str, evidence: &Evidence<'_>) -> Finding {
 /// What a refused token means where another server has let the same token in as the same user, and then
 /// opened nothing: Exchange says so in IMAP only, and refuses the same in POP3 and SMTP.
 pub(super) fn beside_not_connected(finding: Finding) -> Finding {
-    match finding {
-        Finding::TokenRefused { user: mailbox, text }
-        | Finding::ServicePrincipalWrong { mailbox, text } => {
-            Finding::MailboxPermissionMissing { mailbox, text }
-        }
-        other => other,
+    if let Finding::TokenRefused { user: mailbox, text }
+    | Finding::ServicePrincipalWrong { mailbox, text } = &finding
+    {
+        let (mailbox, text) = (mailbox.clone(), text.clone());
+        return Finding::MailboxPermissionMissing { mailbox, text };
     }
+    finding
 }
 
 /// What Exchange's codes and words say for themselves.

@@ -63,6 +63,14 @@ struct Others<'a> {
     not_connected: &'a [String],
 }
 
+impl Others<'_> {
+    /// At which other servers it was let in as this user.
+    fn let_in_beside(&self, protocol: Protocol, user: &str) -> Vec<Protocol> {
+        let others = self.let_in.iter().filter(|(other, its)| *other != protocol && its == user);
+        others.map(|(other, _)| *other).collect()
+    }
+}
+
 impl Outcome {
     fn is_not_connected(&self) -> bool {
         let rejected = |error: &OpenError| {
@@ -254,12 +262,7 @@ impl Check<'_> {
                 return (protocol == Protocol::Smtp).then_some(Err(blocked));
             }
             Outcome::Refused(failed) => {
-                let others: Vec<Protocol> = seen
-                    .let_in
-                    .iter()
-                    .filter(|(other, its)| *other != protocol && *its == user)
-                    .map(|(other, _)| *other)
-                    .collect();
+                let others = seen.let_in_beside(protocol, &user);
                 let evidence = Evidence {
                     about: &self.about,
                     protocol,
