@@ -173,6 +173,10 @@ impl Gateway {
                 () = self.no_sessions.notified() => {}
             }
         }
+        // A process that was held up has missed their moments.
+        for (_, end) in ends {
+            end.cancel();
+        }
     }
 }
 
@@ -281,6 +285,14 @@ mod tests {
         assert!(sessions.iter().all(|session| session.end().is_cancelled()));
         drop(sessions);
         assert_eq!(count(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_whose_moment_was_missed_ends_all_the_same() {
+        let gateway = gateway();
+        let guard = register(&gateway, 1);
+        gateway.drain(Duration::ZERO).await;
+        assert!(guard.end().is_cancelled());
     }
 
     #[tokio::test]
