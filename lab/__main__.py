@@ -13,14 +13,13 @@ from process import LabError
 
 # What everything else stands on comes first; the search for secrets comes last, over all logs.
 ORDER = [
-    "test_upstream_imap", "test_upstream_pop3", "test_upstream_smtp",
+    "test_upstream_imap", "test_upstream_pop3", "test_upstream_smtp", "test_exchange",
     "test_clients_imap", "test_clients_pop3", "test_clients_smtp",
     "test_bytes_imap", "test_bytes_pop3", "test_bytes_smtp",
     "test_sessions_imap", "test_sessions_pop3", "test_sessions_smtp",
     "test_sending", "test_faults_pop3", "test_faults_smtp", "test_tokens",
-    "test_grants", "test_signin", "test_init", "test_import", "test_errors", "test_stores", "test_passwords",
-    "test_identities",
-    "test_reload", "test_service", "test_soak",
+    "test_grants", "test_signin", "test_init", "test_import", "test_errors", "test_check", "test_stores",
+    "test_passwords", "test_identities", "test_reload", "test_service", "test_soak",
     "test_secrets",
 ]
 

@@ -13,6 +13,7 @@ PASSPHRASE = "Key-Passphrase/of the lab+4"
 # Whom a federated token names, and whom it is meant for.
 SUBJECT, AUDIENCE = "system:serviceaccount:mail:saslgate", "api://LabTokenExchange"
 SERVICE_ACCOUNT = "saslgate@lab.iam.test"
+NEW_KEY = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 class Keys:
@@ -98,3 +99,24 @@ def openssl(*arguments, **options):
     if done.returncode:
         raise LabError(f"openssl {arguments[0]}: {done.stderr.decode()}")
     return done.stdout
+
+
+class Authority:
+    """A CA beside the lab's own, for certificates that a client must not believe."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        os.mkdir(folder, 0o700)
+        self.certificate, self._key = os.path.join(folder, "ca.pem"), os.path.join(folder, "ca.key")
+        openssl(*NEW_KEY, "-x509", "-days", "30", "-subj", "/CN=another test CA",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", self._key, "-out", self.certificate)
+
+    def leaf(self, host):
+        """(certificate, key) of a server of that name."""
+        paths = {kind: os.path.join(self.folder, f"{host}.{kind}") for kind in ("pem", "key", "csr", "extensions")}
+        openssl(*NEW_KEY, "-subj", f"/CN={host}", "-keyout", paths["key"], "-out", paths["csr"])
+        with open(paths["extensions"], "w", encoding="utf-8") as file:
+            file.write(f"basicConstraints = critical, CA:FALSE\nsubjectAltName = DNS:{host}\n")
+        openssl("x509", "-req", "-in", paths["csr"], "-CA", self.certificate, "-CAkey", self._key, "-days", "30",
+                "-extfile", paths["extensions"], "-out", paths["pem"])
+        return paths["pem"], paths["key"]

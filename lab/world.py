@@ -80,7 +80,8 @@ class World:
     # --- certificates ---
 
     def _make_certificates(self):
-        made = run([os.path.join(ROOT, "certs", "make"), self.path("certs"), "2"])
+        # So long that no check calls it short.
+        made = run([os.path.join(ROOT, "certs", "make"), self.path("certs"), "30"])
         if made.returncode:
             raise LabError(f"certs/make: {made.stderr.decode()}")
         self.ca = self.path("certs", "ca.pem")

@@ -471,7 +471,7 @@ fn a_provider_that_does_not_fit_is_said() {
         (&["show", "yahoo", "--app-only"], "Yahoo lets no application into mailboxes by itself"),
         (
             &["show", "aol", "--login", "me@example.com"],
-            "do not come from AOL, but from Microsoft 365",
+            "the provider of me@example.com is not AOL, but Microsoft 365",
         ),
         (&["show", "--login", "nobody"], "there is no account nobody"),
         (&["show"], "required"),

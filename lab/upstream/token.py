@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 import urllib.parse
+import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from process import free_port
@@ -19,6 +20,48 @@ from process import free_port
 
 # Every token that an endpoint here has made up, for the search through the gateways' logs.
 ISSUED = set()
+
+# Exchange Online, as Microsoft's texts name it.
+EXCHANGE_ONLINE = "00000002-0000-0ff1-ce00-000000000000"
+
+# Microsoft's sentences, by number.
+AADSTS = {
+    50011: "The redirect URI '{redirect}' specified in the request does not match the redirect URIs configured for the "
+           "application '{application}'. Make sure the redirect URI sent in the request matches one added to your "
+           "application in the Azure portal.",
+    50034: "The user account {user} does not exist in the {tenant} directory. To sign into this application, the "
+           "account must be added to the directory.",
+    50076: "Due to a configuration change made by your administrator, or because you moved to a new location, you must "
+           f"use multi-factor authentication to access '{EXCHANGE_ONLINE}'.",
+    50079: "Due to a configuration change made by your administrator, or because you moved to a new location, you must "
+           f"enroll in multi-factor authentication to access '{EXCHANGE_ONLINE}'.",
+    50173: "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have "
+           "changed or reset their password. The grant was issued on '2026-11-02T08:00:00.0000000Z' and the "
+           "TokensValidFrom date (before which tokens are not valid) for this user is '2026-11-24T08:00:00.0000000Z'.",
+    53003: "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
+    65001: "The user or administrator has not consented to use the application with ID '{application}' named "
+           "'saslgate'. Send an interactive authorization request for this user and resource.",
+    70000: "Provided grant is invalid or malformed.",
+    70011: "The provided request must include a 'scope' input parameter. The provided value for the input parameter "
+           "'scope' is not valid.",
+    70043: "The refresh token has expired or is invalid due to sign-in frequency checks by conditional access. The "
+           "token was issued on 2026-11-23T08:00:00.0000000Z and the maximum allowed lifetime for this request is 86400.",
+    90002: "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the "
+           "correct cloud. Check with your subscription administrator, this may happen if there are no active "
+           "subscriptions for the tenant.",
+    90055: "There are too many incoming requests for this tenant.",
+    700016: "Application with identifier '{application}' was not found in the directory '{tenant}'. This can happen if "
+            "the application has not been installed by the administrator of the tenant or consented to by any user in "
+            "the tenant. You may have sent your authentication request to the wrong tenant.",
+    700025: "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
+    700082: "The refresh token has expired due to inactivity. The token was issued on 2026-08-01T08:00:00.0000000Z and "
+            "was inactive for 90.00:00:00.",
+    7000215: "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
+             "not the client secret ID, for a secret added to app '{application}'.",
+    7000218: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+    7000222: "The provided client secret keys for app '{application}' are expired. Visit the Azure portal to create "
+             "new keys for your app: https://aka.ms/NewClientSecret",
+}
 
 
 class Answer:
@@ -49,14 +92,34 @@ class Grant(Answer):
 
 
 class Refusal(Answer):
-    """An OAuth error, with Microsoft's number where there is one."""
+    """An OAuth error, with Microsoft's number where there is one, and then in Microsoft's form. `names` are what
+    its text speaks of: application, tenant, user, redirect."""
 
-    def __init__(self, error, code=None, status=400, **headers):
+    def __init__(self, error, code=None, status=400, names=None, **headers):
         body = {"error": error, "error_description": "Only for tests."}
         if code:
-            body |= {"error_codes": [code], "error_description": f"AADSTS{code}: Only for tests.",
-                     "trace_id": "00000000-1111-2222-3333-444444444444"}
+            body |= microsoft(code, names or {})
         super().__init__(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+class Names(dict):
+    """A name that nobody said stands as itself."""
+
+    def __missing__(self, name):
+        return f"the {name}"
+
+
+def microsoft(code, names):
+    """What Microsoft writes beside the error: one sentence, and where to find it in its logs."""
+    sentence = AADSTS.get(code, "Only for tests.").format_map(Names(names))
+    trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
+    timestamp = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
+    return {
+        "error_description": f"AADSTS{code}: {sentence} Trace ID: {trace} Correlation ID: {correlation} "
+                             f"Timestamp: {timestamp}",
+        "error_codes": [code], "timestamp": timestamp, "trace_id": trace, "correlation_id": correlation,
+        "error_uri": f"https://login.microsoftonline.com/error?code={code}",
+    }
 
 
 def after(seconds):
@@ -92,9 +155,11 @@ class Reset:
 
 class ScriptedEndpoint:
     """`with ScriptedEndpoint(world) as endpoint:`; `endpoint.answers["name"]` is what `endpoint.url("name")` gives:
-    an answer, a list to be taken in turn (the last one stays), or a function of the form."""
+    an answer, a list to be taken in turn (the last one stays), or a function of the form. A browser's GET goes to its
+    `authorize`, where it has one."""
 
-    def __init__(self, world):
+    def __init__(self, world, certificate=None):
+        """`certificate` is (file, key); the lab's own where there is none."""
         self.port, self.answers, self.asked = free_port(), {}, []
         self._lock, endpoint = threading.Lock(), self
 
@@ -103,6 +168,10 @@ class ScriptedEndpoint:
                 form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
                 name = self.path.split("/")[1]
                 endpoint._take(name, dict(urllib.parse.parse_qsl(form))).give(self)
+
+            def do_GET(self):
+                path, _, query = self.path.partition("?")
+                endpoint.answers[path.split("/")[1]].authorize(dict(urllib.parse.parse_qsl(query))).give(self)
 
             def log_message(self, *_):
                 pass
@@ -116,7 +185,7 @@ class ScriptedEndpoint:
         self._server = Server(("127.0.0.1", self.port), Request)
         self._server.closing = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(world.certificate, world.key)
+        context.load_cert_chain(*certificate or (world.certificate, world.key))
         # The handshake in each connection's own thread, not in the one that accepts.
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
 
@@ -137,7 +206,8 @@ class ScriptedEndpoint:
     def _take(self, name, form):
         with self._lock:
             self.asked.append((name, form))
-            answer = self.answers[name]
+            # What Microsoft says of a tenant that it does not know.
+            answer = self.answers.get(name) or Refusal("invalid_request", 90002, names={"tenant": name})
             if isinstance(answer, list):
                 answer = answer.pop(0) if len(answer) > 1 else answer[0]
         return answer(form) if callable(answer) else answer

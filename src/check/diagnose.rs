@@ -95,7 +95,10 @@ pub fn rejection(rejection: &Rejection, evidence: &Evidence<'_>) -> Finding {
         }
         Rejection::NotConnected { text } => {
             let text = text.clone();
-            if evidence.with_token && evidence.fits_elsewhere() {
+            // Somebody else's mailbox does not open, but that is not where to begin.
+            if let Some(told @ Finding::UserWrong { .. }) = evidence.told_by_token() {
+                told
+            } else if evidence.with_token && evidence.fits_elsewhere() {
                 Finding::ProtocolOff { protocol, mailbox, text }
             } else {
                 Finding::MailboxPermissionMissing { mailbox, text }
@@ -123,6 +126,18 @@ fn token_refused(text: &str, evidence: &Evidence<'_>) -> Finding {
         return Finding::ServicePrincipalWrong { mailbox: user, text };
     }
     Finding::TokenRefused { user, text }
+}
+
+/// What a refused token means where another server has let the same token in as the same user, and then
+/// opened nothing: Exchange says so in IMAP only, and refuses the same in POP3 and SMTP.
+pub(super) fn beside_not_connected(finding: Finding) -> Finding {
+    if let Finding::TokenRefused { user: mailbox, text }
+    | Finding::ServicePrincipalWrong { mailbox, text } = &finding
+    {
+        let (mailbox, text) = (mailbox.clone(), text.clone());
+        return Finding::MailboxPermissionMissing { mailbox, text };
+    }
+    finding
 }
 
 /// What Exchange's codes and words say for themselves.

@@ -56,6 +56,30 @@ struct Told<'a> {
     findings: &'a [Finding],
 }
 
+/// What has come of the token at all servers.
+struct Others<'a> {
+    let_in: &'a [(Protocol, String)],
+    /// As whom a server let it in, and opened nothing.
+    not_connected: &'a [String],
+}
+
+impl Others<'_> {
+    /// At which other servers it was let in as this user.
+    fn let_in_beside(&self, protocol: Protocol, user: &str) -> Vec<Protocol> {
+        let others = self.let_in.iter().filter(|(other, its)| *other != protocol && its == user);
+        others.map(|(other, _)| *other).collect()
+    }
+}
+
+impl Outcome {
+    fn is_not_connected(&self) -> bool {
+        let rejected = |error: &OpenError| {
+            matches!(error, OpenError::Rejected(Rejection::NotConnected { .. }))
+        };
+        matches!(self, Self::Refused(failed) if rejected(&failed.error))
+    }
+}
+
 impl Check<'_> {
     pub(super) async fn logins(
         &mut self,
@@ -67,6 +91,7 @@ impl Check<'_> {
         let told = Told { claims: claims.as_ref(), findings: &claim_findings };
         let mut let_in: Vec<(Protocol, String)> = Vec::new();
         let mut pending: Vec<Attempt> = Vec::new();
+        let mut not_connected: Vec<String> = Vec::new();
         let mut smtp = None;
         for protocol in Protocol::ALL {
             let Some(place) = place_of(places, protocol) else { continue };
@@ -76,15 +101,20 @@ impl Check<'_> {
             {
                 let_in.push((protocol, attempt.user.clone()));
             }
+            if attempt.with_token && attempt.took.is_not_connected() {
+                not_connected.push(attempt.user.clone());
+            }
             pending.push(attempt);
             // What waits for nothing is told at once.
             let clear = |it: &Attempt| !matches!(it.took, Outcome::Refused(_));
             while pending.first().is_some_and(clear) {
-                smtp = self.tell(pending.remove(0), &told, &let_in).await.or(smtp);
+                let others = Others { let_in: &let_in, not_connected: &not_connected };
+                smtp = self.tell(pending.remove(0), &told, &others).await.or(smtp);
             }
         }
+        let others = Others { let_in: &let_in, not_connected: &not_connected };
         for attempt in pending {
-            smtp = self.tell(attempt, &told, &let_in).await.or(smtp);
+            smtp = self.tell(attempt, &told, &others).await.or(smtp);
         }
         smtp
     }
@@ -211,12 +241,7 @@ impl Check<'_> {
     }
 
     /// Says what has come of a login, and looks into the mailbox.
-    async fn tell(
-        &mut self,
-        attempt: Attempt,
-        told: &Told<'_>,
-        let_in: &[(Protocol, String)],
-    ) -> Smtp {
+    async fn tell(&mut self, attempt: Attempt, told: &Told<'_>, seen: &Others<'_>) -> Smtp {
         let Attempt { protocol, server, user, with_token, began, took } = attempt;
         let protocols = [protocol];
         let what = format!("{user} {server}");
@@ -237,11 +262,7 @@ impl Check<'_> {
                 return (protocol == Protocol::Smtp).then_some(Err(blocked));
             }
             Outcome::Refused(failed) => {
-                let others: Vec<Protocol> = let_in
-                    .iter()
-                    .filter(|(other, its)| *other != protocol && *its == user)
-                    .map(|(other, _)| *other)
-                    .collect();
+                let others = seen.let_in_beside(protocol, &user);
                 let evidence = Evidence {
                     about: &self.about,
                     protocol,
@@ -251,7 +272,10 @@ impl Check<'_> {
                     claim_findings: told.findings,
                     let_in: &others,
                 };
-                let finding = failed.diagnose(&server, &evidence);
+                let mut finding = failed.diagnose(&server, &evidence);
+                if with_token && seen.not_connected.contains(&user) {
+                    finding = diagnose::beside_not_connected(finding);
+                }
                 let _ = self.done(tried, began, vec![finding]);
                 // It may be yellow, and yet nothing is open.
                 let blocked = self.last();

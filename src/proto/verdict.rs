@@ -32,6 +32,7 @@ pub(crate) fn credential(text: String, challenge: Option<&[u8]>) -> Rejection {
 /// tenant has the protocol switched off, 5.7.30 that it takes no passwords, RFC 4954 section 6 has 534
 /// and 538 for a mechanism that is too weak, RFC 5530 section 3 two codes of IMAP: another token or
 /// password changes none of these. But Exchange has 5.7.139 for a wrong password too.
+#[cfg(any(test, feature = "gateway"))]
 pub(crate) fn is_about_the_credential(text: &str) -> bool {
     let policy = ["5.7.139", "5.7.30"].iter().any(|code| text.contains(code))
         || ["534", "538", "[PRIVACYREQUIRED]", "[CONTACTADMIN]"]

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     account::tests::account as configured,
     check::{Finding, Step, StepKind, examples},
-    config::Protocol,
+    config::{Domain, Protocol},
 };
 
 fn checked(findings: Vec<Finding>) -> Checked {
@@ -115,7 +115,9 @@ fn a_yellow_step_is_no_failure_and_is_named() {
 
 #[test]
 fn whole_domains_are_left_out_of_all() {
-    let accounts = [configured("*@example.ch"), configured("me@example.ch")];
+    let mut domain = Arc::unwrap_or_clone(configured("*@example.ch"));
+    domain.identity.domain = Some(Domain { name: "example.ch".to_owned(), mailboxes: None });
+    let accounts = [Arc::new(domain), configured("me@example.ch")];
     let logins: Vec<String> = with_mailbox(&accounts).iter().map(|it| it.login.clone()).collect();
     assert_eq!(logins, ["me@example.ch"]);
 }
