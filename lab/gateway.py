@@ -156,7 +156,10 @@ class Gateway:
 
     def account_toml(self, account):
         """The account's table, for the configuration or a file of accounts.d."""
-        parts = [f'[[account]]\nlogin = "{account.login}"\nmailbox = "{account.mailbox or account.login}"']
+        parts = [f'[[account]]\nlogin = "{account.login}"']
+        # Of a whole domain each login is its own mailbox.
+        if not account.login.startswith("*"):
+            parts.append(f'mailbox = "{account.mailbox or account.login}"')
         if account.client:
             parts.append(f'grant = "{account.grant}"')
             # Google's key file says who the application is.

@@ -62,6 +62,7 @@ class RawImap(Raw):
         return self.answer(tag)
 
     def login(self, user, password, tag="L1"):
+        user, password = (text.replace("\\", "\\\\").replace('"', '\\"') for text in (user, password))
         return self.command(tag, f'LOGIN "{user}" "{password}"')
 
 

@@ -9,6 +9,7 @@
 mod check;
 mod cli;
 mod gateway;
+mod identities;
 #[cfg(target_os = "linux")]
 mod service;
 mod status;

@@ -72,7 +72,7 @@ fn network(network: &IpNet) -> String {
 }
 
 /// A text as one word of a shell.
-fn word(text: &str) -> Cow<'_, str> {
+pub(crate) fn word(text: &str) -> Cow<'_, str> {
     let plain = |it: char| it.is_alphanumeric() || "@._+-".contains(it);
     if !text.is_empty() && text.chars().all(plain) {
         Cow::Borrowed(text)

@@ -7,6 +7,8 @@ use crate::config::{AccountConfig, ClientAuthentication, Protocol};
 pub struct About {
     /// As in the configuration.
     pub login: String,
+    /// The account whose sign-in it uses: its own login, unless it has `token_from`.
+    pub token_of: String,
     /// The preset's name.
     pub provider: &'static str,
     /// The user in the SASL exchange, by protocol.
@@ -39,6 +41,7 @@ impl About {
         let mailbox = |protocol| (protocol, account.mailbox(protocol).to_owned());
         Self {
             login: account.login.clone(),
+            token_of: account.token_login().into_owned(),
             provider: account.provider,
             mailboxes: Protocol::ALL.into_iter().filter(with_server).map(mailbox).collect(),
             owner: oauth.and_then(|it| it.sign_in.owner.clone()),

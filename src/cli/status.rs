@@ -78,8 +78,13 @@ pub(super) async fn look(config: &Config, login: Option<&str>) -> Result<Overvie
     }
     if let Some(login) = login {
         let account = super::account::find_in(config, login);
+        let known = account.is_some();
         let key = account.map_or_else(|| account_key(login), |account| account.key());
         keys.retain(|known| *known == key);
+        // A mailbox of a whole domain that the store knows nothing of yet.
+        if keys.is_empty() && known {
+            keys.push(key);
+        }
         if keys.is_empty() {
             return Err(Failure::mistake(format!(
                 "there is no account {login} in the configuration or in the store; `saslgate status` \

@@ -49,6 +49,7 @@ pub(super) fn about(about: &About, names: &mut StandIns) -> About {
         about.mailboxes.iter().map(|(protocol, it)| (*protocol, names.name(it))).collect();
     About {
         login: names.name(&about.login),
+        token_of: names.name(&about.token_of),
         mailboxes,
         owner: about.owner.as_deref().map(|it| names.name(it)),
         client_id: names.other("client", &about.client_id),

@@ -88,6 +88,7 @@ fn about() -> About {
     let name = "anna.mueller@firma-geheim.ch".to_owned();
     About {
         login: name.clone(),
+        token_of: name.clone(),
         provider: "microsoft365",
         mailboxes: Protocol::ALL.map(|protocol| (protocol, name.clone())).into(),
         owner: Some(name),

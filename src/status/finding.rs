@@ -108,6 +108,13 @@ pub enum Finding {
         /// What happened and what to do.
         text: String,
     },
+    /// The account whose tokens it uses has none for it: what is wrong is said there.
+    OwnerFails {
+        /// That account's login.
+        owner: String,
+        /// How that account stands.
+        state: State,
+    },
     /// The administrator's policy.
     PolicyForbids {
         /// What happened and what to do.
@@ -166,6 +173,7 @@ impl Finding {
             Self::StoreFault { .. } => "store_fault",
             Self::SignInMissing => "sign_in_missing",
             Self::SignInEnded { .. } => "sign_in_ended",
+            Self::OwnerFails { .. } => "owner_fails",
             Self::PolicyForbids { .. } => "policy_forbids",
             Self::ConfigurationRefused { .. } => "configuration_refused",
             Self::UpstreamPasswordMissing { .. } => "upstream_password_missing",
@@ -185,6 +193,7 @@ impl Finding {
         match self {
             Self::StoreFault { .. } => State::Store,
             Self::SignInMissing | Self::SignInEnded { .. } => State::SignInNeeded,
+            Self::OwnerFails { state, .. } => *state,
             Self::PolicyForbids { .. } => State::Policy,
             Self::ConfigurationRefused { .. } | Self::UpstreamPasswordMissing { .. } => {
                 State::Configuration

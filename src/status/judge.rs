@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::{AccountStatus, Finding, State, facts::Facts};
 use crate::{
     config::{AccountConfig, Authentication, Protocol},
-    store::RefreshFailure,
+    store::{RefreshFailure, account_key},
     token::TokenErrorKind,
 };
 
@@ -26,12 +26,13 @@ pub fn judge(facts: &Facts, now: SystemTime) -> AccountStatus {
             }
         }
     }
-    if facts.running.is_some_and(|(_, unsaved)| unsaved) {
+    let account = facts.account.as_deref();
+    let unsaved = facts.running.is_some_and(|(_, unsaved)| unsaved);
+    if unsaved && account.is_none_or(|account| other_owner(account).is_none()) {
         findings.push(Finding::RefreshUnsaved);
     }
     // Stable, so that what was found first stands first among equals.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state()));
-    let account = facts.account.as_deref();
     AccountStatus {
         login: account.map_or_else(|| facts.key.clone(), |account| account.login.clone()),
         configured: account.is_some(),
@@ -74,27 +75,44 @@ fn of_sign_in(
     let person = account.oauth.as_ref().is_some_and(|oauth| oauth.grant.needs_sign_in());
     if person && !facts.refresh_token {
         // What failed before there was nothing to fail with is of no interest.
-        findings.push(Finding::SignInMissing);
+        findings.push(told_of(account, Finding::SignInMissing));
         return;
     }
     if let Some(failure) = failure {
-        findings.push(of_failure(failure));
-    }
-    if let Some(since) = facts.refresh_started
-        && now.duration_since(since).is_ok_and(|age| age > LONGEST_REFRESH)
-    {
-        findings.push(Finding::RefreshInterrupted { since });
+        findings.push(told_of(account, of_failure(failure)));
     }
     let used = facts.history.succeeded.max(facts.access_token.map(|(obtained, _)| obtained));
     // Of tokens from elsewhere nothing is written down.
     if used.is_none() && failure.is_none() && account.external_token.is_none() {
         findings.push(Finding::NeverUsed);
     }
+    if other_owner(account).is_some() {
+        return;
+    }
+    if let Some(since) = facts.refresh_started
+        && now.duration_since(since).is_ok_and(|age| age > LONGEST_REFRESH)
+    {
+        findings.push(Finding::RefreshInterrupted { since });
+    }
     let last = used.max(facts.signed_in.as_ref().map(|it| it.at)).filter(|_| person);
     if let Some(idle) = last.and_then(|last| now.duration_since(last).ok())
         && idle > LONG_IDLE
     {
         findings.push(Finding::SignInIdle { days: idle.as_secs() / (24 * 3600) });
+    }
+}
+
+/// The account whose tokens this one uses, unless they are its own.
+fn other_owner(account: &AccountConfig) -> Option<String> {
+    let owner = account.token_login();
+    (account_key(&owner) != account.key()).then(|| owner.into_owned())
+}
+
+/// What is wrong with tokens is said once, of the account whose they are; the others refer to it.
+fn told_of(account: &AccountConfig, finding: Finding) -> Finding {
+    match other_owner(account) {
+        Some(owner) => Finding::OwnerFails { owner, state: finding.state() },
+        None => finding,
     }
 }
 

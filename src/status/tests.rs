@@ -100,6 +100,37 @@ fn sign_ins_and_refreshes() {
 }
 
 #[test]
+fn a_borrower_refers_to_the_owner_of_the_tokens() {
+    let borrowed = |facts: Facts| {
+        let of = with(|account| account.identity.token_from = Some("Anna's@example.com".into()));
+        Facts { account: of.account, ..facts }
+    };
+    const SIGN_IN: Option<&str> = Some(r"saslgate signin 'Anna'\''s@example.com'");
+    const SEE: Option<&str> = Some(r"saslgate account show 'Anna'\''s@example.com'");
+    check(&borrowed(good()), State::Ok, &[], None);
+    let missing = Facts { refresh_token: false, ..good() };
+    check(&borrowed(missing), State::SignInNeeded, &["owner_fails"], SIGN_IN);
+    check(&borrowed(failed("sign-in", 60)), State::SignInNeeded, &["owner_fails"], SIGN_IN);
+    check(&borrowed(failed("configuration", 60)), State::Configuration, &["owner_fails"], SEE);
+    check(&borrowed(failed("policy", 60)), State::Policy, &["owner_fails"], SEE);
+    check(&borrowed(failed("unavailable", 60)), State::Trouble, &["owner_fails"], SEE);
+    // What only the owner can do something about is not said twice.
+    let interrupted = Facts { refresh_started: Some(at(3600)), running: Some((3, true)), ..good() };
+    check(&borrowed(interrupted), State::Ok, &[], None);
+    let idle = Facts {
+        access_token: None,
+        history: RefreshHistory { succeeded: Some(at(40 * DAY)), failure: None },
+        signed_in: None,
+        ..good()
+    };
+    check(&borrowed(idle), State::Ok, &[], None);
+    // The local password is its own.
+    let closed = Facts { local_passwords: 0, ..good() };
+    let password = Some("saslgate account password Me@example.com");
+    check(&borrowed(closed), State::PasswordNeeded, &["local_password_missing"], password);
+}
+
+#[test]
 fn unused_interrupted_and_idle_grants() {
     let nothing = Facts { access_token: None, history: RefreshHistory::default(), ..good() };
     check(&nothing, State::NeverUsed, &["never_used"], None);
@@ -195,6 +226,14 @@ fn each_finding_has_its_sentence() {
     let since = UNIX_EPOCH;
     for (finding, expected) in [
         (Finding::SignInMissing, "Nobody has signed in yet."),
+        (
+            Finding::OwnerFails { owner: "anna".into(), state: State::SignInNeeded },
+            "It uses the sign-in of anna, and a person must sign in there.",
+        ),
+        (
+            Finding::OwnerFails { owner: "anna".into(), state: State::Policy },
+            "It uses the tokens of anna, which gets none: see there.",
+        ),
         (
             Finding::LocalPasswordMissing,
             "No mail program can log in: there is no local password yet.",

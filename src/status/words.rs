@@ -2,7 +2,7 @@
 //! that can be copied, with this account's own login in it.
 
 use super::{Finding, State};
-use crate::config::Protocol;
+use crate::{account::limit_words::word, config::Protocol};
 
 /// The state in words.
 pub fn state(state: State) -> &'static str {
@@ -28,6 +28,12 @@ pub fn sentence(finding: &Finding) -> String {
         | Finding::ConfigurationRefused { text }
         | Finding::RefreshFails { text } => text.clone(),
         Finding::SignInMissing => "Nobody has signed in yet.".to_owned(),
+        Finding::OwnerFails { owner, state: State::SignInNeeded } => {
+            format!("It uses the sign-in of {owner}, and a person must sign in there.")
+        }
+        Finding::OwnerFails { owner, .. } => {
+            format!("It uses the tokens of {owner}, which gets none: see there.")
+        }
         Finding::UpstreamPasswordMissing { protocol, server, kept_for: None } => {
             format!("The {protocol} server {server} takes a password, and none is stored.")
         }
@@ -63,10 +69,15 @@ pub fn sentence(finding: &Finding) -> String {
 
 /// What to do about it, where a command or a setting helps.
 pub fn next_step(finding: &Finding, login: &str) -> Option<String> {
+    let login = word(login);
     match finding {
         Finding::SignInMissing | Finding::SignInEnded { .. } => {
             Some(format!("saslgate signin {login}"))
         }
+        Finding::OwnerFails { owner, state: State::SignInNeeded } => {
+            Some(format!("saslgate signin {}", word(owner)))
+        }
+        Finding::OwnerFails { owner, .. } => Some(format!("saslgate account show {}", word(owner))),
         Finding::UpstreamPasswordMissing { protocol, .. } => Some(format!(
             "saslgate account upstream-password {login} --protocol {}",
             protocol.name()

@@ -50,7 +50,7 @@ pub(super) async fn replace<E: From<StoreError>>(
     }
     let text = format!(
         "The sign-in of {} is being changed by others all the time. Try again.",
-        account.login
+        account.token_login()
     );
     Err(StoreError::Unavailable(text).into())
 }

@@ -386,7 +386,10 @@ impl Tokens {
         landing.unwrap_or_else(|| {
             Err(TokenError {
                 kind: TokenErrorKind::Unavailable,
-                text: format!("The refresh for {} broke off. Please report it.", account.login),
+                text: format!(
+                    "The refresh for {} broke off. Please report it.",
+                    account.token_login()
+                ),
                 cause: Cause::Own,
             })
         })

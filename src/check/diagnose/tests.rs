@@ -11,6 +11,7 @@ const MAILBOX: &str = "info@example.ch";
 fn about(app_only: bool) -> About {
     About {
         login: MAILBOX.into(),
+        token_of: MAILBOX.into(),
         provider: "microsoft365",
         mailboxes: Protocol::ALL.into_iter().map(|it| (it, MAILBOX.to_owned())).collect(),
         owner: None,

@@ -117,10 +117,11 @@ impl Advice {
                 plain.map(|name| setting("host", name)).into_iter().collect()
             }
             Self::SignIn | Self::SignInAs { .. } | Self::SignInFromDevice => {
-                one(format!("saslgate signin {login}"))
+                one(format!("saslgate signin {}", typed(&about.token_of)))
             }
             Self::SignInInsteadOfPassword => {
-                vec![setting("grant", "refresh_token"), format!("saslgate signin {login}")]
+                let signin = format!("saslgate signin {}", typed(&about.token_of));
+                vec![setting("grant", "refresh_token"), signin]
             }
             Self::PublishGoogleApplication => one(GOOGLE_AUDIENCE.to_owned()),
             Self::EaseFrequency | Self::EasePolicy => one(format!("{}{POLICIES}", center(about))),
@@ -337,7 +338,7 @@ impl About {
 
     /// Who signs in.
     pub(super) fn owner(&self) -> &str {
-        self.owner.as_deref().unwrap_or(&self.login)
+        self.owner.as_deref().unwrap_or(&self.token_of)
     }
 
     /// In a sentence.

@@ -15,6 +15,7 @@ fn about(provider: &'static str) -> About {
     let tenant = "example.ch".to_owned();
     About {
         login: "scanner".to_owned(),
+        token_of: "scanner".to_owned(),
         provider,
         mailboxes: Protocol::ALL.map(|protocol| (protocol, "info@example.ch".to_owned())).into(),
         owner: Some("anna@example.ch".to_owned()),
@@ -211,8 +212,20 @@ fn commands_have_the_accounts_own_values() {
 }
 
 #[test]
+fn a_borrower_is_told_to_sign_in_as_the_owner_of_the_tokens() {
+    let borrower = About { token_of: "anna".to_owned(), owner: None, ..about("microsoft365") };
+    assert_eq!(lines_of(&Finding::SignInMissing, &borrower), ["saslgate signin anna"]);
+    let words = of(&Finding::SignInMissing, &borrower, Language::En);
+    assert_eq!(words.what, "anna has not signed in yet.");
+    // Its local password is its own.
+    let password = lines_of(&Finding::LocalPasswordMissing, &borrower);
+    assert_eq!(password, ["saslgate account password scanner"]);
+}
+
+#[test]
 fn a_login_in_a_command_is_one_argument() {
-    let about = About { login: r"anna\info; rm 'x'".to_owned(), ..about("microsoft365") };
+    let token_of = r"anna\info; rm 'x'".to_owned();
+    let about = About { token_of, ..about("microsoft365") };
     let expected = if cfg!(windows) {
         r#"saslgate signin "anna\info; rm 'x'""#
     } else {

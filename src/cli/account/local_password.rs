@@ -38,6 +38,9 @@ pub(super) fn set(
         Ok::<_, Failure>(limits)
     })??;
     remark_on_unreachable(&limits, config);
+    if let Some(shared) = &account.identity.opens {
+        remark(whose(&account.login, shared));
+    }
     let limits = told(&limits);
     if generate {
         let login = &account.login;
@@ -59,6 +62,14 @@ pub(super) fn remove(config: &Config, login: &str, name: &str) -> Result<(), Fai
         return Err(unknown(&account.login, name));
     }
     say(format_args!("The password \"{name}\" of {} is removed.", account.login))
+}
+
+/// A shared mailbox that is opened by somebody's login has no password.
+fn whose(login: &str, shared: &str) -> String {
+    format!(
+        "{shared} is opened with the passwords of {login}: this one opens all that they open. For passwords of \
+         {shared} alone, give it an [[account]] with token_from = \"{login}\"."
+    )
 }
 
 pub(super) fn unknown(login: &str, name: &str) -> Failure {

@@ -37,7 +37,7 @@ struct Offer {
 
 impl DeviceFlow {
     pub(super) async fn begin(signing_in: &SigningIn<'_>) -> Result<Self, TokenError> {
-        let login = &signing_in.account.login;
+        let login = signing_in.login();
         if advice::is_google(signing_in.oauth) {
             return Err(mistake(format!(
                 "Google does not allow a device code for mail. Sign in with a browser anywhere: saslgate signin \

@@ -67,14 +67,14 @@ impl SigningIn<'_> {
             let provider = advice::provider(self.oauth);
             mistake(format!(
                 "{provider} {what}: nothing was stored. Check issuer and client_id of {}.",
-                self.account.login
+                self.login()
             ))
         })
     }
 
     fn check(&self, person: &Person, pinned: Option<&Identity>) -> Result<(), TokenError> {
         let owner = self.oauth.sign_in.owner.as_deref();
-        person.check(&self.account.login, owner, pinned).map_err(|text| TokenError {
+        person.check(&self.login(), owner, pinned).map_err(|text| TokenError {
             kind: TokenErrorKind::SignIn,
             text,
             cause: Cause::Person,
@@ -83,7 +83,7 @@ impl SigningIn<'_> {
 
     /// Stored, it would take the place of somebody who is known, and could be anybody's.
     fn unknown_person(&self, pinned: &Identity) -> TokenError {
-        let (login, provider) = (&self.account.login, advice::provider(self.oauth));
+        let (login, provider) = (self.login(), advice::provider(self.oauth));
         let before = pinned.shown();
         mistake(format!(
             "{provider} did not say who has signed in for {login}, and until now it was {before}: \
@@ -136,7 +136,7 @@ impl SigningIn<'_> {
     }
 
     fn no_refresh_token(&self) -> TokenError {
-        let (login, client_id) = (&self.account.login, &self.oauth.client_id);
+        let (login, client_id) = (self.login(), &self.oauth.client_id);
         let provider = advice::provider(self.oauth);
         let asked = self.oauth.scopes.iter().any(|scope| scope == "offline_access");
         let remedy = if advice::is_google(self.oauth) {

@@ -8,7 +8,7 @@
 //!                                                              └ stored, durably ─► "Signed in"
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use url::Url;
 
@@ -75,7 +75,7 @@ impl<'a> SigningIn<'a> {
         deadline: Duration,
         clock: Clock,
     ) -> Result<Self, TokenError> {
-        let login = &account.login;
+        let login = account.token_login();
         let oauth = account.oauth.as_ref().ok_or_else(|| {
             let why = match account.external_token {
                 Some(_) => "another program gets its tokens (grant = \"external\")",
@@ -100,15 +100,14 @@ impl<'a> SigningIn<'a> {
             return Err(mistake(format!(
                 "The browser of {} comes back to {}, which is not on this machine. Sign in with: \
                  saslgate signin {} --paste",
-                self.account.login,
+                self.login(),
                 uri.as_str(),
-                self.account.login,
+                self.login(),
             )));
         };
         let landing = Landing::bind(uri, loopback).await?;
         let port = landing.port();
-        let authorization =
-            Authorization::new(&self.account.login, self.oauth, uri.with_port(port))?;
+        let authorization = Authorization::new(&self.login(), self.oauth, uri.with_port(port))?;
         let authorization = Arc::new(authorization);
         let open = landing.open(Gate {
             authorization: Arc::clone(&authorization),
@@ -126,7 +125,7 @@ impl<'a> SigningIn<'a> {
     /// A setting is missing.
     pub fn paste(&self) -> Result<PasteFlow, TokenError> {
         let uri = self.redirect_uri()?.as_str().to_owned();
-        Ok(PasteFlow::new(Authorization::new(&self.account.login, self.oauth, uri)?))
+        Ok(PasteFlow::new(Authorization::new(&self.login(), self.oauth, uri)?))
     }
 
     /// Begins one on another device.
@@ -137,9 +136,14 @@ impl<'a> SigningIn<'a> {
         DeviceFlow::begin(self).await
     }
 
+    /// Whose sign-in it is, which need not be whose it was asked for.
+    fn login(&self) -> Cow<'a, str> {
+        self.account.token_login()
+    }
+
     fn redirect_uri(&self) -> Result<&'a RedirectUri, TokenError> {
         self.oauth.sign_in.redirect_uri.as_ref().ok_or_else(|| {
-            mistake(format!("{} has no redirect_uri: write it in the account.", self.account.login))
+            mistake(format!("{} has no redirect_uri: write it in the account.", self.login()))
         })
     }
 
@@ -189,7 +193,7 @@ impl<'a> SigningIn<'a> {
         let advice = if failure.advice == Advice::TryLater {
             "Try again in a moment.".to_owned()
         } else {
-            failure.advice.sentence(&self.account.login, self.oauth)
+            failure.advice.sentence(&self.login(), self.oauth)
         };
         let trace = failure.trace_id.as_ref();
         let trace = trace.map_or_else(String::new, |id| format!(" (trace id {id})"));
@@ -202,7 +206,7 @@ impl<'a> SigningIn<'a> {
     /// and nobody here hears of it.
     fn never_back(&self) -> TokenError {
         let late = self.too_late();
-        let advice = Advice::RegisterRedirect.sentence(&self.account.login, self.oauth);
+        let advice = Advice::RegisterRedirect.sentence(&self.login(), self.oauth);
         let text = format!(
             "{} If the browser shows that the redirect address does not fit (AADSTS50011, \
              redirect_uri_mismatch): {advice}",
@@ -212,7 +216,7 @@ impl<'a> SigningIn<'a> {
     }
 
     fn too_late(&self) -> TokenError {
-        let login = &self.account.login;
+        let login = self.login();
         let text =
             format!("Nobody has signed in for {login} in time. Again: saslgate signin {login}");
         TokenError { kind: TokenErrorKind::SignIn, text, cause: Cause::Person }

@@ -331,3 +331,21 @@ async fn tokens_that_end_at_once_blow_the_fuse() {
     assert_eq!(scene.asked(), 60);
     scene.provider.finish().await;
 }
+
+#[tokio::test]
+async fn who_uses_the_tokens_of_another_has_none_to_keep() {
+    let mut scene = Scene::signed_in(replies(1)).await;
+    let owner = account(&scene.provider.url());
+    let mut borrower = AccountConfig { login: "info@example.test".to_owned(), ..owner.clone() };
+    borrower.identity.token_from = Some(owner.login.clone());
+    let mailbox = AccountConfig { login: "sales@example.test".to_owned(), ..borrower.clone() };
+    let accounts = [borrower, owner, mailbox].map(Arc::new);
+    let mut keeper = Keeper::new(scene.tokens.clone());
+    round(&mut keeper, &accounts).await;
+    assert_eq!(scene.asked(), 1, "for the owner");
+    // Without the owner, as after a reload, nobody is left who would have to stay signed in.
+    scene.time.advance(48 * HOUR);
+    let [borrower, _, mailbox] = accounts;
+    round(&mut Keeper::new(scene.tokens.clone()), &[borrower, mailbox]).await;
+    assert_eq!(scene.provider.finish().await.len(), 0);
+}

@@ -38,17 +38,24 @@ impl Text<'_> {
         let mut meant = Vec::with_capacity(raw.len());
         let mut octets = raw.iter();
         while let Some(&octet) = octets.next() {
-            // The parser let only `\"` and `\\` through.
-            let escaped = if octet == b'\\' { octets.next() } else { None };
-            meant.push(*escaped.unwrap_or(&octet));
+            let escaped = octets.as_slice().first().filter(|next| matches!(next, b'"' | b'\\'));
+            match escaped {
+                Some(&escaped) if octet == b'\\' => {
+                    octets.next();
+                    meant.push(escaped);
+                }
+                // A backslash before anything else is meant as one.
+                Some(_) | None => meant.push(octet),
+            }
         }
         meant
     }
 }
 
-/// `astring = 1*ASTRING-CHAR / string`. NIL is an atom here, not a nil (RFC 3501 section 4.5).
+/// `astring = 1*ASTRING-CHAR / string`. NIL is an atom here, not a nil (RFC 3501 section 4.5). A backslash may
+/// stand in either: not every client knows that the one in `user\shared` wants quotes and another one.
 pub(super) fn astring(input: &[u8]) -> IResult<&[u8], Text<'_>> {
-    alt((string, take_while1(is_astring_char).map(Text::Bare))).parse(input)
+    alt((string, take_while1(is_login_char).map(Text::Bare))).parse(input)
 }
 
 /// `string = quoted / literal`
@@ -57,10 +64,11 @@ pub(super) fn string(input: &[u8]) -> IResult<&[u8], Text<'_>> {
 }
 
 /// `quoted = DQUOTE *QUOTED-CHAR DQUOTE`, `QUOTED-CHAR = <any TEXT-CHAR except quoted-specials> /
-/// "\" quoted-specials`. Octets above 127 are let through, as in RFC 9051: old clients send them.
+/// "\" quoted-specials`. Octets above 127 are let through, as in RFC 9051, and a backslash before anything
+/// else: old clients send them.
 fn quoted(input: &[u8]) -> IResult<&[u8], &[u8]> {
     let plain = is_not("\"\\\r\n\0");
-    let escaped = recognize((char('\\'), alt((char('"'), char('\\')))));
+    let escaped = recognize((char('\\'), opt(alt((char('"'), char('\\'))))));
     delimited(char('"'), recognize(many0_count(alt((plain, escaped)))), char('"')).parse(input)
 }
 
@@ -92,6 +100,10 @@ pub fn is_tag_char(octet: u8) -> bool {
 /// `ASTRING-CHAR = ATOM-CHAR / resp-specials`
 fn is_astring_char(octet: u8) -> bool {
     is_atom_char(octet) || octet == b']'
+}
+
+fn is_login_char(octet: u8) -> bool {
+    is_astring_char(octet) || octet == b'\\'
 }
 
 /// `ATOM-CHAR = <any CHAR except atom-specials>`, `atom-specials = "(" / ")" / "{" / SP / CTL /
@@ -129,6 +141,21 @@ mod tests {
     }
 
     #[test]
+    fn backslashes_that_nobody_escaped() {
+        for user in [
+            &br"dom\anna\info"[..],
+            br#""dom\anna\info""#,
+            br#""dom\\anna\info""#,
+            br#""dom\\anna\\info""#,
+            b"{13}\r\ndom\\anna\\info",
+        ] {
+            let arguments = [b" ", user, b" sec\\ret\r\n"].concat();
+            check_login(&arguments, Some((br"dom\anna\info", br"sec\ret")));
+        }
+        check_login(b" tim \"\\a\\\\\"\r\n", Some((b"tim", br"\a\")));
+    }
+
+    #[test]
     fn no_logins() {
         for wrong in [
             &b"\r\n"[..],
@@ -140,10 +167,9 @@ mod tests {
             b" tim  secret\r\n",
             b" tim secret\r\r\n",
             b" tim sec\"ret\r\n",
-            b" tim sec\\ret\r\n",
             b" tim sec*ret\r\n",
             b" tim s\xc3\xa4\r\n",
-            b" tim \"se\\cret\"\r\n",
+            b" tim \"secret\\\"\r\n",
             b" tim \"secret\r\n",
             b" tim \"sec\0ret\"\r\n",
             b" tim \"sec\rret\"\r\n",

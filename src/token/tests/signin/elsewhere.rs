@@ -127,3 +127,43 @@ async fn google_is_not_asked_for_a_device_code() {
          User@Example.test --paste"
     );
 }
+
+#[tokio::test]
+async fn what_is_said_names_the_account_that_keeps_the_sign_in() {
+    let mut desk = Desk::with_redirect("https://mail.example.test/back").await;
+    desk.account.login = "info@example.test".to_owned();
+    desk.account.identity.token_from = Some("anna@example.test".to_owned());
+    let signing_in = desk.signing_in();
+    let text = signing_in.browser().await.err().unwrap().text;
+    assert!(text.ends_with("saslgate signin anna@example.test --paste"), "{text}");
+    desk.oauth().sign_in.device_url = None;
+    let text = desk.signing_in().device().await.err().unwrap().text;
+    assert!(text.starts_with("anna@example.test has no device_url"), "{text}");
+    assert!(!text.contains("info@"), "{text}");
+    desk.oauth().sign_in.redirect_uri = None;
+    let text = desk.signing_in().paste().err().unwrap().text;
+    assert_eq!(text, "anna@example.test has no redirect_uri: write it in the account.");
+    desk.oauth().grant = GrantKind::ClientCredentials;
+    let text = SigningIn::new(&desk.account, &*desk.store, DEADLINE, desk.time.clock());
+    let text = text.err().unwrap().text;
+    assert!(text.starts_with("anna@example.test needs no sign-in"), "{text}");
+}
+
+#[tokio::test]
+async fn a_wrong_person_hears_of_the_account_that_keeps_the_sign_in() {
+    let mut desk = Desk::with_redirect("http://localhost").await;
+    desk.account.login = "info@example.test".to_owned();
+    desk.account.identity.token_from = Some("anna@example.test".to_owned());
+    desk.oauth().sign_in.owner = Some("anna@example.test".to_owned());
+    let flow = desk.signing_in().paste().unwrap();
+    let link = Link::of(flow.link());
+    let provider = desk.provider(vec![desk.answer(&link, Some("r1"), &json!({}))]);
+    let address = format!("http://localhost/?code=c&state={}", link.get("state"));
+    let Pasted::Done(result) = flow.finish(&desk.signing_in(), &Secret::new(address)).await else {
+        panic!("a good address was not taken");
+    };
+    let text = result.err().unwrap().text;
+    assert!(text.contains("saslgate signin anna@example.test\n"), "{text}");
+    assert!(!text.contains("info@"), "{text}");
+    provider.finish().await;
+}
