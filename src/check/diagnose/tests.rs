@@ -14,6 +14,7 @@ fn about(app_only: bool) -> About {
         provider: "microsoft365",
         mailboxes: Protocol::ALL.into_iter().map(|it| (it, MAILBOX.to_owned())).collect(),
         owner: None,
+        own: None,
         client_id: "app-id".into(),
         tenant: Some("example.ch".into()),
         token_url: Some("https://login.microsoftonline.com/example.ch/oauth2/v2.0/token".into()),

@@ -44,6 +44,19 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
     }
 }
 
+/// What a sign-in that has failed means; `None` where the error's own sentence says all that is known.
+pub fn signin_error(error: &TokenError, about: &About) -> Option<Finding> {
+    if !matches!(error.cause, Cause::Provider { .. } | Cause::Unreachable { .. }) {
+        return None;
+    }
+    match token_error(error, about) {
+        // Said of a code that is too old, or was used before. No earlier sign-in has anything to do with it.
+        Finding::GrantExpired { .. } | Finding::GrantRevoked { .. } => None,
+        Finding::ProviderRefused { code: None, .. } => None,
+        finding => Some(finding),
+    }
+}
+
 struct Refused<'a> {
     word: Option<&'a str>,
     code: Option<u32>,
