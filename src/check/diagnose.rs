@@ -86,7 +86,9 @@ impl Evidence<'_> {
         let user = claims.names.first()?.clone();
         let is_expected =
             claims.names.iter().any(|it| it.to_lowercase() == expected.to_lowercase());
-        let fits = is_expected || self.is_own() || self.fits_elsewhere();
+        // To send as somebody else is another permission than to open the mailbox.
+        let opens = self.protocol != Protocol::Smtp && self.fits_elsewhere();
+        let fits = is_expected || self.is_own() || opens;
         (!fits).then(|| Finding::UserWrong { user, expected: expected.clone() })
     }
 }

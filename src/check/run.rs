@@ -119,7 +119,7 @@ pub async fn run(
         check.mail(smtp).await;
     }
     let Check { steps, .. } = check;
-    Report { login: account.login.clone(), steps }
+    Report { login: account.name().into_owned(), steps }
 }
 
 /// The number of the step that must be mended first.

@@ -157,7 +157,7 @@ async fn aloud(
 ) -> Result<Checked, Failure> {
     let about = About::new(account);
     let coloured = shows_colours();
-    say(format_args!("{} ({})\n", account.login, account.provider))?;
+    say(format_args!("{} ({})\n", account.name(), account.provider))?;
     let mut written = Ok(());
     let checked = one(context, account, options, &mut |step| {
         if written.is_ok() {
