@@ -2,6 +2,7 @@
 
 mod green;
 mod identities;
+#[cfg(unix)]
 mod local;
 mod red;
 mod scripted;
