@@ -49,12 +49,11 @@ pub fn signin_error(error: &TokenError, about: &About) -> Option<Finding> {
     if !matches!(error.cause, Cause::Provider { .. } | Cause::Unreachable { .. }) {
         return None;
     }
-    match token_error(error, about) {
-        // Said of a code that is too old, or was used before. No earlier sign-in has anything to do with it.
-        Finding::GrantExpired { .. } | Finding::GrantRevoked { .. } => None,
-        Finding::ProviderRefused { code: None, .. } => None,
-        finding => Some(finding),
-    }
+    let finding = token_error(error, about);
+    // Said of a code that is too old, or was used before. No earlier sign-in has anything to do with it.
+    let of_earlier = matches!(finding, Finding::GrantExpired { .. } | Finding::GrantRevoked { .. });
+    let unknown = matches!(finding, Finding::ProviderRefused { code: None, .. });
+    (!of_earlier && !unknown).then_some(finding)
 }
 
 struct Refused<'a> {
