@@ -15,6 +15,9 @@ pub struct About {
     pub mailboxes: Vec<(Protocol, String)>,
     /// Whose sign-in it is, where a person signs in and the configuration says who.
     pub owner: Option<String>,
+    /// Whose the sign-in is taken to be where nothing says so: the account's own mailbox. `None` where that
+    /// is meant to be somebody else's.
+    pub own: Option<String>,
     /// The application's id at the provider; empty where there is no OAuth.
     pub client_id: String,
     /// Microsoft: the tenant, as it stands in the token URL.
@@ -45,6 +48,7 @@ impl About {
             provider: account.provider,
             mailboxes: Protocol::ALL.into_iter().filter(with_server).map(mailbox).collect(),
             owner: oauth.and_then(|it| it.sign_in.owner.clone()),
+            own: own(account).map(str::to_owned),
             client_id: oauth.map(|it| it.client_id.clone()).unwrap_or_default(),
             tenant: oauth.and_then(|it| crate::token::tenant(it)).map(str::to_owned),
             token_url: oauth.map(|it| it.token_url.to_string()),
@@ -71,4 +75,10 @@ impl About {
         let found = self.mailboxes.iter().find(|(its, _)| *its == protocol);
         found.map_or(self.login.as_str(), |(_, mailbox)| mailbox)
     }
+}
+
+fn own(account: &AccountConfig) -> Option<&str> {
+    let identity = &account.identity;
+    let is_shared = identity.opens.is_some() || identity.token_from.is_some();
+    (!is_shared && identity.domain.is_none()).then_some(account.mailbox.as_str())
 }

@@ -1,6 +1,6 @@
 //! What opens the servers: a token for those that take one, a stored password for each other. The hard
-//! thing is not to disturb: a token that is still good is looked at and left as it is, and one that is
-//! fetched is stored as any login would, so that a gateway beside goes on with it.
+//! thing is not to disturb: a person's token that is still good is looked at and left as it is, and one that
+//! is fetched is stored as any login would, so that a gateway beside goes on with it.
 
 use std::time::SystemTime;
 
@@ -54,24 +54,21 @@ impl Check<'_> {
     }
 
     async fn token(&mut self, protocols: &[Protocol]) -> Result<AccessToken, Blocked> {
+        let what = self.source();
+        let tried = self.in_time(Tried { kind: StepKind::Credential, protocols, what })?;
         let (began, at) = (Instant::now(), SystemTime::now());
-        let anew = self.options.fresh_token;
-        let found = self.cx.tokens.inspected_token(self.account, anew).await;
+        // Behind a stored token that is good an hour more, a secret that is not would hide. Where no
+        // refresh token is spent, nothing speaks against seeing it now.
+        let oauth = self.account.oauth.as_ref();
+        let anew = self.options.fresh_token || oauth.is_some_and(|it| !it.grant.needs_sign_in());
+        let since = anew.then_some(self.cx.began);
+        let found = self.cx.tokens.inspected_token(self.account, since).await;
         let finding = match &found {
             Ok(token) => {
                 Finding::TokenGood { refreshed: token.obtained >= at, expires: token.expires }
             }
             Err(error) => diagnose::token_error(error, &self.about),
         };
-        let what = match (&self.about.token_url, &self.account.external_token) {
-            (Some(url), _) => url.clone(),
-            (None, Some(ExternalToken::Command(words))) => {
-                words.first().cloned().unwrap_or_default()
-            }
-            (None, Some(ExternalToken::File(path))) => path.display().to_string(),
-            (None, None) => String::new(),
-        };
-        let tried = Tried { kind: StepKind::Credential, protocols, what };
         let done = self.done(tried, began, vec![finding]);
         let blocked = self.last();
         match (found, done) {
@@ -79,6 +76,18 @@ impl Check<'_> {
             (_, Err(blocked)) => Err(blocked),
             // Yellow, and yet there is none.
             (Err(_), Ok(())) => Err(blocked),
+        }
+    }
+
+    /// Where the account's tokens come from.
+    fn source(&self) -> String {
+        match (&self.about.token_url, &self.account.external_token) {
+            (Some(url), _) => url.clone(),
+            (None, Some(ExternalToken::Command(words))) => {
+                words.first().cloned().unwrap_or_default()
+            }
+            (None, Some(ExternalToken::File(path))) => path.display().to_string(),
+            (None, None) => String::new(),
         }
     }
 

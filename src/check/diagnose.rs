@@ -13,7 +13,7 @@ use crate::{
 
 pub use server::Certificate;
 pub(super) use server::{dial, open, resolve, tls_good};
-pub use token::token_error;
+pub use token::{signin_error, token_error};
 
 /// What other steps have found, and what is known anyway.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,21 @@ impl Evidence<'_> {
                         if here(protocol)
                 )
         };
-        self.claim_findings.iter().find(explains).cloned()
+        self.claim_findings.iter().find(explains).cloned().or_else(|| self.another_person())
+    }
+
+    /// Nothing says whose the token should be, and it is another one's than the mailbox. That is no fault
+    /// where the mailbox opens all the same; where it does not, it is the likeliest one.
+    fn another_person(&self) -> Option<Finding> {
+        let expected = self.about.own.as_ref().filter(|_| self.about.owner.is_none())?;
+        let claims = self.claims.filter(|claims| !claims.is_app_only(self.about))?;
+        let user = claims.names.first()?.clone();
+        let is_expected =
+            claims.names.iter().any(|it| it.to_lowercase() == expected.to_lowercase());
+        // To send as somebody else is another permission than to open the mailbox.
+        let opens = self.protocol != Protocol::Smtp && self.fits_elsewhere();
+        let fits = is_expected || self.is_own() || opens;
+        (!fits).then(|| Finding::UserWrong { user, expected: expected.clone() })
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn findings() -> Vec<Finding> {
         Finding::DaemonNotRunning,
         Finding::DaemonSilent { text: "535 5.7.3 words of the other side".to_owned() },
         Finding::StoreFault { text: "535 5.7.3 words of the other side".to_owned() },
+        Finding::TimeUp { seconds: 42 },
         Finding::Resolved { addresses: strings(&["192.0.2.7", "2001:db8::7"]) },
         Finding::NameUnknown { host: "mail.example.ch".to_owned() },
         Finding::ResolverFails {

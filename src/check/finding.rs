@@ -45,6 +45,12 @@ pub enum Finding {
         text: String,
     },
 
+    /// The check has taken too long already, so that this was not tried.
+    TimeUp {
+        /// How long it may take.
+        seconds: u64,
+    },
+
     // ---- The way to a server ----------------------------------------------------------------------
     /// The name has addresses.
     Resolved {
@@ -549,6 +555,7 @@ impl Finding {
             Self::LocalPasswordMissing
             | Self::DaemonNotRunning
             | Self::DaemonSilent { .. }
+            | Self::TimeUp { .. }
             | Self::CertificateEndsSoon { .. }
             | Self::VerificationOff { .. }
             | Self::EndpointThrottled { .. }

@@ -40,6 +40,8 @@ enum Outcome {
     InAs(Box<OpenUpstream>, String, &'static str),
     Refused(Failed),
     Blocked(Blocked),
+    /// There was no time left for it.
+    Late,
 }
 
 /// Why a server does not let us in.
@@ -133,6 +135,7 @@ impl Check<'_> {
         };
         let took = match place.reached {
             Err(blocked) => Outcome::Blocked(blocked),
+            Ok(()) if self.is_late() => Outcome::Late,
             Ok(()) if with_token => self.with_token(protocol, &server, &user, credentials).await,
             Ok(()) => self.with_password(protocol, &server, &user, credentials).await,
         };
@@ -258,8 +261,11 @@ impl Check<'_> {
             }
             Outcome::Blocked(blocked) => {
                 self.wait(tried, blocked);
-                self.inbox_waits(protocol, blocked);
-                return (protocol == Protocol::Smtp).then_some(Err(blocked));
+                return self.nothing_open(protocol, blocked);
+            }
+            Outcome::Late => {
+                let blocked = self.in_time(tried).err().unwrap_or_else(|| self.last());
+                return self.nothing_open(protocol, blocked);
             }
             Outcome::Refused(failed) => {
                 let others = seen.let_in_beside(protocol, &user);
@@ -278,9 +284,7 @@ impl Check<'_> {
                 }
                 let _ = self.done(tried, began, vec![finding]);
                 // It may be yellow, and yet nothing is open.
-                let blocked = self.last();
-                self.inbox_waits(protocol, blocked);
-                return (protocol == Protocol::Smtp).then_some(Err(blocked));
+                return self.nothing_open(protocol, self.last());
             }
         };
         let dialogue = Dialogue::new(*opened, self.cx.config.deadlines.upstream_answer);
@@ -301,12 +305,14 @@ impl Check<'_> {
         }
     }
 
-    fn inbox_waits(&mut self, protocol: Protocol, blocked: Blocked) {
+    /// What comes after a login waits, too.
+    fn nothing_open(&mut self, protocol: Protocol, blocked: Blocked) -> Smtp {
         if protocol == Protocol::Imap {
             let protocols = [Protocol::Imap];
             let what = EXAMINE.to_owned();
             self.wait(Tried { kind: StepKind::Inbox, protocols: &protocols, what }, blocked);
         }
+        (protocol == Protocol::Smtp).then_some(Err(blocked))
     }
 
     async fn inbox(&mut self, mut dialogue: Dialogue) {

@@ -122,7 +122,7 @@ impl Check<'_> {
         let server = account.upstream(protocol)?;
         let (user, credential) = match &server.authentication {
             Authentication::OAuth if with_tokens(account).contains(&protocol) => {
-                let token = self.cx.tokens.inspected_token(account, false).await.ok()?;
+                let token = self.cx.tokens.inspected_token(account, None).await.ok()?;
                 (account.mailbox(protocol).to_owned(), UpstreamCredential::Bearer(token.secret))
             }
             Authentication::OAuth => return None,

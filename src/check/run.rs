@@ -1,7 +1,10 @@
 //! The check itself, step by step. The hard thing is to go on: a step that is not green keeps only those
 //! from being tried that cannot be tried without it, and these say which one they wait for.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
@@ -27,6 +30,8 @@ pub struct CheckContext {
     pub store: Arc<dyn Store>,
     /// Tokens, of the same store.
     pub tokens: Tokens,
+    /// When it was made: a token that has come since is new enough for all its checks.
+    pub(super) began: SystemTime,
     /// TLS towards mail servers.
     pub(super) connectors: Connectors,
     /// What a server has shown last.
@@ -49,7 +54,8 @@ impl CheckContext {
     ) -> Self {
         let shown = Shown::default();
         let connectors = Connectors::watched(shown.clone());
-        Self { config, file, store, tokens, connectors, shown }
+        let began = SystemTime::now();
+        Self { config, file, store, tokens, began, connectors, shown }
     }
 }
 
@@ -64,20 +70,32 @@ pub struct Options {
     pub send_to: Option<String>,
     /// How long its arrival is waited for; `None`: not at all.
     pub wait: Option<Duration>,
-    /// Whether the provider is asked for a new access token although the old one is good.
+    /// Whether the provider is asked for a new access token although the old one is good, and a person's
+    /// refresh token is spent on it. Where there is none, the provider is asked anyway.
     pub fresh_token: bool,
+    /// After this time no step is begun any more but for the test mail's arrival, which has its own
+    /// ([`Options::wait`]). Each has its deadline, so that a check ends soon after.
+    pub limit: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { local_side: true, mail: true, send_to: None, wait: None, fresh_token: false }
+        Self {
+            local_side: true,
+            mail: true,
+            send_to: None,
+            wait: None,
+            fresh_token: false,
+            limit: LIMIT,
+        }
     }
 }
 
 /// Hears of each step as soon as it is done.
 pub type OnStep<'a> = &'a mut (dyn FnMut(&Step) + Send);
 
-/// Checks one account. It takes as long as the configured deadlines let it.
+/// Checks one account. Each step takes as long as the configured deadlines let it, and all together not
+/// much longer than [`Options::limit`].
 pub async fn run(
     cx: &CheckContext,
     account: &AccountConfig,
@@ -85,7 +103,9 @@ pub async fn run(
     on_step: OnStep<'_>,
 ) -> Report {
     let about = About::new(account);
-    let mut check = Check { cx, account, options, about, steps: Vec::new(), on_step };
+    let began = Instant::now();
+    let mut check =
+        Check { cx, account, options, about, began, late: None, steps: Vec::new(), on_step };
     check.configuration();
     if options.local_side {
         check.local_side().await;
@@ -99,7 +119,7 @@ pub async fn run(
         check.mail(smtp).await;
     }
     let Check { steps, .. } = check;
-    Report { login: account.login.clone(), steps }
+    Report { login: account.name().into_owned(), steps }
 }
 
 /// The number of the step that must be mended first.
@@ -111,6 +131,9 @@ pub(super) struct Check<'a> {
     pub(super) account: &'a AccountConfig,
     pub(super) options: &'a Options,
     pub(super) about: About,
+    began: Instant,
+    /// The step that came too late.
+    late: Option<Blocked>,
     steps: Vec<Step>,
     on_step: OnStep<'a>,
 }
@@ -140,6 +163,27 @@ impl Check<'_> {
     /// Notes a step that waits for another.
     pub(super) fn wait(&mut self, tried: Tried<'_>, blocked: Blocked) {
         self.add(tried, Vec::new(), Some(blocked), Duration::ZERO);
+    }
+
+    /// Whether no step may begin any more.
+    pub(super) fn is_late(&self) -> bool {
+        self.began.elapsed() >= self.options.limit
+    }
+
+    /// Lets a step begin, if there is time left. The first that comes too late says so, and the others wait
+    /// for it.
+    pub(super) fn in_time<'p>(&mut self, tried: Tried<'p>) -> Result<Tried<'p>, Blocked> {
+        if !self.is_late() {
+            return Ok(tried);
+        }
+        if let Some(late) = self.late {
+            self.wait(tried, late);
+            return Err(late);
+        }
+        let finding = Finding::TimeUp { seconds: self.options.limit.as_secs() };
+        let late = self.add(tried, vec![finding], None, Duration::ZERO);
+        self.late = Some(late);
+        Err(late)
     }
 
     /// The number of the last step.
@@ -198,6 +242,9 @@ impl Check<'_> {
         }
     }
 }
+
+/// Longer than a check takes where a server or two are silent at each step.
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// The place of a protocol's server.
 pub(super) fn place_of(places: &[Place], protocol: Protocol) -> Option<&Place> {

@@ -84,6 +84,8 @@ impl Check<'_> {
         server: &UpstreamConfig,
         protocols: &[Protocol],
     ) -> Result<(), Blocked> {
+        let tried = Tried { kind: StepKind::Resolve, protocols, what: server.host.clone() };
+        let tried = self.in_time(tried)?;
         let began = Instant::now();
         let deadline = self.cx.config.deadlines.connect;
         let host = server.host.clone();
@@ -101,7 +103,6 @@ impl Check<'_> {
             Ok(Err(error)) => diagnose::resolve(&host, &error),
             Err(_) => Finding::ResolverFails { host, text: DialError::Timeout.to_string() },
         };
-        let tried = Tried { kind: StepKind::Resolve, protocols, what: server.host.clone() };
         self.done(tried, began, vec![finding])
     }
 
@@ -122,13 +123,16 @@ impl Check<'_> {
                 return Err(blocked);
             }
         };
+        let tried = self.in_time(tried(StepKind::Tls))?;
         let began = Instant::now();
         let findings = self.tls(place, socket).await;
-        self.done(tried(StepKind::Tls), began, findings)
+        self.done(tried, began, findings)
     }
 
     async fn connect(&mut self, place: &Place) -> Result<TcpStream, Blocked> {
         let Place { server, protocols, .. } = place;
+        let tried = Tried { kind: StepKind::Connect, protocols, what: server.to_string() };
+        let tried = self.in_time(tried)?;
         let began = Instant::now();
         let deadline = self.cx.config.deadlines.connect;
         let dialled = dial(&server.host, server.port, deadline).await;
@@ -139,7 +143,6 @@ impl Check<'_> {
             }
             Err(error) => diagnose::dial(error, first(protocols), server),
         };
-        let tried = Tried { kind: StepKind::Connect, protocols, what: server.to_string() };
         self.done(tried, began, vec![finding])?;
         dialled.map_err(|_| self.last())
     }

@@ -3,7 +3,7 @@
 //! program reads the same as a person.
 
 mod json;
-mod language;
+pub(super) mod language;
 pub(super) mod text;
 
 use std::{sync::Arc, time::Duration};
@@ -47,6 +47,14 @@ pub struct CheckArgs {
     /// Leave the step for the test mail out, which is yellow where none is sent
     #[arg(long, conflicts_with = "send_to")]
     no_mail: bool,
+    /// Get a new access token for an account that a person has signed in for
+    ///
+    /// Else a stored token that is still good is used as it is. This spends one refresh token, as any refresh
+    /// does; a running saslgate goes on with the new one. It shows at once what the stored token would hide
+    /// for up to an hour: a sign-in that was revoked, or a secret that has ended. Where nobody signs in, a new
+    /// access token is got anyway.
+    #[arg(long)]
+    fresh: bool,
     /// Language of the findings [default: that of your system, else English]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "en|de")]
     lang: Option<Language>,
@@ -70,6 +78,7 @@ impl CheckArgs {
             no_mail: send_to.is_none(),
             send_to,
             wait: None,
+            fresh: false,
             lang: None,
             json: false,
         }
@@ -115,6 +124,7 @@ fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
         mail: !args.no_mail,
         send_to: args.send_to.clone(),
         wait: args.wait,
+        fresh_token: args.fresh,
         ..Options::default()
     };
     super::block_on(async {
@@ -147,7 +157,7 @@ async fn aloud(
 ) -> Result<Checked, Failure> {
     let about = About::new(account);
     let coloured = shows_colours();
-    say(format_args!("{} ({})\n", account.login, account.provider))?;
+    say(format_args!("{} ({})\n", account.name(), account.provider))?;
     let mut written = Ok(());
     let checked = one(context, account, options, &mut |step| {
         if written.is_ok() {
@@ -218,6 +228,7 @@ Examples:
   saslgate check me@example.com                  every step but the test mail
   saslgate check me@example.com --send-to me@example.com --wait
                                                  send a mail to oneself, and see it arrive
+  saslgate check me@example.com --fresh          ask the provider even if the stored token is good
   saslgate check --all --no-mail --json          all accounts, for a program
   saslgate check me@example.com --lang de        the findings in German
 

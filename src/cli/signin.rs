@@ -1,12 +1,16 @@
 //! `saslgate signin`: a person signs in at the provider. The hard thing is where the person sits: at this
 //! machine, at another one with a shell here, or nowhere near a browser.
 
+mod explained;
+
 use std::{io::IsTerminal as _, time::Duration};
 
 use clap::Args;
 
 use super::{
-    Failure, Global, account, daemon,
+    Failure, Global, account,
+    check::language,
+    daemon,
     terminal::{read_pasted, remark, say},
 };
 use crate::{
@@ -49,6 +53,8 @@ pub struct SigninArgs {
     timeout: Duration,
 }
 
+use explained::Fault;
+
 /// How to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -81,11 +87,13 @@ pub fn run(args: &SigninArgs, global: &Global) -> Result<(), Failure> {
         let store = account::open(&config).await?;
         let deadline = config.deadlines.token;
         let signing_in = SigningIn::new(account, store.as_ref(), deadline, wall_clock())?;
-        let welcome = match args.way(Place::here(account))? {
-            Way::Browser => browser(&signing_in, account, args).await?,
-            Way::Paste => paste(&signing_in, account).await?,
-            Way::Device => device(&signing_in, account, args).await?,
+        let signed_in = match args.way(Place::here(account))? {
+            Way::Browser => browser(&signing_in, account, args).await,
+            Way::Paste => paste(&signing_in, account).await,
+            Way::Device => device(&signing_in, account, args).await,
         };
+        let language = language::of_system();
+        let welcome = signed_in.map_err(|fault| fault.explained(account, language))?;
         daemon::tell_of(&config, &account.key()).await;
         Ok::<_, Failure>(welcome)
     })?;
@@ -143,7 +151,7 @@ async fn browser(
     signing_in: &SigningIn<'_>,
     account: &AccountConfig,
     args: &SigninArgs,
-) -> Result<Welcome, Failure> {
+) -> Result<Welcome, Fault> {
     let flow = signing_in.browser().await?;
     remark(format_args!(
         "To sign in for {}, open this link in a browser on this machine:",
@@ -159,7 +167,7 @@ async fn browser(
     Ok(flow.finish(signing_in, args.timeout).await?)
 }
 
-async fn paste(signing_in: &SigningIn<'_>, account: &AccountConfig) -> Result<Welcome, Failure> {
+async fn paste(signing_in: &SigningIn<'_>, account: &AccountConfig) -> Result<Welcome, Fault> {
     let flow = signing_in.paste()?;
     remark(format_args!(
         "To sign in for {}, open this link in a browser, on any machine:",
@@ -185,14 +193,14 @@ async fn paste(signing_in: &SigningIn<'_>, account: &AccountConfig) -> Result<We
             }
         }
     }
-    Err(Failure::fault(format!("nobody has signed in: {fault}")))
+    Err(Failure::fault(format!("nobody has signed in: {fault}")).into())
 }
 
 async fn device(
     signing_in: &SigningIn<'_>,
     account: &AccountConfig,
     args: &SigninArgs,
-) -> Result<Welcome, Failure> {
+) -> Result<Welcome, Fault> {
     let flow = signing_in.device().await?;
     remark(format_args!(
         "To sign in for {}, open this address in a browser, on any machine:",

@@ -52,6 +52,7 @@ pub(super) fn about(about: &About, names: &mut StandIns) -> About {
         token_of: names.name(&about.token_of),
         mailboxes,
         owner: about.owner.as_deref().map(|it| names.name(it)),
+        own: about.own.as_deref().map(|it| names.name(it)),
         client_id: names.other("client", &about.client_id),
         tenant,
         token_url: about.token_url.as_deref().map(|it| names.url(it)),

@@ -92,6 +92,7 @@ fn about() -> About {
         provider: "microsoft365",
         mailboxes: Protocol::ALL.map(|protocol| (protocol, name.clone())).into(),
         owner: Some(name),
+        own: None,
         client_id: "aaaabbbb-1111-2222-3333-ccccddddeeee".to_owned(),
         tenant: Some("firma-geheim.ch".to_owned()),
         token_url: Some(

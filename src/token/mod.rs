@@ -178,12 +178,12 @@ impl Tokens {
     }
 
     /// A token to look at the account with: the stored one as long as it is good for a mail
-    /// transaction, unless the account's history says that no new ones come; then, and with `anew`, the
-    /// provider is asked, and what it says is told even where the old token lasts.
+    /// transaction, unless the account's history says that no new ones come, or it is older than `since`;
+    /// then the provider is asked, and what it says is told even where the old token lasts.
     pub async fn inspected_token(
         &self,
         account: &AccountConfig,
-        anew: bool,
+        since: Option<SystemTime>,
     ) -> Result<AccessToken, TokenError> {
         if let Some(source) = &account.external_token {
             return self.external(account, source, None).await;
@@ -201,8 +201,9 @@ impl Tokens {
         let fails = history.failure.is_some_and(|failure| {
             stored.as_ref().is_none_or(|token| token.obtained <= failure.last)
         });
+        let is_old = |token: &AccessToken| since.is_some_and(|since| token.obtained < since);
         match stored {
-            Some(token) if !fails && !anew => {
+            Some(token) if !fails && !is_old(&token) => {
                 let slot = self.slot(account, oauth);
                 if Need::Brief(oauth.fresh_percent).is_met(&token, self.now()) {
                     slot.hold(Some(token.clone()), None);

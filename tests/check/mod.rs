@@ -1,7 +1,12 @@
 //! `saslgate check` against servers in this process: what is green, what is not, and what goes on.
 
 mod green;
+mod identities;
+#[cfg(unix)]
+mod local;
 mod red;
+mod scripted;
+mod servers;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -26,6 +31,8 @@ pub struct Scene {
     pub options: Options,
     /// For each answer of a mail server.
     pub deadline: Duration,
+    /// Where a daemon would be.
+    pub folder: tempfile::TempDir,
 }
 
 impl Scene {
@@ -63,11 +70,13 @@ impl Scene {
         };
         let store = Arc::new(MemoryStore::new());
         let options = Options { local_side: false, ..Options::default() };
-        Self { provider, account, store, options, deadline: Duration::from_secs(20) }
+        let folder = tempfile::tempdir().unwrap();
+        Self { provider, account, store, options, deadline: Duration::from_secs(20), folder }
     }
 
     pub async fn check(&self) -> Report {
-        let config = config(&self.account, self.deadline);
+        let state_folder = self.folder.path().to_owned();
+        let config = Config { state_folder, ..config(&self.account, self.deadline) };
         let store = Arc::clone(&self.store);
         let cx = CheckContext::new(Arc::new(config), "saslgate.toml".into(), store);
         let mut told = Vec::new();

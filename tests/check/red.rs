@@ -193,3 +193,16 @@ async fn a_silent_server_costs_its_deadline_only() {
     assert!(matches!(finding, Finding::ServerSilent { .. }), "{finding:?}");
     scene.provider.stop().await;
 }
+
+#[tokio::test]
+async fn when_the_time_is_up_nothing_new_is_begun() {
+    let mut scene = Scene::start().await;
+    scene.options.limit = Duration::ZERO;
+    let report = scene.check().await;
+    let outline = outline(&report);
+    assert_eq!(outline[1], "resolve imap+pop3+smtp: time_up");
+    assert!(outline[2..].iter().all(|step| step.ends_with(": waits for 2")), "{outline:?}");
+    assert!(outline.contains(&"login smtp: waits for 2".to_owned()), "{outline:?}");
+    assert_eq!(report.light(), Light::Yellow);
+    scene.provider.stop().await;
+}

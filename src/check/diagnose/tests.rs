@@ -15,6 +15,7 @@ fn about(app_only: bool) -> About {
         provider: "microsoft365",
         mailboxes: Protocol::ALL.into_iter().map(|it| (it, MAILBOX.to_owned())).collect(),
         owner: None,
+        own: None,
         client_id: "app-id".into(),
         tenant: Some("example.ch".into()),
         token_url: Some("https://login.microsoftonline.com/example.ch/oauth2/v2.0/token".into()),
@@ -65,10 +66,21 @@ fn of(
     let_in: &[Protocol],
 ) -> &'static str {
     let about = about(claims.is_some_and(|claims| claims.of_application));
+    of_account(&about, protocol, refusal, claims, let_in)
+}
+
+/// The same of this account.
+fn of_account(
+    about: &About,
+    protocol: Protocol,
+    refusal: &Rejection,
+    claims: Option<&Claims>,
+    let_in: &[Protocol],
+) -> &'static str {
     let claim_findings =
-        claims.map(|claims| claims.judge(&about, &Protocol::ALL)).unwrap_or_default();
+        claims.map(|claims| claims.judge(about, &Protocol::ALL)).unwrap_or_default();
     let evidence = Evidence {
-        about: &about,
+        about,
         protocol,
         user: MAILBOX,
         with_token: true,
@@ -122,6 +134,35 @@ fn evidence_decides_what_a_refusal_means() {
         (Imap, not_connected(), Some(&app), &[Smtp], "mailbox_permission_missing"),
     ] {
         assert_eq!(of(protocol, &refusal, claims, let_in), expected, "{refusal:?} {claims:?}");
+    }
+}
+
+#[test]
+fn another_persons_token_is_named_where_the_mailbox_does_not_open() {
+    use Protocol::{Imap, Pop3, Smtp};
+    let own = delegated(ALL_SCOPES, "Info@Example.ch");
+    let others = delegated(ALL_SCOPES, "anna@example.ch");
+    let app = application(ALL_ROLES);
+    let plain = About { own: Some(MAILBOX.into()), ..about(false) };
+    let owned = About { owner: Some("anna@example.ch".into()), ..plain.clone() };
+    let shared = about(false);
+    // No fault as long as nobody refuses: whoever signed in may have the permission.
+    assert_eq!(others.judge(&plain, &Protocol::ALL)[0].id(), "claims_good");
+    let failed = credential(FAILED);
+    let smtp = credential("535 5.7.3 Authentication unsuccessful");
+    for (about, protocol, refusal, claims, let_in, expected) in [
+        (&plain, Imap, &not_connected(), Some(&others), &[][..], "user_wrong"),
+        (&plain, Imap, &failed, Some(&others), &[], "user_wrong"),
+        (&plain, Imap, &not_connected(), Some(&others), &[Pop3], "protocol_off"),
+        (&plain, Smtp, &smtp, Some(&others), &[Imap], "user_wrong"),
+        (&plain, Imap, &failed, Some(&own), &[], "token_refused"),
+        (&plain, Imap, &failed, Some(&app), &[], "service_principal_wrong"),
+        (&plain, Imap, &failed, None, &[], "token_refused"),
+        (&owned, Imap, &not_connected(), Some(&others), &[], "mailbox_permission_missing"),
+        (&shared, Imap, &not_connected(), Some(&others), &[], "mailbox_permission_missing"),
+    ] {
+        let found = of_account(about, protocol, refusal, claims, let_in);
+        assert_eq!(found, expected, "{protocol} {refusal:?} {claims:?} {let_in:?}");
     }
 }
 

@@ -44,6 +44,18 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
     }
 }
 
+/// What a sign-in that has failed means; `None` where the error's own sentence says all that is known.
+pub fn signin_error(error: &TokenError, about: &About) -> Option<Finding> {
+    if !matches!(error.cause, Cause::Provider { .. } | Cause::Unreachable { .. }) {
+        return None;
+    }
+    let finding = token_error(error, about);
+    // Said of a code that is too old, or was used before. No earlier sign-in has anything to do with it.
+    let of_earlier = matches!(finding, Finding::GrantExpired { .. } | Finding::GrantRevoked { .. });
+    let unknown = matches!(finding, Finding::ProviderRefused { code: None, .. });
+    (!of_earlier && !unknown).then_some(finding)
+}
+
 struct Refused<'a> {
     word: Option<&'a str>,
     code: Option<u32>,

@@ -30,6 +30,7 @@ pub(super) enum Advice {
     UseCertifiedName { names: Vec<String> },
     VerifyAgain,
     TryAgain,
+    MendWhatIsSilent,
 
     // ---- The token --------------------------------------------------------------------------------
     SignIn,
@@ -205,6 +206,7 @@ impl Advice {
             | Self::SuspectInterception
             | Self::VerifyAgain
             | Self::TryAgain
+            | Self::MendWhatIsSilent
             | Self::KeepRunning
             | Self::DropSecret
             | Self::CheckServiceAccountKey

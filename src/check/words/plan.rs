@@ -30,6 +30,7 @@ pub(super) fn of(finding: &Finding, about: &About) -> Vec<Advice> {
         Finding::DaemonNotRunning => vec![Advice::StartDaemon],
         Finding::DaemonSilent { .. } => vec![Advice::LookAtDaemon],
         Finding::StoreFault { .. } => vec![Advice::LookAtStore],
+        Finding::TimeUp { .. } => vec![Advice::MendWhatIsSilent],
 
         Finding::NameUnknown { host } | Finding::ResolverFails { host, .. } => {
             vec![Advice::CheckName { host: host.clone() }]

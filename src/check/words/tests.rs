@@ -19,6 +19,7 @@ fn about(provider: &'static str) -> About {
         provider,
         mailboxes: Protocol::ALL.map(|protocol| (protocol, "info@example.ch".to_owned())).into(),
         owner: Some("anna@example.ch".to_owned()),
+        own: None,
         client_id: "11111111-2222-3333-4444-555555555555".to_owned(),
         tenant: Some(tenant.clone()),
         token_url: Some(format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token")),

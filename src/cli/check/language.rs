@@ -3,7 +3,7 @@
 use crate::check::Language;
 
 /// As the operating system says.
-pub(super) fn of_system() -> Language {
+pub(in crate::cli) fn of_system() -> Language {
     sys_locale::get_locale().map_or(Language::En, |locale| of_locale(&locale))
 }
 

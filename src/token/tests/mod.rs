@@ -21,6 +21,7 @@ mod flight;
 mod forced;
 #[cfg(unix)]
 mod grants;
+mod inspected;
 mod keeper;
 mod loss;
 mod provider;

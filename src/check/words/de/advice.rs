@@ -52,6 +52,9 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::VerifyAgain => "Entfernen Sie danger_skip_certificate_verification aus der \
              Konfiguration; für ein eigenes Zertifikat gibt es ca_file und pin_sha256."
             .to_owned(),
+        Advice::MendWhatIsSilent => "Beheben Sie zuerst, was in den Schritten davor nicht geantwortet hat, \
+             und prüfen Sie dann noch einmal."
+            .to_owned(),
         Advice::TryAgain => "Versuchen Sie es noch einmal; bleibt es dabei, wenden Sie sich an den \
              Betreiber des Servers."
             .to_owned(),

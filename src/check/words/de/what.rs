@@ -35,6 +35,11 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             shown(text)
         ),
 
+        Finding::TimeUp { seconds } => format!(
+            "Nicht versucht: Die Prüfung dauert schon länger als {seconds} Sekunden, denn etwas davor \
+             antwortet spät oder gar nicht."
+        ),
+
         Finding::Resolved { addresses } => format!("Adressen: {}.", listed(addresses)),
         Finding::NameUnknown { host } => format!(
             "Einen Server namens {host} gibt es nicht. Entweder ist der Name falsch geschrieben, oder \

@@ -48,6 +48,9 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::VerifyAgain => "Remove danger_skip_certificate_verification from the configuration; \
              for a private certificate use ca_file or pin_sha256."
             .to_owned(),
+        Advice::MendWhatIsSilent => {
+            "Mend first what did not answer in the steps before, then check again.".to_owned()
+        }
         Advice::TryAgain => "Try again; if it stays so, ask whoever runs the server.".to_owned(),
 
         Advice::SignIn => format!("Sign in as {}:", about.owner()),

@@ -31,6 +31,11 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             shown(text)
         ),
 
+        Finding::TimeUp { seconds } => format!(
+            "Not tried: the check has taken more than {seconds} seconds already, for something before \
+             answers late or not at all."
+        ),
+
         Finding::Resolved { addresses } => format!("Its addresses: {}.", listed(addresses)),
         Finding::NameUnknown { host } => format!(
             "There is no server of the name {host}. Either the name is written wrong, or this \

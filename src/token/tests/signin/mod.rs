@@ -21,6 +21,7 @@ use crate::{
 mod browser;
 mod elsewhere;
 mod person;
+mod words;
 
 /// An account whose provider is not there yet: its script depends on the link.
 struct Desk {
