@@ -92,7 +92,7 @@ impl InForce {
     }
 }
 
-/// A mailbox at a server, each without case.
+/// Whose connections to which server are counted together, without case.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct MailboxAt {
     protocol: Protocol,
@@ -216,7 +216,7 @@ impl Gateway {
         let at = MailboxAt {
             protocol,
             server: (server.host_key(), server.port),
-            user: account_key(account.user(protocol)),
+            user: account_key(&account.counted_for(protocol)),
         };
         if let Some((_, slots)) = shared.slots.get(&at) {
             return Arc::clone(slots);

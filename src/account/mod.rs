@@ -98,12 +98,14 @@ impl Accounts {
 }
 
 /// The account, opening a shared mailbox, if it may. With a person's token the provider decides on what
-/// the configuration does not list.
+/// the configuration does not list; but not for whoever only uses that token, or the password of a shared
+/// mailbox would open its owner's, and all that the owner may open.
 fn opening(account: &AccountConfig, shared: &str) -> Option<Arc<AccountConfig>> {
     if let Some(listed) = same(&account.identity.shared, shared) {
         return Some(Arc::new(account.opening(listed)));
     }
-    if account.is_app_only() || !is_address(shared) {
+    let borrows = account.identity.token_from.is_some();
+    if borrows || account.is_app_only() || !is_address(shared) {
         return None;
     }
     // One mailbox, one spelling: its connections are counted by it.

@@ -93,7 +93,18 @@ impl AccountConfig {
         others.find(|(of, _)| *of == protocol).map_or(&self.mailbox, |(_, mailbox)| mailbox)
     }
 
-    /// The user at its server of this protocol, whatever that takes: whom the server's limits count.
+    /// Whom its connections to a server are counted for: the user there, as the server does. But a mailbox
+    /// that only the provider may allow counts for who names it, and takes no turn of those who have it.
+    pub fn counted_for(&self, protocol: Protocol) -> Cow<'_, str> {
+        let user = self.user(protocol);
+        let is_written = |shared: &String| self.identity.shared.contains(shared);
+        match &self.identity.opens {
+            Some(shared) if shared == user && !is_written(shared) => self.name(),
+            Some(_) | None => Cow::Borrowed(user),
+        }
+    }
+
+    /// The user at its server of this protocol, whatever that takes.
     pub fn user(&self, protocol: Protocol) -> &str {
         match self.upstream(protocol).map(|server| &server.authentication) {
             Some(Authentication::Password { user }) => user,

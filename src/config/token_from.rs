@@ -42,7 +42,7 @@ pub(super) fn resolve<'a>(
     let mut rows = vec![Row::new("token_from", quoted(written.get_ref()), at.source())];
     let mailbox = mailbox(own, &login, &mut rows, cx);
     let aliases = names::aliases(own, &mut rows, cx);
-    let shared_smtp = shared_smtp(own, defaults, &mut rows);
+    let shared_smtp = shared_smtp(own, defaults, owner, &mut rows, cx)?;
     let mailboxes = mailboxes(own, owner, shared_smtp, &mut rows, cx);
     let (mailbox, aliases, mailboxes) = (mailbox?, aliases?, mailboxes?);
     cx.borrow_rows(&owner.login, &mut rows);
@@ -104,8 +104,22 @@ fn mailbox(own: &Layer<'_>, login: &str, rows: &mut Vec<Row>, cx: &mut Context) 
     }
 }
 
-fn shared_smtp(own: &Layer<'_>, defaults: &Layer<'_>, rows: &mut Vec<Row>) -> SharedSmtp {
-    let written = [own, defaults].into_iter().find_map(|layer| {
+fn shared_smtp(
+    own: &Layer<'_>,
+    defaults: &Layer<'_>,
+    owner: &AccountConfig,
+    rows: &mut Vec<Row>,
+    cx: &mut Context,
+) -> Option<SharedSmtp> {
+    // No mailbox is called `*@example.ch`. What `[defaults]` say for others is no mistake here.
+    let nobody = owner.identity.domain.is_some();
+    let own_text = own.text.shared_smtp.as_ref().filter(|_| nobody);
+    if let Some(written) = own_text.filter(|it| matches!(it.get_ref(), SharedSmtpText::Delegate)) {
+        let at = At::new(own.file, written.span().start, "account.shared_smtp");
+        return cx.mistake(&at, DELEGATE_OF_A_DOMAIN);
+    }
+    let layers = [Some(own), Some(defaults).filter(|_| !nobody)];
+    let written = layers.into_iter().flatten().find_map(|layer| {
         let written = layer.text.shared_smtp.as_ref()?;
         let smtp = match written.get_ref() {
             SharedSmtpText::Shared => SharedSmtp::Shared,
@@ -115,7 +129,7 @@ fn shared_smtp(own: &Layer<'_>, defaults: &Layer<'_>, rows: &mut Vec<Row>) -> Sh
     });
     let (smtp, source) = written.unwrap_or_else(|| (SharedSmtp::default(), Source::Default));
     rows.push(Row::new("shared_smtp", quoted(smtp.name()), source));
-    smtp
+    Some(smtp)
 }
 
 /// The mailboxes that single protocols open.
@@ -217,3 +231,5 @@ pub(super) fn is_named(layer: &Layer<'_>, name: &str) -> bool {
 }
 
 const OF_A_DOMAIN: &str = "stands beside a whole domain, which has tokens of its own: take it out";
+const DELEGATE_OF_A_DOMAIN: &str = "is \"delegate\", but token_from names a whole domain, which has no mailbox \
+    that SMTP could log in as: take it out, or write the mailbox in [account.smtp]";

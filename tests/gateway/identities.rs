@@ -271,6 +271,19 @@ async fn a_mailbox_has_one_limit_whoever_opens_it() {
 }
 
 #[tokio::test]
+async fn who_only_names_a_mailbox_takes_no_turn_of_it() {
+    let stage = Stage::start(|make| {
+        let [mut anna, mut info] = [ANNA, INFO].map(|login| person(make(login)));
+        (anna.identity.shared, info.identity) = (Vec::new(), Identity::default());
+        info.imap.as_mut().unwrap().connection_limit = 1;
+        vec![anna, info]
+    })
+    .await;
+    let _named = stage.opens(Protocol::Imap, "anna\\info@example.org", INFO).await;
+    stage.opens(Protocol::Imap, INFO, INFO).await;
+}
+
+#[tokio::test]
 async fn a_revoked_password_ends_what_it_has_opened() {
     let stage = Stage::start(|make| vec![person(make(ANNA)), domain(make("*@example.org"))]).await;
     stage.give_password(INFO, PASSWORD).await;

@@ -85,6 +85,9 @@ const TABLE: &str = r"
         dom\robot\sales@example.ch      | -
         robot\office@example.ch         | -
         office@example.ch               | office@example.ch | team@example.ch       | team@example.ch  | anna@example.ch  | office@example.ch
+        office@example.ch\anna@example.ch | -
+        office@example.ch/sales@example.ch | -
+        dom\office@example.ch\anna@example.ch | -
         x@example.com                   | x@example.com     | x@example.com         | x@example.com    | *@example.com    | x@example.com
         X@EXAMPLE.COM                   | x@example.com     | x@example.com         | x@example.com    | *@example.com    | x@example.com
         ceo@example.com                 | ceo@example.com   | boss@example.com      | boss@example.com | ceo@example.com  | ceo@example.com

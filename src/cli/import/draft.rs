@@ -10,6 +10,7 @@ use super::super::{Failure, Global};
 use crate::{
     config::{Config, Mistake, Paths, Protocol, Secrets, judge_texts, load, written_files},
     import::emailproxy::{Installation, NewAccount, NewListener, Plan, Remark},
+    platform,
     store::account_key,
 };
 
@@ -74,12 +75,8 @@ impl Outcome {
 
 impl Draft {
     pub(super) fn new(plan: Plan, source: &Path, global: &Global) -> Result<Self, Failure> {
-        let config = match global.paths() {
-            Ok(paths) => paths.config,
-            // Where it is expected.
-            Err(_) => Paths::folder_of_config(None).join("saslgate.toml"),
-        };
-        let paths = Paths::find(Some(&config), global.state.as_deref())?;
+        let (config, state) = (global.config.as_deref(), global.state.as_deref());
+        let paths = Paths::find_or_place(config, state, platform::is_root())?;
         let exists = paths.config.exists();
         let present = if exists { Some(load(&paths, Secrets::Skip)?.config) } else { None };
         let mut draft = Self {
@@ -198,7 +195,11 @@ impl Draft {
         let new = self.accounts.iter().filter(|it| !it.is_there);
         let new = new.map(|it| (self.account_path(&it.plan), self.account_text(&it.plan)));
         let files: Vec<_> = others.iter().cloned().chain(new).collect();
-        let Some(main) = &self.main else { return Ok(()) };
+        let main = match &self.main {
+            Some(main) => main,
+            None if files.len() == others.len() => return Ok(()),
+            None => &fs::read_to_string(&self.paths.config).unwrap_or_default(),
+        };
         if files.is_empty() {
             let reasons =
                 self.outcome.remarks.iter().map(|it| format!("{}: {}", it.about, it.text));

@@ -46,7 +46,8 @@ pub(super) fn carry_over(
     if draft.accounts.is_empty() {
         return Ok(());
     }
-    let global = Global { config: Some(draft.paths.config.clone()), ..global.clone() };
+    let (config, state) = (draft.paths.config.clone(), draft.paths.state.clone());
+    let global = Global { config: Some(config), state: Some(state), ..global.clone() };
     let config = global.load(Secrets::Skip)?.config;
     block_on(async {
         let store = open(&config).await?;
@@ -167,12 +168,14 @@ fn normal(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| url.to_owned(), |it| it.to_string())
 }
 
+/// Whether it has a sign-in of its own: one that it borrows (`token_from`) is somebody else's, and lives.
 fn wants_token(account: &AccountConfig) -> bool {
-    account.oauth.as_ref().is_some_and(|oauth| oauth.grant.needs_sign_in())
+    let signs_in = account.oauth.as_ref().is_some_and(|oauth| oauth.grant.needs_sign_in());
+    signs_in && account.token_key() == account.key()
 }
 
 async fn has_grant(store: &dyn Store, account: &AccountConfig) -> Result<bool, StoreError> {
-    match store.grant(&account.key()).await {
+    match store.grant(&account.token_key()).await {
         // What cannot be opened is of no use to anybody.
         Err(StoreError::Unusable(_)) => Ok(false),
         found => Ok(found?.is_some_and(|record| record.grant.refresh_token.is_some())),
@@ -186,3 +189,19 @@ async fn has_password(store: &dyn Store, account: &AccountConfig) -> Result<bool
 
 /// Of the local password.
 const PASSWORD_NAME: &str = "emailproxy";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::judge;
+
+    #[test]
+    fn a_borrowed_sign_in_is_never_replaced() {
+        let text = "[defaults]\nprovider = \"microsoft365\"\ntenant = \"example.ch\"\nclient_id = \"id\"\n\
+            [[account]]\nlogin = \"anna@example.ch\"\n\
+            [[account]]\nlogin = \"info@example.ch\"\ntoken_from = \"anna@example.ch\"\n";
+        let accounts = judge(text).unwrap_or_else(|error| panic!("{error}")).config.accounts;
+        let wanted: Vec<bool> = accounts.iter().map(|account| wants_token(account)).collect();
+        assert_eq!(wanted, [true, false]);
+    }
+}

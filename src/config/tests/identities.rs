@@ -212,6 +212,22 @@ fn mistakes_of_borrowed_tokens() {
 }
 
 #[test]
+fn a_whole_domain_is_nobodys_delegate() {
+    let text = |own: &str| {
+        anna_and(&format!(
+            "[[account]]\nlogin = \"*@example.com\"\n{APPLICATION}[[account]]\nlogin = \"office\"\nmailbox = \
+             \"office@example.com\"\ntoken_from = \"*@example.com\"\n{own}"
+        ))
+    };
+    let with_defaults =
+        text("").replace("[defaults]\n", "[defaults]\nshared_smtp = \"delegate\"\n");
+    let office = &accounts(&with_defaults)[2];
+    assert_eq!(office.mailbox(Protocol::Smtp), "office@example.com");
+    let refused = judge(&text("shared_smtp = \"delegate\"\n")).unwrap_err().to_string();
+    assert!(refused.contains("account.shared_smtp: is \"delegate\", but token_from"), "{refused}");
+}
+
+#[test]
 fn mistakes_of_whole_domains() {
     let domain = |text: &str| format!("[[account]]\nlogin = \"*@Example.ch\"\n{text}");
     let good = accounts(&anna_and(&domain(APPLICATION)));

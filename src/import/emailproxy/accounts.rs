@@ -7,7 +7,7 @@ use super::{
     ini::Ini,
     sealed::{self, Sealed},
 };
-use crate::secret::Secret;
+use crate::{secret::Secret, store::account_key};
 
 /// One account, or all accounts of a domain.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ pub(super) fn read(ini: &Ini, installation: &mut Installation) {
 }
 
 fn is_same(one: &Account, other: &Account) -> bool {
-    one.login.eq_ignore_ascii_case(&other.login)
+    account_key(&one.login) == account_key(&other.login)
 }
 
 /// The options of one section, and of those that it falls back to.

@@ -150,6 +150,20 @@ fn tokens_in_a_file_of_their_own() {
 }
 
 #[test]
+fn logins_that_differ_in_case_alone_are_one() {
+    let account = |login: &str| {
+        format!(
+            "[{login}]\npermission_url = https://id.example.net/auth\ntoken_url = https://id.example.net/token\n\
+             oauth2_scope = mail\nclient_id = id\n"
+        )
+    };
+    let text = account("\u{c9}va@example.ch") + &account("\u{e9}va@example.ch");
+    let installation = read(text.as_bytes(), None).unwrap();
+    assert_eq!(installation.accounts.len(), 1);
+    assert!(installation.remarks.iter().any(|it| it.text.contains("only in case")));
+}
+
+#[test]
 fn what_is_no_such_file() {
     let of = |content: &[u8]| read(content, None).map(|_| ()).unwrap_err();
     assert_eq!(of(b"[IMAP-1993\n"), ReadError::NotIni { line: Some(1) });
