@@ -164,7 +164,9 @@ fn coded(rejection: &Rejection, mailbox: &str) -> Option<Finding> {
         Rejection::Protocol { .. } | Rejection::StartTls { .. } => return None,
     };
     let lower = text.to_ascii_lowercase();
-    if lower.contains("5.7.30 ") || lower.contains("basic authentication is not supported") {
+    let no_passwords =
+        ["5.7.30 ", "basic authentication is not supported", "basic authentication is disabled"];
+    if no_passwords.iter().any(|words| lower.contains(words)) {
         return Some(Finding::PasswordsNotTaken { text });
     }
     if lower.contains("security defaults") {

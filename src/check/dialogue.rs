@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -27,6 +27,10 @@ pub(super) struct Dialogue {
     stream: Stream<TcpStream>,
     input: BytesMut,
     patience: Duration,
+    /// When the answer to the last command must be there, to its end.
+    until: Instant,
+    /// Octets that it may still have.
+    left: usize,
     commands: usize,
 }
 
@@ -64,7 +68,12 @@ impl Dialogue {
     /// `patience` bounds each answer.
     pub(super) fn new(mut opened: OpenUpstream, patience: Duration) -> Self {
         let stream = opened.leg.take_stream();
-        Self { stream, input: opened.machine.into_residue(), patience, commands: 0 }
+        Self::over(stream, opened.machine.into_residue(), patience)
+    }
+
+    fn over(stream: Stream<TcpStream>, input: BytesMut, patience: Duration) -> Self {
+        let until = Instant::now() + patience;
+        Self { stream, input, patience, until, left: LONGEST_ANSWER, commands: 0 }
     }
 
     /// Opens the INBOX to read, so that not even `\Recent` changes (RFC 3501 section 6.3.2). Returns how
@@ -122,7 +131,7 @@ impl Dialogue {
         for number in (1..=messages).rev().take(LOOKED_AT) {
             self.pop3(&format!("TOP {number} 0")).await?;
             let mut found = false;
-            for _ in 0..LINES {
+            loop {
                 let line = self.line().await?;
                 if line == b"." {
                     break;
@@ -182,11 +191,13 @@ impl Dialogue {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.until = Instant::now() + self.patience;
+        self.left = LONGEST_ANSWER;
         let sent = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        timeout(self.patience, sent).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        timeout_at(self.until, sent).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// The next line, without its end.
@@ -195,6 +206,10 @@ impl Dialogue {
             loop {
                 if let Some(end) = self.input.iter().position(|octet| *octet == b'\n') {
                     let mut line = self.input.split_to(end + 1).to_vec();
+                    let Some(left) = self.left.checked_sub(line.len()) else {
+                        return Err(io::Error::other("an answer without an end"));
+                    };
+                    self.left = left;
                     line.pop();
                     line.pop_if(|last| *last == b'\r');
                     return Ok(line);
@@ -207,14 +222,66 @@ impl Dialogue {
                 }
             }
         };
-        timeout(self.patience, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        timeout_at(self.until, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 const LONGEST_LINE: usize = 64 * 1024;
+/// Octets of one answer.
+const LONGEST_ANSWER: usize = 1024 * 1024;
 /// Of one answer.
 const LINES: usize = 2000;
 /// Messages of a maildrop, from the newest.
 const LOOKED_AT: usize = 5;
 const WORDS: usize = 500;
 const FAREWELL: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A dialogue with a server that says this as soon as it is asked, and then nothing more.
+    async fn with(says: Vec<u8>, patience: Duration) -> Dialogue {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut asked = [0; 1];
+            server.read_exact(&mut asked).await.unwrap();
+            // Whoever has heard enough goes away.
+            let _ = server.write_all(&says).await;
+            std::future::pending::<()>().await;
+        });
+        Dialogue::over(Stream::Clear(client), BytesMut::new(), patience)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_not_kept() {
+        let long = format!("* {}\r\n", "x".repeat(LONGEST_LINE / 2)).repeat(1000);
+        let mut imap = with(long.clone().into_bytes(), LONG).await;
+        assert!(
+            matches!(imap.examine().await, Err(Refused::Broken(text)) if text.contains("without an end"))
+        );
+        let mut pop3 = with(format!("+OK\r\n{long}").into_bytes(), LONG).await;
+        assert!(
+            matches!(pop3.top(1, "id").await, Err(Refused::Broken(text)) if text.contains("without an end"))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_one_deadline() {
+        let mut imap = with(b"* 3 EXISTS\r\n".to_vec(), Duration::from_millis(50)).await;
+        let refused = imap.examine().await.unwrap_err();
+        assert_eq!(refused.to_string(), "it does not answer");
+    }
+
+    #[tokio::test]
+    async fn the_number_of_messages_is_read() {
+        let mut imap = with(b"* 3 EXISTS\r\nC1 OK [READ-ONLY] done\r\n".to_vec(), LONG).await;
+        assert_eq!(imap.examine().await.unwrap(), 3);
+    }
+}

@@ -79,6 +79,7 @@ impl Check<'_> {
         let until = began + wait;
         let mut finding = Finding::ArrivalNotVisible { to: to.to_owned() };
         if let Some((account, protocol)) = self.recipient(to) {
+            let mut pause = FIRST_PAUSE;
             loop {
                 let looked =
                     tokio::time::timeout_at(until, self.look(&account, protocol, id)).await;
@@ -87,8 +88,9 @@ impl Check<'_> {
                         finding = Finding::MailArrived { seconds: began.elapsed().as_secs() };
                         break;
                     }
-                    Ok(Some(false)) if Instant::now() + INTERVAL < until => {
-                        tokio::time::sleep(INTERVAL).await;
+                    Ok(Some(false)) if Instant::now() + pause < until => {
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
                     }
                     Ok(Some(false)) | Err(_) => {
                         finding = Finding::MailNotArrived { seconds: wait.as_secs() };
@@ -184,7 +186,7 @@ impl<'a> Mail<'a> {
     async fn hand_over(&self, dialogue: &mut Dialogue) -> Result<String, (Refused, bool)> {
         for address in [self.from, self.to] {
             if !is_fit(address) {
-                let text = format!("{address} is no address that can be sent to");
+                let text = format!("no mail can be sent to or from the address {address}");
                 return Err((Refused::Said(text), address == self.to));
             }
         }
@@ -205,5 +207,6 @@ fn is_fit(address: &str) -> bool {
         && address.chars().all(|c| !c.is_control() && !c.is_whitespace() && !"<>,;\"".contains(c))
 }
 
-/// Between two looks.
-const INTERVAL: Duration = Duration::from_secs(3);
+/// Between two looks. Each is a login, and providers count those; so they become rare.
+const FIRST_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE: Duration = Duration::from_secs(24);

@@ -93,9 +93,10 @@ pub fn list_service_principals() -> String {
     "Get-ServicePrincipal | Format-List DisplayName, AppId, ObjectId".to_owned()
 }
 
-/// Takes back a service principal that was made with a wrong object id.
-pub fn remove_service_principal(object_id: Option<&str>) -> String {
-    format!("Remove-ServicePrincipal -Identity {}", quoted(object_id.unwrap_or(OBJECT_ID)))
+/// Takes back a service principal that was made with a wrong object id: by its application's id, for the wrong object id
+/// is not known here, and nobody should type the right one in its place.
+pub fn remove_service_principal(app_id: &str) -> String {
+    format!("Remove-ServicePrincipal -Identity {}", quoted(app_id))
 }
 
 /// Lets somebody open a mailbox: a user by the address, an application by its service principal's object id
@@ -214,6 +215,24 @@ fn quoted(text: &str) -> String {
     literal
 }
 
+/// A word of a command line as a shell takes it: what a shell could read otherwise stands between quotes.
+pub fn argument(text: &str) -> String {
+    let is_plain =
+        |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '+' | '/' | ':');
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if cfg!(windows) {
+        format!("\"{}\"", text.replace('"', ""))
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 /// Stands where an enterprise application's object id is not known.
 pub const OBJECT_ID: &str = "<OBJECT-ID-OF-THE-ENTERPRISE-APPLICATION>";
 
@@ -255,6 +274,10 @@ mod tests {
                 enable_smtp_auth("a@example.ch"),
                 "Set-CASMailbox -Identity 'a@example.ch' -SmtpClientAuthenticationDisabled $false",
             ),
+            (
+                remove_service_principal(APP),
+                "Remove-ServicePrincipal -Identity '11111111-2222-3333-4444-555555555555'",
+            ),
             (enable_protocols("a@example.ch", &[]), ""),
         ] {
             assert_eq!(command, expected);
@@ -274,6 +297,22 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(quoted(value), literal);
+        }
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn no_value_becomes_a_shell_command() {
+        for (value, word) in [
+            ("anna@example.ch", "anna@example.ch"),
+            ("*@example.ch", "'*@example.ch'"),
+            ("o'brien@example.ch", "'o'\\''brien@example.ch'"),
+            ("a;rm$(b)`c`@example.ch", "'a;rm$(b)`c`@example.ch'"),
+            ("/etc/my mail/a.toml", "'/etc/my mail/a.toml'"),
+            ("a\n\x1bb", "'a\u{FFFD}\u{FFFD}b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(argument(value), word);
         }
     }
 

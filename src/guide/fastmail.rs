@@ -1,7 +1,7 @@
 //! Fastmail. The hard thing is that its developers register applications themselves: the guide says what to write to them,
 //! and what to do until they answer.
 
-use super::{Step, Subject};
+use super::{Step, Subject, command::argument};
 
 pub(super) fn steps(subject: &Subject) -> Vec<Step> {
     let client_id = format!("client_id = \"{}\"", subject.client_id);
@@ -20,7 +20,10 @@ pub(super) fn steps(subject: &Subject) -> Vec<Step> {
                  for each.",
             )
             .link("https://app.fastmail.com/settings/security/apps")
-            .command(format!("saslgate account upstream-password {} --protocol imap", subject.login)),
+            .command(format!(
+                "saslgate account upstream-password {} --protocol imap",
+                argument(&subject.login)
+            )),
         subject.last_step(&[&client_id]),
     ]
 }

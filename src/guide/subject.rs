@@ -1,7 +1,10 @@
 //! Whom a guide is for. The hard thing is that it may be nobody yet: then placeholders stand in the places of an account's
 //! values, and look like nothing else.
 
-use super::{Step, command::Cloud};
+use super::{
+    Step,
+    command::{Cloud, argument},
+};
 use crate::config::{
     AccountConfig, Authentication, ClientAuthentication, Config, Grant, Protocol, Provider,
 };
@@ -130,7 +133,7 @@ impl Subject {
         let step = if self.is_configured {
             Step::new("Bring it to life")
         } else {
-            let quoted = |key: &str, value: &str| format!("{key} = \"{value}\"");
+            let quoted = |key: &str, value: &str| format!("{key} = {}", toml::Value::from(value));
             let mut settings = vec![
                 "[[account]]".to_owned(),
                 quoted("login", &self.login),
@@ -150,9 +153,9 @@ impl Subject {
         let step = if self.app_only {
             step
         } else {
-            step.command(format!("saslgate signin {}", self.login))
+            step.command(format!("saslgate signin {}", argument(&self.login)))
         };
-        step.command(format!("saslgate check {}", self.login))
+        step.command(format!("saslgate check {}", argument(&self.login)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Yahoo and AOL. The hard thing is to say plainly that most people will not get in, and what they can do instead.
 
-use super::{Step, Subject};
+use super::{Step, Subject, command::argument};
 
 pub(super) fn steps(subject: &Subject) -> Vec<Step> {
     let title = subject.provider.title();
@@ -22,7 +22,10 @@ pub(super) fn steps(subject: &Subject) -> Vec<Step> {
                  password to saslgate for each. The steps below are not needed then."
             ))
             .link(password_page)
-            .command(format!("saslgate account upstream-password {} --protocol imap", subject.login)),
+            .command(format!(
+                "saslgate account upstream-password {} --protocol imap",
+                argument(&subject.login)
+            )),
         Step::new("Make an application")
             .text("Once the request is granted:")
             .link("https://developer.yahoo.com/apps/create/")

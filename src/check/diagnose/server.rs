@@ -78,8 +78,17 @@ pub(in crate::check) fn resolve(host: &str, error: &io::Error) -> Finding {
     let host = host.to_owned();
     let text = error.to_string();
     let lower = text.to_ascii_lowercase();
-    let unknown = ["not known", "no address associated", "no such host", "nodename nor servname"];
-    if unknown.iter().any(|words| lower.contains(words)) {
+    // Of glibc, musl, macOS and Windows; the last speaks the system's language, so its number counts there.
+    let unknown = [
+        "not known",
+        "no address associated",
+        "does not resolve",
+        "no usable address",
+        "nodename nor servname",
+        "no such host",
+    ];
+    let number = cfg!(windows) && error.raw_os_error() == Some(WSAHOST_NOT_FOUND);
+    if number || unknown.iter().any(|words| lower.contains(words)) {
         return Finding::NameUnknown { host };
     }
     Finding::ResolverFails { host, text }
@@ -210,6 +219,8 @@ fn wanted(server: &UpstreamConfig) -> String {
     }
 }
 
+/// Windows has no better word for it.
+const WSAHOST_NOT_FOUND: i32 = 11001;
 const LONGEST_NAME: usize = 256;
 /// Some certificates have hundreds.
 const NAMES: usize = 20;

@@ -177,6 +177,8 @@ fn exchanges_own_codes_need_no_evidence() {
           defaults policy.".into(), "security_defaults"),
         ("550 5.7.30 Basic authentication is not supported for Client Submission.".into(),
             "passwords_not_taken"),
+        ("535 5.7.139 Authentication unsuccessful, basic authentication is disabled.".into(),
+            "passwords_not_taken"),
         ("[UNAVAILABLE] Server Unavailable. 15".into(), "server_throttles"),
     ] {
         assert_eq!(of(Protocol::Smtp, &credential(&text), None, &[]), expected, "{text}");
@@ -261,9 +263,9 @@ fn each_code_of_the_provider_is_one_cause() {
         (&[50_011], "redirect_mismatch"),
         (&[650_052, 650_056, 650_057, 500_011, 70_011, 28_002, 700_022], "scope_wrong"),
         (&[50_020, 50_034], "user_unknown"),
-        (&[50_053, 50_055, 50_057, 50_144], "user_unusable"),
+        (&[50_053, 50_055, 50_057, 50_126, 50_144], "user_unusable"),
         (&[50_196], "endpoint_throttled"),
-        (&[50_126, 1], "provider_refused"),
+        (&[1], "provider_refused"),
     ] {
         for code in codes {
             // A word that means something else: the code says more.
@@ -271,6 +273,10 @@ fn each_code_of_the_provider_is_one_cause() {
             assert_eq!(token_error(&error, &about(false)).id(), expected, "{code}");
         }
     }
+    // What passes asks nobody to sign in, whatever the word beside its number is.
+    let passing =
+        TokenError { kind: TokenErrorKind::Unavailable, ..refused("invalid_grant", Some(50_033)) };
+    assert_eq!(token_error(&passing, &about(false)).id(), "endpoint_fault");
     let consent = refused("invalid_grant", Some(65_001));
     assert_eq!(token_error(&consent, &about(true)).id(), "admin_consent_missing");
 }

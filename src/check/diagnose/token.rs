@@ -21,10 +21,9 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
             if *status >= 500 || word.is_none() {
                 return fault();
             }
-            refused.by_code().or_else(|| refused.by_word()).unwrap_or_else(|| {
-                if error.kind == TokenErrorKind::Unavailable {
-                    return fault();
-                }
+            // Microsoft says invalid_grant of some passing faults, too; only their codes tell.
+            let passing = || (error.kind == TokenErrorKind::Unavailable).then(fault);
+            refused.by_code().or_else(passing).or_else(|| refused.by_word()).unwrap_or_else(|| {
                 Finding::ProviderRefused { error: word.clone(), code: *code, text }
             })
         }
@@ -92,7 +91,7 @@ impl Refused<'_> {
                 Finding::ScopeWrong { code }
             }
             50_020 | 50_034 => Finding::UserUnknown { code },
-            50_053 | 50_055 | 50_057 | 50_144 => Finding::UserUnusable { code },
+            50_053 | 50_055 | 50_057 | 50_126 | 50_144 => Finding::UserUnusable { code },
             _ => return None,
         })
     }

@@ -96,7 +96,7 @@ impl Advice {
     /// What there is to copy.
     #[expect(clippy::too_many_lines, reason = "a table")]
     pub(super) fn lines(&self, about: &About) -> Vec<String> {
-        let login = typed(&about.login);
+        let login = command::argument(&about.login);
         let one = |line: String| vec![line];
         match self {
             Self::SetLocalPassword => one(format!("saslgate account password {login}")),
@@ -104,7 +104,7 @@ impl Advice {
             Self::LookAtDaemon => one("saslgate status".to_owned()),
             Self::LookAtStore => one("saslgate config show".to_owned()),
             Self::SetClock => one(CLOCK.to_owned()),
-            Self::CheckName { host } => one(format!("nslookup {}", typed(host))),
+            Self::CheckName { host } => one(format!("nslookup {}", command::argument(host))),
             Self::UsePort { port } => one(format!("port = {port}")),
             Self::OpenFirewall { host, port } => one(try_port(host, *port)),
             Self::UseTls { tls, port } => {
@@ -179,7 +179,7 @@ impl Advice {
                 lines
             }
             Self::RenewServicePrincipal => vec![
-                command::remove_service_principal(None),
+                command::remove_service_principal(&about.client_id),
                 command::new_service_principal(&about.client_id, None),
             ],
             Self::SwitchOn { protocol, mailbox } => switch_on(about, *protocol, mailbox),
@@ -195,11 +195,11 @@ impl Advice {
             Self::SetSharedSmtp { setting: value } => one(setting("shared_smtp", value)),
             Self::SendTestMail => one(format!(
                 "saslgate check {login} --send-to {} --wait",
-                typed(about.mailbox(Protocol::Smtp))
+                command::argument(about.mailbox(Protocol::Smtp))
             )),
             Self::WaitLonger => one(format!(
                 "saslgate check {login} --send-to {} --wait=10m",
-                typed(about.mailbox(Protocol::Smtp))
+                command::argument(about.mailbox(Protocol::Smtp))
             )),
             Self::AllowSender { from } => one(command::add_send_as(from, who(about))),
             Self::AskOperator { .. }
@@ -283,23 +283,9 @@ fn setting_list(key: &str, values: &[String]) -> String {
 
 fn try_port(host: &str, port: u16) -> String {
     if cfg!(windows) {
-        format!("Test-NetConnection {} -Port {port}", typed(host))
+        format!("Test-NetConnection {} -Port {port}", command::argument(host))
     } else {
-        format!("nc -vz {} {port}", typed(host))
-    }
-}
-
-/// As an argument on a command line: what a shell could read otherwise stands between quotes.
-fn typed(value: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '+');
-    if !value.is_empty() && value.chars().all(plain) {
-        return value.to_owned();
-    }
-    let shown = super::shown(value);
-    if cfg!(windows) {
-        format!("\"{}\"", shown.replace('"', ""))
-    } else {
-        format!("'{}'", shown.replace('\'', "'\\''"))
+        format!("nc -vz {} {port}", command::argument(host))
     }
 }
 

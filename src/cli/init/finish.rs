@@ -12,6 +12,7 @@ use crate::{
         terminal::{complain, remark, say},
     },
     config::{AccountConfig, Config, Protocol, Secrets},
+    guide::command::argument,
     init::settings,
     token::GrantStatus,
 };
@@ -166,21 +167,21 @@ pub(super) fn command(global: &Global, words: &[&str]) -> String {
     let mut command = String::from("saslgate");
     for word in words {
         command.push(' ');
-        command.push_str(word);
+        command.push_str(&argument(word));
     }
     let usual = crate::config::Paths::find(None, None).ok();
     let config = global.config.as_deref();
     if usual.as_ref().map(|it| it.config.as_path()) != config
         && let Some(config) = config
     {
-        command.push_str(&format!(" --config {}", config.display()));
+        command.push_str(&format!(" --config {}", argument(&config.to_string_lossy())));
     }
     let own = crate::config::Paths::find(config, None).ok();
     let state = global.state.as_deref();
     if own.as_ref().map(|it| it.state.as_path()) != state
         && let Some(state) = state
     {
-        command.push_str(&format!(" --state {}", state.display()));
+        command.push_str(&format!(" --state {}", argument(&state.to_string_lossy())));
     }
     command
 }

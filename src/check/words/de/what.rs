@@ -249,7 +249,7 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         ),
         Finding::UserUnusable { code: number } => format!(
             "Das Konto von {} beim Anbieter ist gesperrt oder deaktiviert, oder sein Passwort ist \
-             abgelaufen{}.",
+             falsch oder abgelaufen{}.",
             about.owner(),
             code(*number)
         ),

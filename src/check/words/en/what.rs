@@ -236,7 +236,8 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             code(*number)
         ),
         Finding::UserUnusable { code: number } => format!(
-            "The account of {} at the provider is locked, disabled, or has an expired password{}.",
+            "The account of {} at the provider is locked or disabled, or its password is wrong or \
+             expired{}.",
             about.owner(),
             code(*number)
         ),
