@@ -59,7 +59,11 @@ fn write_account(
     secrets: &Secrets,
 ) -> Result<(), Failure> {
     for (name, secret) in secrets {
-        publish(&folder.join(name), secret.expose(), OWNER_ONLY)?;
+        let path = folder.join(name);
+        publish(&path, secret.expose(), OWNER_ONLY)?;
+        if draft.paths.is_of_system() {
+            platform::give_to_service(&path).map_err(|error| fault(&path, &error))?;
+        }
     }
     publish(&draft.account_path(account), draft.account_text(account).as_bytes(), FOR_ALL)
 }
