@@ -16,6 +16,7 @@ from cases import check_mail_works
 from clients.imap import Curl
 from gateway import Account, Gateway, binary
 from process import LabError, Process, free_port, port_answers, run, wait_until
+from test_init import Conversation
 from world import CLIENT_SECRET, ROOT
 
 GRETA = "greta@lab.test"
@@ -162,6 +163,96 @@ class Imported(Gateway):
                     with open(os.path.join(folder, name), "rb") as file:
                         found[os.path.join(folder, name)] = file.read()
         return found
+
+
+# Every kind of account, and what encrypts the tokens of two of them.
+SAMPLE = os.path.join(ROOT, "src/import/emailproxy/testdata/all-flows.config")
+PASSWORD = "Pässword 1"
+
+
+class Sample(unittest.TestCase):
+    """What needs no other program: files as it writes them."""
+
+    def begin(self):
+        self.world = lab.world()
+        self.folder = self.world.path(f"import-{self.id().split('.')[-1]}")
+        os.mkdir(self.folder, 0o700)
+        self.config = os.path.join(self.folder, "begun", "saslgate.toml")
+        self.gateway = self
+        with open(SAMPLE, encoding="utf-8") as file:
+            self.text = file.read()
+
+    def environment(self):
+        return os.environ | {"SASLGATE_CONFIG": self.config, "SASLGATE_STATE": os.path.join(self.folder, "state")}
+
+    def run_import(self, *arguments, stdin=""):
+        done = run([binary(), "import", "emailproxy", *arguments], env=self.environment(), input=stdin.encode())
+        words = done.stdout.decode() + done.stderr.decode()
+        self.assertEqual(done.returncode, 0, words)
+        self.assertNotIn("SECRET-", words)
+        return words
+
+    def check(self):
+        done = run([binary(), "config", "check"], env=self.environment())
+        self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_a_trial_writes_nothing(self):
+        self.begin()
+        words = self.run_import(SAMPLE, "--dry-run")
+        self.assertIn("Would be carried over", words)
+        self.assertIn('login = "code@example.com"', words)
+        self.assertIn("RFC 9700", words)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_cache_store(self):
+        self.begin()
+        lines = self.text.splitlines()
+        start = lines.index("[code@example.com]")
+        end = lines.index("[device@gmail.com]")
+        kept = [it for it in lines[start:end] if re.match("token_(salt|iterations)|access_|refresh_", it)]
+        cache = self.write("cache", "\n".join(["[code@example.com]", *kept]))
+        config = self.write("emailproxy.config", "\n".join(it for it in lines if it not in kept))
+        words = self.run_import(config, "--cache-store", cache, stdin=PASSWORD + "\n")
+        self.assertIn("code@example.com: its sign-in (refresh token)", words)
+        self.check()
+
+    def test_a_password_that_is_typed(self):
+        self.begin()
+        with Conversation(self, SAMPLE, command=("import", "emailproxy")) as talk:
+            talk.expect("for code@example.com (Enter: leave its sign-in behind)")
+            talk.type_hidden("not this one")
+            talk.expect("That password does not open it.")
+            talk.expect("for code@example.com (Enter: leave its sign-in behind)")
+            talk.type_hidden(PASSWORD)
+            # The next account's opens with it, too.
+            talk.expect("Next:")
+            self.assertEqual(talk.end(), 0, talk.words)
+        for login in ("code@example.com", "device@gmail.com"):
+            self.assertIn(f"{login}: its password, as the local one", talk.words)
+        self.assertNotIn(PASSWORD, talk.words)
+        self.check()
+
+    def test_a_configuration_that_is_there(self):
+        self.begin()
+        port = free_port()
+        text = (
+            f'[[listen]]\nprotocol = "imap"\naddress = "127.0.0.1:{port}"\n[defaults]\nprovider = "google"\n'
+            '[[account]]\nlogin = "me@gmail.com"\nclient_id = "mine"\n'
+        )
+        self.write("begun/saslgate.toml", text)
+        words = self.run_import(SAMPLE, stdin=f"{PASSWORD}\n{PASSWORD}\n")
+        self.assertIn("is there already and is never changed. Add these to it:", words)
+        self.assertIn('address = "127.0.0.1:1995"', words)
+        with open(self.config, encoding="utf-8") as file:
+            self.assertEqual(file.read(), text)
+        self.check()
 
 
 class Import(unittest.TestCase):

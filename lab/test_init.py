@@ -6,7 +6,10 @@ import os
 import pty
 import re
 import select
+import shlex
+import shutil
 import subprocess
+import tempfile
 import termios
 import time
 import unittest
@@ -15,8 +18,8 @@ import lab
 from browser import Browser, Person
 from cases import check_mail_works
 from gateway import Account, Gateway, binary
-from process import PATIENCE, LabError, run
-from world import CLIENT_SECRET
+from process import PATIENCE, LabError, run, wait_until
+from world import CLIENT_SECRET, ROOT
 
 GRETA, HANNA = "greta@lab.test", "hanna@lab.test"
 
@@ -54,10 +57,10 @@ class Begun(Gateway):
 class Conversation:
     """The command with a person before it: `expect` waits until it has said so, `type` answers."""
 
-    def __init__(self, gateway, *arguments):
+    def __init__(self, gateway, *arguments, command=("init",)):
         self._terminal, inside = pty.openpty()
         self._process = subprocess.Popen(
-            [binary(), "init", *arguments], stdin=inside, stdout=inside, stderr=inside,
+            [binary(), *command, *arguments], stdin=inside, stdout=inside, stderr=inside,
             env=gateway.environment() | {"TERM": "xterm", "NO_COLOR": "1"}, start_new_session=True,
             # Secrets are asked for at the terminal itself, whatever standard input is.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
@@ -97,6 +100,11 @@ class Conversation:
 
     def type(self, line):
         os.write(self._terminal, line.encode() + b"\r")
+
+    def type_hidden(self, line):
+        """The question stands there a moment before the terminal shows nothing any more; no person is that quick."""
+        wait_until(lambda: not termios.tcgetattr(self._terminal)[3] & termios.ECHO, "the terminal to hide what is typed")
+        self.type(line)
 
     def answer(self, question, line):
         self.expect(question)
@@ -161,7 +169,7 @@ class InConversation(Case):
             talk.answer("Protocols [imap, smtp]:", "")
             talk.answer("The application has [public]:", "secret")
             talk.expect("Client secret (it is not shown): ")
-            talk.type(CLIENT_SECRET)
+            talk.type_hidden(CLIENT_SECRET)
             talk.expect("Address or code: ")
             os.write(talk._terminal, b"\x03")
             self.assertNotEqual(talk.end(), 0)
@@ -179,6 +187,38 @@ class InConversation(Case):
         self.gateway.told(talk.words)
         self.assert_mail_works()
 
+    def test_application_with_a_certificate_and_an_existing_configuration(self):
+        self.begin(HANNA, "certificate", "client_credentials")
+        os.mkdir(self.gateway.files, 0o700)
+        main = f"# Mine.\n[[listen]]\nprotocol = \"imap\"\naddress = \"127.0.0.1:{self.gateway.port('imap')}\"\n" \
+               f"[[listen]]\nprotocol = \"smtp\"\naddress = \"127.0.0.1:{self.gateway.port('smtp')}\"\n"
+        with open(self.gateway.config, "w", encoding="utf-8") as file:
+            file.write(main)
+        keys = self.world.keys
+        with Conversation(self.gateway, *self.gateway.flags()) as talk:
+            talk.answer("Sign-in [paste]:", "app-only")
+            talk.answer("Client id:", "certificate")
+            talk.answer("The application has [secret]:", "certificate")
+            talk.answer("Certificate:", keys.certificate)
+            talk.answer("Its key [", keys.key)
+            talk.answer("Send a test mail", "n")
+            code = talk.end()
+        self.assertEqual(code, 0, talk.words)
+        self.gateway.told(talk.words)
+        with open(self.gateway.config, encoding="utf-8") as file:
+            self.assertEqual(file.read(), main)
+        # By another of its names it is the same account.
+        path = os.path.join(self.gateway.files, "accounts.d", f"{HANNA}.toml")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace("[[account]]\n", '[[account]]\naliases = ["hanna"]\n'))
+        code, words = self.run_init("hanna", "--no-test-mail")
+        self.assertEqual(code, 0, words)
+        self.assertIn(f"{HANNA} is in the configuration already", words)
+        self.assertIn("It has a local password already", words)
+        self.assert_mail_works()
+
     def test_ctrl_c_at_a_question_leaves_nothing(self):
         self.begin(GRETA, "public", "refresh_token")
         with Conversation(self.gateway) as talk:
@@ -189,6 +229,76 @@ class InConversation(Case):
 
 
 class ByFlags(Case):
+    def sign_in(self, *flags):
+        """Nothing is asked but what only the person who signs in can know."""
+        flags = [*self.gateway.flags(), "--non-interactive", "--sign-in", "paste", "--no-test-mail", *flags]
+        with Conversation(self.gateway, *flags) as talk:
+            talk.expect("on any machine:\n")
+            address = Person(self.world, GRETA).sign_in(talk.expect("\n").strip())
+            talk.expect("Address or code: ")
+            talk.type(address)
+            code = talk.end()
+        self.assertEqual(code, 0, talk.words)
+        self.gateway.told(talk.words)
+        self.assert_mail_works()
+
+    def test_public_client(self):
+        self.begin(GRETA, "public", "refresh_token")
+        self.sign_in("--client-id", "public", "--public")
+
+    def test_confidential_client(self):
+        self.begin(GRETA, "confidential", "refresh_token")
+        self.gateway.write("my-secret", CLIENT_SECRET + "\n")
+        file = os.path.join(self.gateway.folder, "my-secret")
+        self.sign_in("--client-id", "confidential", "--client-secret-file", file)
+        self.assert_no_secret_written()
+
+    def test_application_with_a_new_certificate(self):
+        self.begin(HANNA, "new-certificate", "client_credentials")
+        flags = [
+            *self.gateway.flags(), "--sign-in", "app-only", "--client-id", "new-certificate",
+            "--new-client-certificate", "--no-test-mail",
+        ]
+        code, words = self.run_init(*flags)
+        self.gateway.told(words)
+        # The provider has not got it yet: the check says so, and what is done stays.
+        self.assertEqual(code, 1, words)
+        self.assertIn("is to be uploaded now", words)
+        with open(os.path.join(self.gateway.files, "client-certificate.pem"), encoding="utf-8") as file:
+            self.world.provider("register", client="new-certificate", like="certificate", certificate=file.read())
+        code, words = self.run_init(*flags)
+        self.assertEqual(code, 0, words)
+        self.assert_mail_works()
+
+    def test_as_the_readme_says(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            section = file.read().split("## Five minutes")[1].split("\n## ")[0]
+        commands = re.findall(r"^ *saslgate (init (?:.*\\\n)*.*)$", section, re.MULTILINE)
+        commands = [shlex.split(it.replace("\\\n", " ")) for it in commands if "--non-interactive" in it]
+        self.assertEqual(len(commands), 3)
+        keys = lab.world().keys
+        for command in commands:
+            with self.subTest(command), tempfile.TemporaryDirectory() as home:
+                for name, of in (("client-certificate.pem", keys.certificate), ("client-key.pem", keys.key)):
+                    shutil.copy(of, os.path.join(home, name))
+                with open(os.open(os.path.join(home, "client-secret"), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                    file.write(CLIENT_SECRET)
+                config = os.path.join(home, "begun", "saslgate.toml")
+                environment = os.environ | {
+                    "SASLGATE_CONFIG": config, "SASLGATE_STATE": os.path.join(home, "state"), "HOME": home,
+                }
+                # The shell's part; nobody signs in, and nobody is asked over the network.
+                command = ["later" if it == "browser" else it.replace("~", home) for it in command]
+                rights = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
+                alone = ["unshare", "--net", *rights, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+                done = run([*alone, binary(), *command], env=environment, cwd=home)
+                words = done.stdout.decode() + done.stderr.decode()
+                self.assertEqual(done.returncode, 1, words)
+                self.assertIn("is set up, but not finished", words)
+                self.assertRegex(words, r"(?m)^    Password +\S+")
+                checked = run([binary(), "config", "check"], env=environment)
+                self.assertEqual(checked.returncode, 0, checked.stdout.decode() + checked.stderr.decode())
+
     def test_application_with_a_certificate(self):
         self.begin(HANNA, "certificate", "client_credentials")
         keys = self.world.keys

@@ -241,6 +241,12 @@ const doors = {
     if (times > 0) faults.set(query.get('client'), { kind: query.get('kind'), times });
     else faults.delete(query.get('client'));
   },
+  // What an administrator does with a certificate that was made elsewhere just now: one more client, like another.
+  '/_lab/register': (query) => {
+    const client = { ...clients.get(query.get('like')), id: query.get('client'), certificate: query.get('certificate') };
+    clients.set(client.id, client);
+    store.set(`Client:${client.id}`, registration(client));
+  },
   // What a person's sign-in in a browser ends with.
   '/_lab/consent': async (query) => {
     const client = await provider.Client.find(query.get('client'));

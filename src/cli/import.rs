@@ -76,7 +76,7 @@ pub fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
         draft.outcome.left_behind(&installation);
         return summary(&draft);
     }
-    let done = if draft.exists { store::carried_over(&draft)? } else { Vec::new() };
+    let done = store::carried_over(&draft)?;
     let answers = ask::ask(&installation, &mut draft, &done)?;
     write::write(&mut draft, &installation, &answers)?;
     store::carry_over(&mut draft, &installation, &answers, global)?;

@@ -78,21 +78,6 @@ pub fn load_with(
     resolve::resolve(&main, &files, &paths.state, secrets)
 }
 
-/// Judges texts that are not on the disk yet as if they were: the main file and files of `accounts.d`.
-///
-/// # Errors
-/// All mistakes that they would be.
-pub(crate) fn judge_texts(
-    paths: &Paths,
-    main: &str,
-    accounts: &[(PathBuf, String)],
-    secrets: Secrets,
-) -> Result<Loaded, ConfigError> {
-    let main = SourceFile::new(&paths.config, main);
-    let files: Vec<_> = accounts.iter().map(|(path, text)| SourceFile::new(path, text)).collect();
-    resolve::resolve(&main, &files, &paths.state, secrets)
-}
-
 /// The files that make up the configuration, as far as they are there now.
 pub fn written_files(paths: &Paths) -> Vec<PathBuf> {
     // What cannot be read is told by `load`.

@@ -31,7 +31,6 @@ use url::Url;
 pub(crate) use self::{
     account::unfit_name,
     listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
-    load::judge_texts,
     oauth::is_secure,
     secret_source::refuse_shared,
 };

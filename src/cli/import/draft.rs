@@ -8,7 +8,7 @@ use std::{
 
 use super::super::{Failure, Global};
 use crate::{
-    config::{Config, Mistake, Paths, Protocol, Secrets, judge_texts, load, written_files},
+    config::{Loaded, Mistake, Paths, Protocol, Secrets, load, load_with},
     import::emailproxy::{Installation, NewAccount, NewListener, Plan, Remark},
     platform,
     store::account_key,
@@ -20,7 +20,7 @@ pub(super) struct Draft {
     /// Whether there is a configuration.
     pub(super) exists: bool,
     /// The configuration that is there.
-    pub(super) present: Option<Config>,
+    pub(super) present: Option<Loaded>,
     /// For a configuration that is not there yet.
     pub(super) main: Option<String>,
     /// For a person to add to one that is.
@@ -78,7 +78,7 @@ impl Draft {
         let (config, state) = (global.config.as_deref(), global.state.as_deref());
         let paths = Paths::find_or_place(config, state, platform::is_root())?;
         let exists = paths.config.exists();
-        let present = if exists { Some(load(&paths, Secrets::Skip)?.config) } else { None };
+        let present = exists.then(|| load(&paths, Secrets::Skip)).transpose()?;
         let mut draft = Self {
             paths,
             exists,
@@ -92,25 +92,12 @@ impl Draft {
                 source.display().to_string().replace(|c: char| c.is_control(), "?")
             ),
         };
-        let others = draft.others()?;
         for account in plan.accounts {
-            draft.judge(account, &others);
+            draft.judge(account);
         }
         draft.listeners(plan.listen);
-        draft.judge_all(&others)?;
+        draft.judge_all()?;
         Ok(draft)
-    }
-
-    /// The files that are there.
-    fn others(&self) -> Result<Vec<(PathBuf, String)>, Failure> {
-        let files = written_files(&self.paths).into_iter();
-        files
-            .filter(|path| *path != self.paths.config)
-            .map(|path| match fs::read_to_string(&path) {
-                Ok(text) => Ok((path, text)),
-                Err(error) => Err(Failure::mistake(format!("{}: {error}", path.display()))),
-            })
-            .collect()
     }
 
     /// Where an account's file goes.
@@ -124,9 +111,9 @@ impl Draft {
         format!("{}\n{}", self.head, account.toml)
     }
 
-    fn judge(&mut self, account: NewAccount, others: &[(PathBuf, String)]) {
+    fn judge(&mut self, account: NewAccount) {
         let login = account.login.clone();
-        let present = self.present.iter().flat_map(|it| &it.accounts);
+        let present = self.present.iter().flat_map(|it| &it.config.accounts);
         if present.into_iter().any(|it| it.key() == account_key(&login)) {
             self.accounts.push(Drafted { login, plan: account, is_there: true });
             return;
@@ -136,14 +123,12 @@ impl Draft {
             let text = format!("not carried over: {} is there already", path.display());
             return self.outcome.remark(&login, text);
         }
-        let mut files = others.to_vec();
-        files.push((path, self.account_text(&account)));
-        let main = if self.exists {
-            fs::read_to_string(&self.paths.config).unwrap_or_default()
-        } else {
-            account.protocols.iter().map(|it| any_port(*it)).collect()
-        };
-        match judge_texts(&self.paths, &main, &files, Secrets::Skip) {
+        let mut planned = vec![(path, self.account_text(&account))];
+        if !self.exists {
+            let ports = account.protocols.iter().map(|it| any_port(*it)).collect();
+            planned.push((self.paths.config.clone(), ports));
+        }
+        match load_with(&self.paths, Secrets::Skip, &planned) {
             Ok(_) => self.accounts.push(Drafted { login, plan: account, is_there: false }),
             Err(error) => self.refuse(&login, error.mistakes),
         }
@@ -156,25 +141,28 @@ impl Draft {
     }
 
     fn listeners(&mut self, listeners: Vec<NewListener>) {
+        let present_text = fs::read_to_string(&self.paths.config).unwrap_or_default();
         let mut fit = Vec::new();
         let mut missing = Vec::new();
-        for NewListener { section, protocol, toml } in listeners {
-            let stub = [(self.paths.config.with_file_name("x.toml"), stub(protocol))];
-            let address = match judge_texts(&self.paths, &toml, &stub, Secrets::Skip) {
-                Ok(loaded) => loaded.config.listeners.first().map(|it| it.address),
-                Err(error) => {
-                    self.refuse(&section, error.mistakes);
-                    continue;
-                }
-            };
-            let present = self.present.iter().flat_map(|it| &it.listeners);
+        for NewListener { address, section, protocol, toml } in listeners {
+            let mut present = self.present.iter().flat_map(|it| &it.config.listeners);
+            if present.any(|it| it.address == address) {
+                self.outcome.unchanged(&section, "the port");
+                continue;
+            }
             if !self.accounts.iter().any(|it| it.plan.protocols.contains(&protocol)) {
                 let text = format!(
                     "not carried over: no account that is carried over has an {protocol} server"
                 );
                 self.outcome.remark(&section, text);
-            } else if present.into_iter().any(|it| Some(it.address) == address) {
-                self.outcome.unchanged(&section, "the port");
+                continue;
+            }
+            let planned = [
+                (self.paths.config.clone(), format!("{present_text}\n{toml}")),
+                (self.paths.config.with_file_name("x.toml"), stub(protocol)),
+            ];
+            if let Err(error) = load_with(&self.paths, Secrets::Skip, &planned) {
+                self.refuse(&section, error.mistakes);
             } else if self.exists {
                 missing.push(toml);
             } else {
@@ -191,26 +179,42 @@ impl Draft {
     }
 
     /// As a whole, so that nothing is written that keeps the gateway from starting.
-    fn judge_all(&self, others: &[(PathBuf, String)]) -> Result<(), Failure> {
+    fn judge_all(&mut self) -> Result<(), Failure> {
         let new = self.accounts.iter().filter(|it| !it.is_there);
-        let new = new.map(|it| (self.account_path(&it.plan), self.account_text(&it.plan)));
-        let files: Vec<_> = others.iter().cloned().chain(new).collect();
-        let main = match &self.main {
-            Some(main) => main,
-            None if files.len() == others.len() => return Ok(()),
-            None => &fs::read_to_string(&self.paths.config).unwrap_or_default(),
-        };
-        if files.is_empty() {
-            let reasons =
-                self.outcome.remarks.iter().map(|it| format!("{}: {}", it.about, it.text));
-            let reasons: Vec<String> = reasons.collect();
-            return Err(Failure::mistake(format!(
-                "none of its accounts can be carried over; nothing was written.\n{}",
-                reasons.join("\n").replace(|c: char| c.is_control() && c != '\n', "?")
-            )));
+        let mut planned: Vec<_> =
+            new.map(|it| (self.account_path(&it.plan), self.account_text(&it.plan))).collect();
+        if let Some(main) = &self.main {
+            if self.accounts.is_empty() {
+                let reasons =
+                    self.outcome.remarks.iter().map(|it| format!("{}: {}", it.about, it.text));
+                let reasons: Vec<String> = reasons.collect();
+                return Err(Failure::mistake(format!(
+                    "none of its accounts can be carried over; nothing was written.\n{}",
+                    reasons.join("\n").replace(|c: char| c.is_control() && c != '\n', "?")
+                )));
+            }
+            planned.push((self.paths.config.clone(), main.clone()));
         }
-        judge_texts(&self.paths, main, &files, Secrets::Skip)?;
+        let loaded = load_with(&self.paths, Secrets::Skip, &planned)?;
+        self.files_elsewhere(&loaded.files);
         Ok(())
+    }
+
+    /// The service is another user, and may not read what only the other program's may.
+    fn files_elsewhere(&mut self, files: &[PathBuf]) {
+        if !self.paths.is_of_system() {
+            return;
+        }
+        let folder = self.paths.config.with_file_name("");
+        let known =
+            |path: &Path| self.present.iter().any(|it| it.files.iter().any(|it| it == path));
+        let new = files.iter().filter(|it| !it.starts_with(&folder) && !known(it));
+        let new: Vec<String> = new.map(|it| it.display().to_string()).collect();
+        for file in new {
+            let text = "the service reads it as its own user, saslgate: see that this user may, and that a key is \
+                its alone (chown saslgate, chmod 600)";
+            self.outcome.remark(&file, text);
+        }
     }
 
     /// All that would be written, for the terminal.

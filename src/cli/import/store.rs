@@ -21,7 +21,7 @@ use crate::{
 
 /// Those of the configuration's accounts that lack nothing a password could bring.
 pub(super) fn carried_over(draft: &Draft) -> Result<Vec<String>, Failure> {
-    let Some(config) = &draft.present else { return Ok(Vec::new()) };
+    let Some(config) = draft.present.as_ref().map(|it| &it.config) else { return Ok(Vec::new()) };
     block_on(async {
         let store = open(config).await?;
         let mut done = Vec::new();

@@ -88,7 +88,7 @@ pub(super) fn proof(
     login: &str,
 ) -> Result<Proven, Failure> {
     if grant == "service_account" {
-        return service_account(ask, args);
+        return service_account(ask, args, place);
     }
     let app_only = grant != "refresh_token";
     let Some(kind) = kind(ask, args, provider, app_only)? else { return Ok(None) };
@@ -268,16 +268,11 @@ fn existing(
     let key_file = key.as_ref().unwrap_or(&certificate);
     refuse_shared(key_file).map_err(Failure::mistake)?;
     ClientCertificate::read(&certificate, key_file, None).map_err(Failure::mistake)?;
-    if place.paths.is_of_system() {
-        remark(format_args!(
-            "The service reads {0} as its own user: chown saslgate {0}",
-            key_file.display()
-        ));
-    }
+    for_service(place, key_file);
     Ok(Some((Proof::Certificate(certificate, key), None)))
 }
 
-fn service_account(ask: &mut Ask, args: &InitArgs) -> Result<Proven, Failure> {
+fn service_account(ask: &mut Ask, args: &InitArgs, place: &Place) -> Result<Proven, Failure> {
     let question = Question {
         flag: "--service-account-key",
         name: "Key file",
@@ -287,7 +282,20 @@ fn service_account(ask: &mut Ask, args: &InitArgs) -> Result<Proven, Failure> {
     };
     let given = args.application.service_account_key.as_deref().map(Path::to_string_lossy);
     let key = ask.text(&question, given.as_deref(), there)?;
-    Ok(key.map(|key| (Proof::ServiceAccountKey(key), None)))
+    Ok(key.map(|key| {
+        for_service(place, &key);
+        (Proof::ServiceAccountKey(key), None)
+    }))
+}
+
+/// A key is where its owner has put it, and stays whose it is.
+fn for_service(place: &Place, key: &Path) {
+    if place.paths.is_of_system() {
+        remark(format_args!(
+            "The service reads {0} as its own user: chown saslgate {0}",
+            key.display()
+        ));
+    }
 }
 
 /// A file that is there.

@@ -66,6 +66,16 @@ pub enum Flow {
 }
 
 impl Flow {
+    /// As the configuration calls it.
+    pub fn grant(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode | Self::Device => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+            Self::Password => "password",
+            Self::ServiceAccount => "service_account",
+        }
+    }
+
     /// Whether no person is needed, so that it can serve a whole domain.
     pub fn is_app_only(self) -> bool {
         matches!(self, Self::ClientCredentials | Self::ServiceAccount)

@@ -122,9 +122,5 @@ const GLOBALS: &str = "emailproxy";
 /// More than the largest file that the other program is known with, by far.
 pub const MAX_FILE: usize = 1024 * 1024;
 
-#[cfg(any(test, fuzzing))]
-mod fuzz_logic;
-#[cfg(any(test, fuzzing))]
-pub use fuzz_logic::fuzz_emailproxy;
 #[cfg(test)]
 mod tests;

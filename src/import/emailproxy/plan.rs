@@ -1,13 +1,13 @@
 //! What to write for an installation. The hard thing is that no secret may stand in it: each goes to a
 //! private file, and the text only names that file.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, net::SocketAddr, path::Path};
 
 use super::{
     Account, Flow, Installation, Listener, Remark, Server,
-    provider::{Choice, Known, choose},
+    provider::{Choice, Fit, choose},
 };
-use crate::config::{Protocol, RedirectUri};
+use crate::config::{Protocol, Provider, RedirectUri};
 
 /// Everything that could be written.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Plan {
 /// One `[[listen]]`.
 #[derive(Debug)]
 pub struct NewListener {
+    /// Where it listens.
+    pub address: SocketAddr,
     /// Of the file.
     pub section: String,
     /// What is spoken there.
@@ -77,9 +79,9 @@ pub fn owner_password_file_name(file_name: &str) -> String {
 pub fn plan(installation: &Installation, folder: &Path) -> Plan {
     let mut plan = Plan { remarks: installation.remarks.clone(), ..Plan::default() };
     for listener in &installation.listeners {
-        let Listener { section, protocol, .. } = listener;
+        let &Listener { address, protocol, ref section, .. } = listener;
         let toml = listen(listener, folder);
-        plan.listen.push(NewListener { section: section.clone(), protocol: *protocol, toml });
+        plan.listen.push(NewListener { address, section: section.clone(), protocol, toml });
     }
     for (index, account) in installation.accounts.iter().enumerate() {
         let servers = servers(account, &installation.listeners, &mut plan.remarks);
@@ -100,6 +102,9 @@ pub fn plan(installation: &Installation, folder: &Path) -> Plan {
         let protocols = servers.iter().map(|&(protocol, _)| protocol).collect();
         let login = account.login.clone();
         let needs_owner_password = account.flow == Flow::Password;
+        if needs_owner_password {
+            plan.remarks.push(Remark::new(&login, PASSWORD_GRANT));
+        }
         plan.accounts.push(NewAccount {
             login,
             index,
@@ -184,28 +189,20 @@ struct Table<'a> {
 impl Table<'_> {
     fn text(&self, remarks: &mut Vec<Remark>) -> String {
         let account = self.account;
-        let known = Known::of(account).filter(|_| account.flow != Flow::ServiceAccount);
-        let preset = known.and_then(|known| known.preset_for(account));
+        let fit = Fit::of(account, self.servers);
         let mut text = "[[account]]\n".to_owned();
         put(&mut text, "login", &quoted(&account.login));
-        match &preset {
-            Some((name, tenant)) => {
-                put(&mut text, "provider", &quoted(name));
-                if let Some(tenant) = tenant {
-                    put(&mut text, "tenant", &quoted(tenant));
-                }
-            }
-            None => {
-                put(&mut text, "provider", "\"custom\"");
-                self.endpoints(&mut text);
-            }
+        put(&mut text, "provider", &quoted(fit.as_ref().map_or("custom", |it| it.provider.name())));
+        if let Some(tenant) = fit.as_ref().and_then(|it| it.tenant.as_deref()) {
+            put(&mut text, "tenant", &quoted(tenant));
         }
+        self.endpoints(&mut text, fit.as_ref());
         self.grant(&mut text);
         let scopes: Vec<String> = account.scopes.split_whitespace().map(quoted).collect();
         put(&mut text, "scopes", &format!("[{}]", scopes.join(", ")));
         self.redirect_uri(&mut text, remarks);
         for &(protocol, server) in self.servers {
-            if preset.is_some() && known.is_some_and(|it| it.knows(protocol, server)) {
+            if fit.as_ref().is_some_and(|it| it.knows(protocol, server)) {
                 continue;
             }
             let _ = writeln!(text, "\n[account.{}]", protocol.name());
@@ -216,18 +213,22 @@ impl Table<'_> {
         text
     }
 
-    fn endpoints(&self, text: &mut String) {
+    /// Those that the preset does not say itself.
+    fn endpoints(&self, text: &mut String, fit: Option<&Fit>) {
         let account = self.account;
+        let says = |template: fn(Provider) -> Option<&'static str>, url: &str| {
+            fit.is_some_and(|it| it.says(template(it.provider), url))
+        };
         // A service account's key file says it.
-        if account.flow != Flow::ServiceAccount {
+        if account.flow != Flow::ServiceAccount && !says(Provider::token_url, &account.token_url) {
             put(text, "token_url", &quoted(&account.token_url));
         }
-        let key = match account.flow {
-            Flow::AuthorizationCode => "authorization_url",
-            Flow::Device => "device_url",
+        let (key, template): (_, fn(Provider) -> _) = match account.flow {
+            Flow::AuthorizationCode => ("authorization_url", Provider::authorization_url),
+            Flow::Device => ("device_url", Provider::device_url),
             Flow::ClientCredentials | Flow::Password | Flow::ServiceAccount => return,
         };
-        if let Some(url) = &account.permission_url {
+        if let Some(url) = account.permission_url.as_deref().filter(|url| !says(template, url)) {
             put(text, key, &quoted(url));
         }
     }
@@ -235,13 +236,7 @@ impl Table<'_> {
     fn grant(&self, text: &mut String) {
         let Account { flow, application, .. } = self.account;
         let secret = format!("{{ file = {} }}", quoted(&secret_file_name(self.file_name)));
-        let grant = match flow {
-            Flow::AuthorizationCode | Flow::Device => "refresh_token",
-            Flow::ClientCredentials => "client_credentials",
-            Flow::Password => "password",
-            Flow::ServiceAccount => "service_account",
-        };
-        put(text, "grant", &quoted(grant));
+        put(text, "grant", &quoted(flow.grant()));
         if *flow == Flow::ServiceAccount {
             let named = application.secret.as_ref().map(|it| String::from_utf8_lossy(it.expose()));
             let file = match (self.own_secret, named) {
@@ -313,3 +308,7 @@ fn file_name(login: &str) -> String {
 }
 
 const MAX_FILE_NAME: usize = 200;
+
+const PASSWORD_GRANT: &str = "signs in with its owner's own password (password grant), which RFC 9700 section 2.4 \
+    forbids; it is carried over as it is. Better: take grant, owner_password and danger_allow_password_grant out of \
+    its file, and let a person sign in (`saslgate signin`)";
