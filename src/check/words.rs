@@ -1,6 +1,6 @@
 //! The catalogue: what a finding means and what to do, per language. The hard thing is that no language
-//! decides anything: what to do is decided once ([`plan`]), commands, links and settings come from one
-//! place ([`advice`]), and a language holds nothing but sentences, as exhaustive matches, so that none
+//! decides anything: what to do is decided once (`plan`), commands, links and settings come from one
+//! place (`advice`), and a language holds nothing but sentences, as exhaustive matches, so that none
 //! can lack one.
 
 mod advice;

@@ -1,6 +1,6 @@
 //! A report for maintainers, safe to post in public. The hard thing is that nobody can list what is secret
 //! in free text, so it is the other way round: only what is known to be harmless is written (words of a
-//! list, numbers of settings, times), names become stand-ins ([`stand_in`]), and all else is left out.
+//! list, numbers of settings, times), names become stand-ins (`stand_in`), and all else is left out.
 
 mod finding;
 mod known;

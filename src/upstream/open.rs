@@ -1,6 +1,6 @@
 //! The upstream leg: dialled, under TLS, authenticated. The hard thing is that it is one road for mail
 //! programs and for `saslgate check`, which looks at each stretch of it: so it can be walked at once
-//! ([`open`]), or stretch by stretch ([`arrive`], [`Arrived::secure`], [`Arrived::log_in`]).
+//! ([`open()`]), or stretch by stretch ([`arrive`], [`Arrived::secure`], [`Arrived::log_in`]).
 
 use std::{fmt, io, net::IpAddr, time::Duration};
 
