@@ -1,13 +1,12 @@
 //! Limits of local passwords in words, and the command that changes them. The hard thing is that names of
 //! passwords are free text, and the command is to be copied into a shell.
 
-use std::borrow::Cow;
-
 use ipnet::IpNet;
 
 use super::password::Origin;
 use crate::{
     config::Protocol,
+    guide::command::argument,
     store::limits::{LimitFault, PasswordLimits},
 };
 
@@ -50,8 +49,8 @@ pub(crate) fn refusal(
     format!(
         "the local password \"{name}\" may not be used {outside}, only within its limits (to allow it: \
          saslgate account limit-password {} --name {} {option} {})",
-        word(login),
-        word(name),
+        argument(login),
+        argument(name),
         values.join(","),
     )
 }
@@ -68,16 +67,6 @@ fn network(network: &IpNet) -> String {
         network.addr().to_string()
     } else {
         network.to_string()
-    }
-}
-
-/// A text as one word of a shell.
-pub(crate) fn word(text: &str) -> Cow<'_, str> {
-    let plain = |it: char| it.is_alphanumeric() || "@._+-".contains(it);
-    if !text.is_empty() && text.chars().all(plain) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
     }
 }
 

@@ -102,6 +102,7 @@ pub async fn run(
     options: &Options,
     on_step: OnStep<'_>,
 ) -> Report {
+    let account = &with_servers_in_use(account, &cx.config);
     let about = About::new(account);
     let began = Instant::now();
     let mut check =
@@ -120,6 +121,24 @@ pub async fn run(
     }
     let Check { steps, .. } = check;
     Report { login: account.name().into_owned(), steps }
+}
+
+/// The account without servers that no mail program can reach through here: what is wrong with them is
+/// nobody's trouble. An account of which none can be reached keeps them all.
+fn with_servers_in_use(account: &AccountConfig, config: &Config) -> AccountConfig {
+    let mut reduced = account.clone();
+    let reachable = |protocol| account.upstream(protocol).is_some() && config.listens_for(protocol);
+    if Protocol::ALL.into_iter().any(reachable) {
+        let servers = [
+            (&mut reduced.imap, Protocol::Imap),
+            (&mut reduced.pop3, Protocol::Pop3),
+            (&mut reduced.smtp, Protocol::Smtp),
+        ];
+        for (server, protocol) in servers {
+            server.take_if(|_| !reachable(protocol));
+        }
+    }
+    reduced
 }
 
 /// The number of the step that must be mended first.

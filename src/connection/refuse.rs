@@ -3,6 +3,7 @@
 
 use crate::{
     config::{AccountConfig, Authentication, Protocol, SigninRefusal, UpstreamConfig},
+    guide::command::argument,
     proto::{Refusal, RefusalReason, Rejection, verdict::is_about_the_credential},
     store::StoreError,
     token::{TokenError, TokenErrorKind},
@@ -114,7 +115,7 @@ pub(super) fn password_refused_before(account: &AccountConfig, protocol: Protoco
 }
 
 fn set_password(account: &AccountConfig, protocol: Protocol) -> String {
-    let (login, name) = (&account.login, protocol.name());
+    let (login, name) = (argument(&account.login), protocol.name());
     format!("set it with: saslgate account upstream-password {login} --protocol {name}")
 }
 

@@ -2,7 +2,7 @@
 //! that can be copied, with this account's own login in it.
 
 use super::{Finding, State};
-use crate::{account::limit_words::word, config::Protocol};
+use crate::{config::Protocol, guide::command::argument};
 
 /// The state in words.
 pub fn state(state: State) -> &'static str {
@@ -69,15 +69,17 @@ pub fn sentence(finding: &Finding) -> String {
 
 /// What to do about it, where a command or a setting helps.
 pub fn next_step(finding: &Finding, login: &str) -> Option<String> {
-    let login = word(login);
+    let login = argument(login);
     match finding {
         Finding::SignInMissing | Finding::SignInEnded { .. } => {
             Some(format!("saslgate signin {login}"))
         }
         Finding::OwnerFails { owner, state: State::SignInNeeded } => {
-            Some(format!("saslgate signin {}", word(owner)))
+            Some(format!("saslgate signin {}", argument(owner)))
         }
-        Finding::OwnerFails { owner, .. } => Some(format!("saslgate account show {}", word(owner))),
+        Finding::OwnerFails { owner, .. } => {
+            Some(format!("saslgate account show {}", argument(owner)))
+        }
         Finding::UpstreamPasswordMissing { protocol, .. } => Some(format!(
             "saslgate account upstream-password {login} --protocol {}",
             protocol.name()

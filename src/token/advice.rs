@@ -5,7 +5,10 @@
 
 pub(super) use self::unattended::in_sight_of;
 use super::TokenErrorKind;
-use crate::config::{ClientAuthentication, Grant, OAuthConfig, Provider};
+use crate::{
+    config::{ClientAuthentication, Grant, OAuthConfig, Provider},
+    guide::command,
+};
 
 mod unattended;
 
@@ -52,14 +55,15 @@ impl Advice {
     /// A sentence, with this account's own values.
     pub(super) fn sentence(self, login: &str, oauth: &OAuthConfig) -> String {
         let asking = asking(oauth);
+        let typed = command::argument(login);
         match self {
-            Self::SignIn => format!("Sign in again: saslgate signin {login}"),
+            Self::SignIn => format!("Sign in again: saslgate signin {typed}"),
             Self::Consent if !oauth.grant.needs_sign_in() => {
                 format!("Let an administrator agree to the permissions of {asking}.")
             }
             Self::Consent => format!(
                 "Let the user or an administrator agree to the permissions of {asking}, then sign in \
-                 again: saslgate signin {login}"
+                 again: saslgate signin {typed}"
             ),
             Self::AskAdministrator => {
                 format!("Ask the administrator{} to allow {asking} for {login}.", of_tenant(oauth))
@@ -87,7 +91,7 @@ impl Advice {
                 oauth.grant.user().unwrap_or_default()
             ),
             Self::SignInInstead => format!(
-                "Write grant = \"refresh_token\" for {login}, then sign in: saslgate signin {login}"
+                "Write grant = \"refresh_token\" for {login}, then sign in: saslgate signin {typed}"
             ),
             Self::CheckScopes => format!(
                 "Compare the scopes of {login} ({}) with the permissions of {asking}.",

@@ -10,7 +10,10 @@ use std::{
 use tracing::{debug, error, info, warn};
 
 use super::{TokenErrorKind, pause::is_definite, refresh::Refresh};
-use crate::store::{Grant, RefreshFailure, RefreshHistory};
+use crate::{
+    guide::command::argument,
+    store::{Grant, RefreshFailure, RefreshHistory},
+};
 
 /// How an account's sign-in stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +160,10 @@ impl Refresh {
                 account: self.login.clone(),
                 state: State::Expiring,
                 reason: format!("The sign-in ends {}.", humantime::format_rfc3339_seconds(*ends)),
-                next_step: format!("Sign in again before: saslgate signin {}", self.login),
+                next_step: format!(
+                    "Sign in again before: saslgate signin {}",
+                    argument(&self.login)
+                ),
                 link: None,
                 at: *at,
             });

@@ -36,6 +36,7 @@ use super::{
 use crate::{
     config::OAuthConfig,
     guide::command::admin_consent_url_of,
+    guide::command::argument,
     secret::Secret,
     store::{Grant, GrantRecord, StoreError},
 };
@@ -356,7 +357,8 @@ impl Refresh {
             return Err(TokenError {
                 kind: TokenErrorKind::SignIn,
                 text: format!(
-                    "Nobody has signed in for {login} yet. Do it with: saslgate signin {login}"
+                    "Nobody has signed in for {login} yet. Do it with: saslgate signin {}",
+                    argument(login)
                 ),
                 cause: Cause::SignInMissing,
             });

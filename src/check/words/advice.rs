@@ -118,10 +118,10 @@ impl Advice {
                 plain.map(|name| setting("host", name)).into_iter().collect()
             }
             Self::SignIn | Self::SignInAs { .. } | Self::SignInFromDevice => {
-                one(format!("saslgate signin {}", typed(&about.token_of)))
+                one(format!("saslgate signin {}", command::argument(&about.token_of)))
             }
             Self::SignInInsteadOfPassword => {
-                let signin = format!("saslgate signin {}", typed(&about.token_of));
+                let signin = format!("saslgate signin {}", command::argument(&about.token_of));
                 vec![setting("grant", "refresh_token"), signin]
             }
             Self::PublishGoogleApplication => one(GOOGLE_AUDIENCE.to_owned()),

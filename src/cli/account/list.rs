@@ -6,6 +6,7 @@ use super::{find_by_key, passwords};
 use crate::{
     cli::{Failure, status::open_to_read, terminal::say},
     config::{AccountConfig, Authentication, Config, Grant, Protocol, SharedSmtp, UpstreamConfig},
+    guide::command::argument,
     status::{Finding, words},
     store::{Store, StoreError, account_key},
     token::GrantStatus,
@@ -38,7 +39,8 @@ pub(super) async fn list(config: &Config) -> Result<(), Failure> {
     for key in store.accounts().await? {
         if find_by_key(config, &key).is_none() {
             say(format_args!(
-                "{key}\n  not in the configuration any more: saslgate account remove {key}"
+                "{key}\n  not in the configuration any more: saslgate account remove {}",
+                argument(&key)
             ))?;
         }
     }
@@ -112,7 +114,7 @@ async fn login_at(
         Some(_) => format!("password of {user}: in the store"),
         None => format!(
             "password of {user}: none yet: run `saslgate account upstream-password {} --protocol {}`",
-            account.login,
+            argument(&account.login),
             protocol.name()
         ),
     })
@@ -131,11 +133,11 @@ async fn sign_in(account: &AccountConfig, store: &dyn Store) -> Result<String, S
             | Grant::Password { .. }),
         ) => format!("nobody has to ({})", grant.name()),
         Some(Grant::RefreshToken) if account.identity.token_from.is_some() && !status.signed_in => {
-            format!("none yet: run `saslgate signin {}`", account.token_login())
+            format!("none yet: run `saslgate signin {}`", argument(&account.token_login()))
         }
         Some(Grant::RefreshToken) if status.signed_in => "signed in".to_owned(),
         Some(Grant::RefreshToken) => {
-            format!("none yet: run `saslgate signin {}`", account.login)
+            format!("none yet: run `saslgate signin {}`", argument(&account.login))
         }
     };
     if let Some((_, expires)) = status.access_token {

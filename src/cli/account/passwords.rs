@@ -6,6 +6,7 @@ use std::{fmt::Write as _, time::SystemTime};
 use super::show::moment;
 use crate::{
     account::limit_words,
+    guide::command::argument,
     store::{LocalPassword, LocalPasswords},
 };
 
@@ -57,7 +58,7 @@ fn last_use(password: &LocalPassword, now: SystemTime) -> String {
 }
 
 fn none(login: &str) -> String {
-    format!("none yet: run `saslgate account password {login}`")
+    format!("none yet: run `saslgate account password {}`", argument(login))
 }
 
 fn day(time: SystemTime) -> String {

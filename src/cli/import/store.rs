@@ -13,6 +13,7 @@ use super::{
 use crate::{
     account::password::Passwords,
     config::{AccountConfig, Secrets},
+    guide::command::argument,
     import::emailproxy::{Account, Installation},
     secret::Secret,
     store::{Store, StoreError},
@@ -91,7 +92,10 @@ impl Bring<'_> {
             Ok(()) => self.draft.outcome.done(login, "its password, as the local one"),
             Err(error) => self.draft.outcome.remark(
                 login,
-                format!("its password cannot be the local one: {error}: `saslgate account password {login}`"),
+                format!(
+                    "its password cannot be the local one: {error}: `saslgate account password {}`",
+                    argument(login)
+                ),
             ),
         }
         Ok(())
@@ -126,10 +130,10 @@ impl Bring<'_> {
                     self.draft.outcome.remark(login, text);
                 }
             }
-            Some(_) | None => self
-                .draft
-                .outcome
-                .remark(login, format!("had no refresh token: `saslgate signin {login}`")),
+            Some(_) | None => self.draft.outcome.remark(
+                login,
+                format!("had no refresh token: `saslgate signin {}`", argument(login)),
+            ),
         }
         Ok(())
     }
@@ -151,11 +155,12 @@ impl Bring<'_> {
             .is_none_or(|it| it.passwords.is_empty())
         {
             todo.push(format!(
-                "`saslgate account password {login}` (type the one that its mail programs send)"
+                "`saslgate account password {}` (type the one that its mail programs send)",
+                argument(login)
             ));
         }
         if wants_token(self.account) && !has_grant(self.store, self.account).await? {
-            todo.push(format!("`saslgate signin {login}`"));
+            todo.push(format!("`saslgate signin {}`", argument(login)));
         }
         if !todo.is_empty() {
             self.draft.outcome.remark(login, format!("still needs {}", todo.join(" and ")));

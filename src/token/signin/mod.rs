@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     config::{AccountConfig, OAuthConfig, RedirectUri},
+    guide::command::argument,
     store::Store,
 };
 use authorization::{Authorization, Code, Returned};
@@ -217,8 +218,10 @@ impl<'a> SigningIn<'a> {
 
     fn too_late(&self) -> TokenError {
         let login = self.login();
-        let text =
-            format!("Nobody has signed in for {login} in time. Again: saslgate signin {login}");
+        let text = format!(
+            "Nobody has signed in for {login} in time. Again: saslgate signin {}",
+            argument(&login)
+        );
         TokenError { kind: TokenErrorKind::SignIn, text, cause: Cause::Person }
     }
 }
