@@ -7,6 +7,11 @@ use crate::config::{AccountConfig, ClientAuthentication, Protocol};
 pub struct About {
     /// As in the configuration.
     pub login: String,
+    /// The account whose sign-in it is, which is another one where the tokens are shared.
+    pub sign_in: String,
+    /// What a command needs at its end to mean this configuration and this store, with a space before it;
+    /// empty where they are the usual ones.
+    pub place: String,
     /// The preset's name.
     pub provider: &'static str,
     /// The user in the SASL exchange, by protocol.
@@ -39,6 +44,8 @@ impl About {
         let mailbox = |protocol| (protocol, account.mailbox(protocol).to_owned());
         Self {
             login: account.login.clone(),
+            sign_in: account.token_login().into_owned(),
+            place: String::new(),
             provider: account.provider,
             mailboxes: Protocol::ALL.into_iter().filter(with_server).map(mailbox).collect(),
             owner: oauth.and_then(|it| it.sign_in.owner.clone()),
@@ -61,6 +68,11 @@ impl About {
                 .map(|it| it.grant.name())
                 .or_else(|| account.external_token.as_ref().map(|_| "external")),
         }
+    }
+
+    /// The same, for somebody who types commands with these words at their end.
+    pub fn at(self, place: String) -> Self {
+        Self { place, ..self }
     }
 
     /// The user in the SASL exchange of this protocol.

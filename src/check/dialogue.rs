@@ -13,12 +13,14 @@ use tokio::{
 
 use crate::{
     proto::{
+        Side,
         imap::response::{Condition, Response, response},
         pop3,
         smtp::reply::{Reply, reply_line},
         text::printable,
     },
     stream::Stream,
+    tap::Wiretap,
     upstream::OpenUpstream,
 };
 
@@ -28,6 +30,7 @@ pub(super) struct Dialogue {
     input: BytesMut,
     patience: Duration,
     commands: usize,
+    tap: Wiretap,
 }
 
 /// Why a server did not do as it was told.
@@ -63,8 +66,14 @@ impl From<io::Error> for Refused {
 impl Dialogue {
     /// `patience` bounds each answer.
     pub(super) fn new(mut opened: OpenUpstream, patience: Duration) -> Self {
-        let stream = opened.leg.take_stream();
-        Self { stream, input: opened.machine.into_residue(), patience, commands: 0 }
+        let (tap, stream) = (opened.leg.tap(), opened.leg.take_stream());
+        Self { stream, input: opened.machine.into_residue(), patience, commands: 0, tap }
+    }
+
+    fn note(&self, from_peer: bool, bytes: &[u8]) {
+        if let Some((connection, tap)) = &self.tap {
+            tap.saw(*connection, Side::Upstream, from_peer, bytes);
+        }
     }
 
     /// Opens the INBOX to read, so that not even `\Recent` changes (RFC 3501 section 6.3.2). Returns how
@@ -182,6 +191,7 @@ impl Dialogue {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.note(false, bytes);
         let sent = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
@@ -207,7 +217,11 @@ impl Dialogue {
                 }
             }
         };
-        timeout(self.patience, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        let line = timeout(self.patience, read)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        self.note(true, &line);
+        Ok(line)
     }
 }
 

@@ -11,6 +11,7 @@ mod plan;
 use serde::Serialize;
 
 use self::advice::Advice;
+pub(crate) use self::advice::typed;
 use super::{About, Finding, Light, StepKind};
 use crate::{config::Protocol, proto::text::printable};
 

@@ -11,6 +11,8 @@ const MAILBOX: &str = "info@example.ch";
 fn about(app_only: bool) -> About {
     About {
         login: MAILBOX.into(),
+        sign_in: MAILBOX.into(),
+        place: String::new(),
         provider: "microsoft365",
         mailboxes: Protocol::ALL.into_iter().map(|it| (it, MAILBOX.to_owned())).collect(),
         owner: None,

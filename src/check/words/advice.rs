@@ -95,13 +95,14 @@ impl Advice {
     /// What there is to copy.
     #[expect(clippy::too_many_lines, reason = "a table")]
     pub(super) fn lines(&self, about: &About) -> Vec<String> {
-        let login = typed(&about.login);
+        let (login, place) = (typed(&about.login), &about.place);
+        let sign_in = format!("saslgate signin {}{place}", typed(&about.sign_in));
         let one = |line: String| vec![line];
         match self {
-            Self::SetLocalPassword => one(format!("saslgate account password {login}")),
-            Self::StartDaemon => one("saslgate run".to_owned()),
-            Self::LookAtDaemon => one("saslgate status".to_owned()),
-            Self::LookAtStore => one("saslgate config show".to_owned()),
+            Self::SetLocalPassword => one(format!("saslgate account password {login}{place}")),
+            Self::StartDaemon => one(format!("saslgate run{place}")),
+            Self::LookAtDaemon => one(format!("saslgate status{place}")),
+            Self::LookAtStore => one(format!("saslgate config show{place}")),
             Self::SetClock => one(CLOCK.to_owned()),
             Self::CheckName { host } => one(format!("nslookup {}", typed(host))),
             Self::UsePort { port } => one(format!("port = {port}")),
@@ -116,11 +117,9 @@ impl Advice {
                 let plain = names.iter().find(|name| !name.contains('*'));
                 plain.map(|name| setting("host", name)).into_iter().collect()
             }
-            Self::SignIn | Self::SignInAs { .. } | Self::SignInFromDevice => {
-                one(format!("saslgate signin {login}"))
-            }
+            Self::SignIn | Self::SignInAs { .. } | Self::SignInFromDevice => one(sign_in),
             Self::SignInInsteadOfPassword => {
-                vec![setting("grant", "refresh_token"), format!("saslgate signin {login}")]
+                vec![setting("grant", "refresh_token"), sign_in]
             }
             Self::PublishGoogleApplication => one(GOOGLE_AUDIENCE.to_owned()),
             Self::EaseFrequency | Self::EasePolicy => one(format!("{}{POLICIES}", center(about))),
@@ -159,9 +158,9 @@ impl Advice {
             Self::LookUpCode { code } => {
                 one(format!("{}/error?code={code}", about.worldwide_or_own().login_base()))
             }
-            Self::CheckExternal => one("saslgate config check".to_owned()),
+            Self::CheckExternal => one(format!("saslgate config check{place}")),
             Self::SetUpstreamPassword { protocol } => one(format!(
-                "saslgate account upstream-password {login} --protocol {}",
+                "saslgate account upstream-password {login} --protocol {}{place}",
                 protocol.name()
             )),
             Self::MakeAppPassword => app_passwords(about).map(str::to_owned).into_iter().collect(),
@@ -187,16 +186,16 @@ impl Advice {
             Self::EndSecurityDefaults => one(center(about).to_owned()),
             Self::UseOAuth => vec![
                 setting("auth", "oauth"),
-                format!("saslgate provider show {} --login {login}", about.provider),
+                format!("saslgate provider show {} --login {login}{place}", about.provider),
             ],
             Self::LeaveMechanismOpen => one(setting("mechanism", "auto")),
             Self::SetSharedSmtp { setting: value } => one(setting("shared_smtp", value)),
             Self::SendTestMail => one(format!(
-                "saslgate check {login} --send-to {} --wait",
+                "saslgate check {login} --send-to {} --wait{place}",
                 typed(about.mailbox(Protocol::Smtp))
             )),
             Self::WaitLonger => one(format!(
-                "saslgate check {login} --send-to {} --wait=10m",
+                "saslgate check {login} --send-to {} --wait=10m{place}",
                 typed(about.mailbox(Protocol::Smtp))
             )),
             Self::AllowSender { from } => one(command::add_send_as(from, who(about))),
@@ -287,8 +286,8 @@ fn try_port(host: &str, port: u16) -> String {
 }
 
 /// As an argument on a command line: what a shell could read otherwise stands between quotes.
-fn typed(value: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '+');
+pub(crate) fn typed(value: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '+' | '/');
     if !value.is_empty() && value.chars().all(plain) {
         return value.to_owned();
     }

@@ -15,6 +15,8 @@ fn about(provider: &'static str) -> About {
     let tenant = "example.ch".to_owned();
     About {
         login: "scanner".to_owned(),
+        sign_in: "scanner".to_owned(),
+        place: String::new(),
         provider,
         mailboxes: Protocol::ALL.map(|protocol| (protocol, "info@example.ch".to_owned())).into(),
         owner: Some("anna@example.ch".to_owned()),
