@@ -81,7 +81,7 @@ fn of_many_accounts_the_nearest_are_named() {
     };
     let names = ["bertha", "carl", "dieter", "emil", "friedrich", "anna", "gustav"];
     fs::write(path, names.map(account).concat()).unwrap();
-    let failure = run(folder.path(), &["account", "show", "ana@example.com"]).unwrap_err();
+    let failure = run(folder.path(), &["signin", "ana@example.com"]).unwrap_err();
     let beginning =
         "there is no account ana@example.com in the configuration; there is: anna@example.com, ";
     assert!(failure.text.starts_with(beginning) && failure.text.ends_with(", …"), "{failure}");

@@ -84,10 +84,8 @@ fn of_json(line: &str) -> Option<String> {
         text.push(' ');
     }
     for (key, value) in members.iter().filter(|(key, _)| FIELDS.contains(&key.as_str())) {
-        match value {
-            Value::String(value) => text.push_str(&format!("{key}={value} ")),
-            other => text.push_str(&format!("{key}={other} ")),
-        }
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        text.push_str(&format!("{key}={shown} "));
     }
     Some(text)
 }

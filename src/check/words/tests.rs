@@ -214,7 +214,7 @@ fn commands_have_the_accounts_own_values() {
 
 #[test]
 fn a_login_in_a_command_is_one_argument() {
-    let about = About { login: r"anna\info; rm 'x'".to_owned(), ..about("microsoft365") };
+    let about = About { sign_in: r"anna\info; rm 'x'".to_owned(), ..about("microsoft365") };
     let expected = if cfg!(windows) {
         r#"saslgate signin "anna\info; rm 'x'""#
     } else {
