@@ -144,6 +144,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         &mut self.stream
     }
 
+    /// Who listens in.
+    pub fn tap(&self) -> Wiretap {
+        self.tap.clone()
+    }
+
     /// Whether TLS is established.
     pub fn is_tls(&self) -> bool {
         matches!(self.stream, Stream::Tls(_))

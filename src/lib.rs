@@ -47,6 +47,8 @@ pub mod listener;
 #[cfg(feature = "gateway")]
 pub mod platform;
 #[cfg(feature = "gateway")]
+pub mod recent;
+#[cfg(feature = "gateway")]
 pub mod relay;
 #[cfg(feature = "gateway")]
 pub mod reload;

@@ -9,6 +9,9 @@ pub struct About {
     pub login: String,
     /// The account whose sign-in it uses: its own login, unless it has `token_from`.
     pub token_of: String,
+    /// What a command needs at its end to mean this configuration and this store, with a space before it;
+    /// empty where they are the usual ones.
+    pub place: String,
     /// The preset's name.
     pub provider: &'static str,
     /// The user in the SASL exchange, by protocol.
@@ -45,6 +48,7 @@ impl About {
         Self {
             login: account.login.clone(),
             token_of: account.token_login().into_owned(),
+            place: String::new(),
             provider: account.provider,
             mailboxes: Protocol::ALL.into_iter().filter(with_server).map(mailbox).collect(),
             owner: oauth.and_then(|it| it.sign_in.owner.clone()),
@@ -68,6 +72,11 @@ impl About {
                 .map(|it| it.grant.name())
                 .or_else(|| account.external_token.as_ref().map(|_| "external")),
         }
+    }
+
+    /// The same, for somebody who types commands with these words at their end.
+    pub fn at(self, place: String) -> Self {
+        Self { place, ..self }
     }
 
     /// The user in the SASL exchange of this protocol.

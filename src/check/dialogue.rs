@@ -13,12 +13,14 @@ use tokio::{
 
 use crate::{
     proto::{
+        Side,
         imap::response::{Condition, Response, response},
         pop3,
         smtp::reply::{Reply, reply_line},
         text::printable,
     },
     stream::Stream,
+    tap::Wiretap,
     upstream::OpenUpstream,
 };
 
@@ -32,6 +34,7 @@ pub(super) struct Dialogue {
     /// Octets that it may still have.
     left: usize,
     commands: usize,
+    tap: Wiretap,
 }
 
 /// Why a server did not do as it was told.
@@ -67,13 +70,19 @@ impl From<io::Error> for Refused {
 impl Dialogue {
     /// `patience` bounds each answer.
     pub(super) fn new(mut opened: OpenUpstream, patience: Duration) -> Self {
-        let stream = opened.leg.take_stream();
-        Self::over(stream, opened.machine.into_residue(), patience)
+        let (tap, stream) = (opened.leg.tap(), opened.leg.take_stream());
+        Self::over(stream, opened.machine.into_residue(), patience, tap)
     }
 
-    fn over(stream: Stream<TcpStream>, input: BytesMut, patience: Duration) -> Self {
+    fn over(stream: Stream<TcpStream>, input: BytesMut, patience: Duration, tap: Wiretap) -> Self {
         let until = Instant::now() + patience;
-        Self { stream, input, patience, until, left: LONGEST_ANSWER, commands: 0 }
+        Self { stream, input, patience, until, left: LONGEST_ANSWER, commands: 0, tap }
+    }
+
+    fn note(&self, from_peer: bool, bytes: &[u8]) {
+        if let Some((connection, tap)) = &self.tap {
+            tap.saw(*connection, Side::Upstream, from_peer, bytes);
+        }
     }
 
     /// Opens the INBOX to read, so that not even `\Recent` changes (RFC 3501 section 6.3.2). Returns how
@@ -193,6 +202,7 @@ impl Dialogue {
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.until = Instant::now() + self.patience;
         self.left = LONGEST_ANSWER;
+        self.note(false, bytes);
         let sent = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
@@ -222,7 +232,11 @@ impl Dialogue {
                 }
             }
         };
-        timeout_at(self.until, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        let line = timeout_at(self.until, read)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        self.note(true, &line);
+        Ok(line)
     }
 }
 
@@ -254,7 +268,7 @@ mod tests {
             let _ = server.write_all(&says).await;
             std::future::pending::<()>().await;
         });
-        Dialogue::over(Stream::Clear(client), BytesMut::new(), patience)
+        Dialogue::over(Stream::Clear(client), BytesMut::new(), patience, None)
     }
 
     const LONG: Duration = Duration::from_secs(60);

@@ -48,7 +48,11 @@ impl Check<'_> {
     async fn daemon(&self) -> Result<ProcessStatus, ControlError> {
         match client::ask(&self.cx.config.state_folder, &Request::Status).await? {
             Answer::Status(status) => Ok(status),
-            Answer::Reload(_) | Answer::Changed | Answer::Error { .. } | Answer::Unknown => {
+            Answer::Reload(_)
+            | Answer::Changed
+            | Answer::Log { .. }
+            | Answer::Error { .. }
+            | Answer::Unknown => {
                 Err(ControlError::Refused("it answers another question".to_owned()))
             }
         }

@@ -18,7 +18,7 @@ use crate::{
     proto::{Rejection, UpstreamCredential, verdict::is_about_the_credential},
     secret::Secret,
     token::AccessToken,
-    upstream::{OpenError, OpenUpstream, arrive, dial},
+    upstream::{OpenError, OpenUpstream, Route, arrive, dial},
 };
 
 /// SMTP, logged in, and as whom; or the step that must be mended first. `None`: there is no such server.
@@ -227,7 +227,8 @@ impl Check<'_> {
         credential: UpstreamCredential,
     ) -> Result<OpenUpstream, Failed> {
         let _ = self.cx.shown.take();
-        let route = self.route(protocol);
+        let tap = self.cx.listener.as_ref().and_then(|listener| listener(protocol));
+        let route = Route { tap, ..self.route(protocol) };
         let deadline = self.cx.config.deadlines.connect;
         let socket = match dial(&server.host, server.port, deadline).await {
             Ok(socket) => socket,

@@ -78,11 +78,11 @@ impl Check<'_> {
         let began = Instant::now();
         let until = began + wait;
         let mut finding = Finding::ArrivalNotVisible { to: to.to_owned() };
-        if let Some((account, protocol)) = self.recipient(to) {
+        if let Some((account, mut protocols)) = self.recipient(to) {
             let mut pause = FIRST_PAUSE;
             loop {
-                let looked =
-                    tokio::time::timeout_at(until, self.look(&account, protocol, id)).await;
+                let look = self.look_by_any(&account, &mut protocols, id);
+                let looked = tokio::time::timeout_at(until, look).await;
                 match looked {
                     Ok(Some(true)) => {
                         finding = Finding::MailArrived { seconds: began.elapsed().as_secs() };
@@ -104,8 +104,24 @@ impl Check<'_> {
         let _ = self.done(tried, began, vec![finding]);
     }
 
-    /// The account whose mailbox the recipient's is, and how it is looked into.
-    fn recipient(&self, to: &str) -> Option<(Arc<AccountConfig>, Protocol)> {
+    /// By the first protocol that opens the mailbox; one that does not is not tried again.
+    async fn look_by_any(
+        &self,
+        account: &AccountConfig,
+        protocols: &mut Vec<Protocol>,
+        id: &str,
+    ) -> Option<bool> {
+        while let Some(protocol) = protocols.first().copied() {
+            if let Some(found) = self.look(account, protocol, id).await {
+                return Some(found);
+            }
+            protocols.remove(0);
+        }
+        None
+    }
+
+    /// The account whose mailbox the recipient's is, and how it may be looked into.
+    fn recipient(&self, to: &str) -> Option<(Arc<AccountConfig>, Vec<Protocol>)> {
         let is_its = |account: &AccountConfig| {
             account.is_named(to) || account.mailbox.eq_ignore_ascii_case(to)
         };
@@ -114,9 +130,9 @@ impl Check<'_> {
         } else {
             Arc::clone(self.cx.config.accounts.iter().find(|account| is_its(account))?)
         };
-        let readable = [Protocol::Imap, Protocol::Pop3];
-        let protocol = readable.into_iter().find(|it| account.upstream(*it).is_some())?;
-        Some((account, protocol))
+        let mut protocols = vec![Protocol::Imap, Protocol::Pop3];
+        protocols.retain(|protocol| account.upstream(*protocol).is_some());
+        Some((account, protocols))
     }
 
     /// Whether it is there; `None` if nobody can look.

@@ -24,6 +24,6 @@ pub use self::{
     claims::Claims,
     finding::Finding,
     report::{Light, Report, Step, StepKind},
-    run::{CheckContext, OnStep, Options, run},
+    run::{CheckContext, Listener, OnStep, Options, run},
     words::Language,
 };

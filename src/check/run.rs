@@ -16,6 +16,7 @@ use super::{
 use crate::{
     config::{AccountConfig, Config, Protocol},
     store::Store,
+    tap::Wiretap,
     tls::{Connectors, Shown},
     token::Tokens,
 };
@@ -36,7 +37,12 @@ pub struct CheckContext {
     pub(super) connectors: Connectors,
     /// What a server has shown last.
     pub(super) shown: Shown,
+    /// Who listens in on the logins.
+    pub listener: Option<Listener>,
 }
+
+/// Says who listens in on one more login of this protocol.
+pub type Listener = Arc<dyn Fn(Protocol) -> Wiretap + Send + Sync>;
 
 impl CheckContext {
     /// For a check beside whatever gateway runs on the store.
@@ -55,7 +61,7 @@ impl CheckContext {
         let shown = Shown::default();
         let connectors = Connectors::watched(shown.clone());
         let began = SystemTime::now();
-        Self { config, file, store, tokens, began, connectors, shown }
+        Self { config, file, store, tokens, began, connectors, shown, listener: None }
     }
 }
 

@@ -210,14 +210,26 @@ pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
 /// The account of whatever a mail program may send as its user name, or of a whole domain's own login.
 pub(super) fn find(config: &Config, login: &str) -> Result<Arc<AccountConfig>, Failure> {
     find_in(config, login).ok_or_else(|| {
-        let known: Vec<&str> =
-            config.accounts.iter().take(SHOWN).map(|account| account.login.as_str()).collect();
         let more = if config.accounts.len() > SHOWN { ", …" } else { "" };
         Failure::mistake(format!(
             "there is no account {login} in the configuration; there is: {}{more}",
-            known.join(", ")
+            nearest(config, login).join(", ")
         ))
     })
+}
+
+/// The logins that are most like this one, by the name of theirs that is.
+fn nearest<'c>(config: &'c Config, login: &str) -> Vec<&'c str> {
+    let login = account_key(login);
+    let far = |name: &str| strsim::damerau_levenshtein(&login, &account_key(name));
+    let mut known: Vec<(usize, &str)> = config
+        .accounts
+        .iter()
+        .map(|it| (it.login_names().map(far).min().unwrap_or(usize::MAX), it.login.as_str()))
+        .collect();
+    // Of equals the first in the configuration.
+    known.sort_by_key(|(distance, _)| *distance);
+    known.into_iter().take(SHOWN).map(|(_, name)| name).collect()
 }
 
 pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
@@ -294,4 +306,4 @@ Examples:
   pass show mail/relay | saslgate account upstream-password me@example.com --protocol smtp";
 
 pub(super) const DEFAULT_NAME: &str = "default";
-const SHOWN: usize = 10;
+const SHOWN: usize = 5;

@@ -18,6 +18,7 @@ use crate::{
     account::Accounts,
     check::{self, About, CheckContext, Language, Light, Options, Report},
     config::{AccountConfig, Config, Secrets},
+    store::Store,
 };
 
 /// Find out what is wrong with an account, and what to do
@@ -119,7 +120,6 @@ fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
         _ => Secrets::Read,
     };
     let config = Arc::new(global.load(secrets)?.config);
-    let accounts = chosen(args, &config)?;
     let options = Options {
         mail: !args.no_mail,
         send_to: args.send_to.clone(),
@@ -127,16 +127,21 @@ fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
         fresh_token: args.fresh,
         ..Options::default()
     };
+    // A mistake is one with any store.
+    let named = if args.all { Vec::new() } else { chosen(args, &config)? };
     super::block_on(async {
         let store = status::open_to_read(&config).await?;
+        let accounts =
+            if args.all { with_mailbox(&config.accounts, store.as_ref()).await? } else { named };
+        let place = global.place();
         let file = paths.config.display().to_string();
         let context = CheckContext::new(Arc::clone(&config), file, store);
         let mut checks = Vec::with_capacity(accounts.len());
         for account in &accounts {
             checks.push(if args.json {
-                one(&context, account, &options, &mut |_| {}).await
+                one(&context, account, &options, &place, &mut |_| {}).await
             } else {
-                aloud(&context, account, &options, language).await?
+                aloud(&context, account, &options, &place, language).await?
             });
         }
         if args.json {
@@ -153,13 +158,14 @@ async fn aloud(
     context: &CheckContext,
     account: &AccountConfig,
     options: &Options,
+    place: &str,
     language: Language,
 ) -> Result<Checked, Failure> {
-    let about = About::new(account);
+    let about = About::new(account).at(place.to_owned());
     let coloured = shows_colours();
     say(format_args!("{} ({})\n", account.name(), account.provider))?;
     let mut written = Ok(());
-    let checked = one(context, account, options, &mut |step| {
+    let checked = one(context, account, options, place, &mut |step| {
         if written.is_ok() {
             written = write_out(text::step(step, &about, language, coloured).as_bytes());
         }
@@ -172,17 +178,15 @@ async fn one(
     context: &CheckContext,
     account: &AccountConfig,
     options: &Options,
+    place: &str,
     on_step: check::OnStep<'_>,
 ) -> Checked {
     let report = check::run(context, account, options, on_step).await;
-    Checked { about: About::new(account), report }
+    Checked { about: About::new(account).at(place.to_owned()), report }
 }
 
 /// Which accounts were asked for.
 fn chosen(args: &CheckArgs, config: &Config) -> Result<Vec<Arc<AccountConfig>>, Failure> {
-    if args.all {
-        return Ok(with_mailbox(&config.accounts));
-    }
     match (args.logins.as_slice(), config.accounts.as_slice()) {
         ([], [only]) => Ok(vec![Arc::clone(only)]),
         ([], _) => Err(Failure::mistake(
@@ -208,17 +212,39 @@ pub(super) fn secrets_of(login: &str, global: &Global) -> Result<Secrets, Failur
     Ok(Secrets::Of(account.identity.token_from.clone().unwrap_or_else(|| account.login.clone())))
 }
 
-/// A whole domain has no mailbox of its own to look into.
-fn with_mailbox(accounts: &[Arc<AccountConfig>]) -> Vec<Arc<AccountConfig>> {
-    let (whole, single): (Vec<_>, Vec<_>) =
-        accounts.iter().map(Arc::clone).partition(|account| account.identity.domain.is_some());
-    for account in whole {
-        remark(format_args!(
-            "{} stands for a whole domain and is left out: name one of its mailboxes",
-            account.login
-        ));
+/// A whole domain has no mailbox of its own to look into, but those on its list that somebody may log in to.
+async fn with_mailbox(
+    accounts: &[Arc<AccountConfig>],
+    store: &dyn Store,
+) -> Result<Vec<Arc<AccountConfig>>, Failure> {
+    let mut single = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        let Some(domain) = &account.identity.domain else {
+            single.push(Arc::clone(account));
+            continue;
+        };
+        let before = single.len();
+        for mailbox in domain.mailboxes.iter().flatten() {
+            // An account of its own is the one that logs in.
+            if accounts.iter().any(|other| other.is_named(mailbox)) {
+                continue;
+            }
+            let account = account.of_mailbox(mailbox);
+            let known = store.local_passwords(&account.key()).await?;
+            if known.is_some_and(|known| !known.passwords.is_empty()) {
+                single.push(Arc::new(account));
+            }
+        }
+        if single.len() == before {
+            let why = match domain.mailboxes {
+                Some(_) => "none of its mailboxes has a local password",
+                None => "name one of its mailboxes",
+            };
+            let login = &account.login;
+            remark(format_args!("{login} stands for a whole domain and is left out: {why}"));
+        }
     }
-    single
+    Ok(single)
 }
 
 macro_rules! examples {

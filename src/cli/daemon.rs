@@ -13,9 +13,23 @@ use crate::{
 pub(super) async fn status(config: &Config) -> Result<ProcessStatus, ControlError> {
     match client::ask(&config.state_folder, &Request::Status).await? {
         Answer::Status(status) => Ok(status),
-        Answer::Reload(_) | Answer::Changed | Answer::Error { .. } | Answer::Unknown => {
-            Err(beside_the_point())
-        }
+        Answer::Reload(_)
+        | Answer::Changed
+        | Answer::Log { .. }
+        | Answer::Error { .. }
+        | Answer::Unknown => Err(beside_the_point()),
+    }
+}
+
+/// The last lines of its log.
+pub(super) async fn log(config: &Config) -> Result<Vec<String>, ControlError> {
+    match client::ask(&config.state_folder, &Request::Log).await? {
+        Answer::Log { lines } => Ok(lines),
+        Answer::Status(_)
+        | Answer::Reload(_)
+        | Answer::Changed
+        | Answer::Error { .. }
+        | Answer::Unknown => Err(beside_the_point()),
     }
 }
 

@@ -15,6 +15,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use crate::recent::RECENT;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -58,7 +60,9 @@ impl LogLevel {
 /// where standard error leads there anyway, else text. A second call changes nothing.
 pub fn init(level: LogLevel, format: Option<LogFormat>) {
     let (layer, remark) = layer(level, format);
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    // Nobody colours what `saslgate report` reads, and nobody asks it for less than info.
+    let recent = lines(LogLevel::Info, LogFormat::Text, &RECENT, false);
+    let _ = tracing_subscriber::registry().with(vec![layer, recent]).try_init();
     if let Some(remark) = remark {
         warn!("{remark}");
     }

@@ -27,7 +27,10 @@ use std::{fmt, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use self::log::{LogFormat, LogLevel};
-use crate::config::{Config, ConfigError, Loaded, Mistake, Paths, Secrets, load};
+use crate::{
+    check::words::typed,
+    config::{Config, ConfigError, Loaded, Mistake, Paths, Secrets, load},
+};
 
 /// Lets mail software that only knows a user name and a password go on working with mail servers that
 /// only accept OAuth 2.0.
@@ -147,6 +150,30 @@ impl Global {
 
     fn load(&self, secrets: Secrets) -> Result<Loaded, Failure> {
         Ok(load(&self.paths()?, secrets)?)
+    }
+
+    /// A command as it is typed here: it must mean this configuration and this store.
+    fn command(&self, words: &[&str]) -> String {
+        format!("saslgate {}{}", words.join(" "), self.place())
+    }
+
+    /// What a command needs at its end for that, with a space before it; empty in the usual places.
+    fn place(&self) -> String {
+        let mut place = String::new();
+        let usual = Paths::find(None, None).ok();
+        let config = self.config.as_deref();
+        if let Some(config) = config
+            && usual.is_none_or(|it| it.config != config)
+        {
+            place.push_str(&format!(" --config {}", typed(&config.to_string_lossy())));
+        }
+        let own = Paths::find(config, None).ok();
+        if let Some(state) = self.state.as_deref()
+            && own.is_none_or(|it| it.state != state)
+        {
+            place.push_str(&format!(" --state {}", typed(&state.to_string_lossy())));
+        }
+        place
     }
 
     fn paths(&self) -> Result<Paths, Failure> {

@@ -1,7 +1,12 @@
 //! `saslgate report`: what a maintainer needs, without asking a person to look for secrets in it. The hard
 //! thing, what may be written at all, is [`crate::report`]'s.
 
-use std::{fs, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use clap::Args;
 
@@ -11,17 +16,17 @@ use super::{
 };
 use crate::{
     check::{self, About, CheckContext, Options},
-    config::{AccountConfig, Config, Secrets},
+    config::{AccountConfig, Config, Protocol, Secrets},
     platform,
-    report::{self, Sources},
+    report::{self, Sources, Trace},
     status::{AccountStatus, Facts, judge},
     store::Store,
 };
 
 /// Write what a maintainer needs to know of a problem, safe to post in public
 ///
-/// Versions, the configuration in force, the status, a check and, if given, the end of a log, as one
-/// Markdown text. Names of people, mailboxes, servers, tenants and applications are replaced by stand-ins,
+/// Versions, the configuration in force, the status, a check with a trace of its logins, and the last lines
+/// of the log, as one Markdown text. Names of people, mailboxes, servers, tenants and applications are replaced by stand-ins,
 /// and of free text only known words are written; passwords, tokens, addresses, subjects and message texts
 /// never are. Look at it before you post it.
 #[derive(Debug, Args)]
@@ -35,7 +40,7 @@ pub struct ReportArgs {
     /// Leave the check out, which asks the provider and logs in to the mail servers
     #[arg(long)]
     no_check: bool,
-    /// Add the last 500 lines of this log
+    /// Read the last 500 lines of this log [default: ask the saslgate that runs]
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Say on standard error what stands for what; keep that to yourself
@@ -53,22 +58,23 @@ pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
         if args.no_check { Secrets::Skip } else { checking::secrets_of(&args.login, global)? };
     let loaded = global.load(secrets)?;
     let account = checking::find(&loaded.config, &args.login)?;
-    let log = match &args.log {
-        Some(file) => fs::read(file).map_err(|error| {
-            let why = platform::explain(file, &error);
-            Failure::fault(format!("The log {} cannot be read: {why}.", file.display()))
-        })?,
-        None => Vec::new(),
-    };
+    let given = args.log.as_deref().map(read_log).transpose()?;
     let sections = loaded.sections;
     let config = Arc::new(loaded.config);
     let (text, names) = super::block_on(async {
         let store = status::open_to_read(&config).await?;
         let status = standing(&config, &account, store.as_ref()).await;
-        let mut checked = None;
+        // Before the check, whose own lines are none of a mail program's.
+        let log = match given {
+            Some(log) => log,
+            None => log_of_daemon(&config).await,
+        };
+        let (mut checked, trace) = (None, Arc::new(Trace::default()));
         if !args.no_check {
             let file = paths.config.display().to_string();
-            let context = CheckContext::new(Arc::clone(&config), file, store);
+            let mut context = CheckContext::new(Arc::clone(&config), file, store);
+            let listener = Arc::clone(&trace);
+            context.listener = Some(Arc::new(move |protocol| listener.begin(protocol)));
             let options = Options { mail: false, ..Options::default() };
             let made = check::run(&context, &account, &options, &mut |_| {}).await;
             checked = Some((About::new(&account), made));
@@ -77,7 +83,9 @@ pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
             sections: &sections,
             status: &status,
             check: checked.as_ref().map(|(about, made)| (about, made)),
-            log: &String::from_utf8_lossy(&log),
+            trace: &trace,
+            log: &log,
+            names: &names_of(&account),
         }))
     })??;
     if args.show_names {
@@ -89,6 +97,36 @@ pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
         None => write_out(text.as_bytes()),
         Some(file) => write_new(file, &text),
     }
+}
+
+fn read_log(file: &Path) -> Result<String, Failure> {
+    let octets = fs::read(file).map_err(|error| {
+        let why = platform::explain(file, &error);
+        Failure::fault(format!("The log {} cannot be read: {why}.", file.display()))
+    })?;
+    Ok(String::from_utf8_lossy(&octets).into_owned())
+}
+
+/// Nothing where none runs.
+async fn log_of_daemon(config: &Config) -> String {
+    match daemon::log(config).await {
+        Ok(lines) => lines.join("\n"),
+        Err(error) => {
+            remark(format_args!(
+                "There are no log lines in the report ({error}): --log FILE adds those of a file."
+            ));
+            String::new()
+        }
+    }
+}
+
+/// What log lines may call it.
+fn names_of(account: &AccountConfig) -> Vec<String> {
+    let mut names: Vec<String> = account.login_names().map(str::to_owned).collect();
+    names.push(account.name().into_owned());
+    names.push(account.token_login().into_owned());
+    names.extend(Protocol::ALL.map(|protocol| account.mailbox(protocol).to_owned()));
+    names
 }
 
 /// As `saslgate status` judges it.

@@ -70,6 +70,24 @@ fn an_unknown_account_is_a_mistake() {
 }
 
 #[test]
+fn of_many_accounts_the_nearest_are_named() {
+    let folder = folder();
+    let path = folder.path().join("saslgate.toml");
+    let account = |name| {
+        format!(
+            "[[account]]\nlogin = \"{name}@example.com\"\nprovider = \"microsoft365\"\n\
+             tenant = \"example.com\"\nclient_id = \"id\"\n"
+        )
+    };
+    let names = ["bertha", "carl", "dieter", "emil", "friedrich", "anna", "gustav"];
+    fs::write(path, names.map(account).concat()).unwrap();
+    let failure = run(folder.path(), &["signin", "ana@example.com"]).unwrap_err();
+    let beginning =
+        "there is no account ana@example.com in the configuration; there is: anna@example.com, ";
+    assert!(failure.text.starts_with(beginning) && failure.text.ends_with(", …"), "{failure}");
+}
+
+#[test]
 fn the_configuration_is_checked_and_shown() {
     let folder = folder();
     run(folder.path(), &["config", "check"]).unwrap();

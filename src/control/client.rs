@@ -21,7 +21,7 @@ use crate::platform;
 pub async fn ask(folder: &Path, request: &Request) -> Result<Answer, ControlError> {
     let patience = match request {
         Request::Reload => RELOAD_PATIENCE,
-        Request::Status | Request::Changed { .. } | Request::Unknown => PATIENCE,
+        Request::Status | Request::Changed { .. } | Request::Log | Request::Unknown => PATIENCE,
     };
     // The daemon's own patience ends first, and what it then says is of use.
     ask_within(folder, request, patience * 2).await

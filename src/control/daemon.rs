@@ -12,7 +12,7 @@ use super::{
     message::{ListenerStatus, ProcessStatus, ReloadReport},
     server::{ControlSocket, Handler, Work},
 };
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, recent::RECENT};
 
 /// A gateway that can be asked.
 struct Daemon {
@@ -75,5 +75,9 @@ impl Handler for Daemon {
 
     fn changed<'a>(&'a self, _account: &'a str) -> Work<'a, ()> {
         Box::pin(self.gateway.look_at_store())
+    }
+
+    fn log(&self) -> Vec<String> {
+        RECENT.lines()
     }
 }

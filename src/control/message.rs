@@ -19,6 +19,8 @@ pub enum Request {
         /// The account's key in the store.
         account: String,
     },
+    /// What are the last lines of the log?
+    Log,
     /// From a newer version.
     #[serde(other)]
     Unknown,
@@ -34,6 +36,12 @@ pub enum Answer {
     Reload(ReloadReport),
     /// To [`Request::Changed`].
     Changed,
+    /// To [`Request::Log`]: [`crate::recent`] bounds how much it is.
+    Log {
+        /// The oldest first.
+        #[serde(default)]
+        lines: Vec<String>,
+    },
     /// To what was not understood or could not be done.
     Error {
         /// For people.

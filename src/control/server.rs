@@ -36,6 +36,8 @@ pub trait Handler: Send + Sync + 'static {
     fn reload(&self) -> Work<'_, ReloadReport>;
     /// Looks at what the store has of this account.
     fn changed<'a>(&'a self, account: &'a str) -> Work<'a, ()>;
+    /// The last lines of the log.
+    fn log(&self) -> Vec<String>;
 }
 
 /// What a [`Handler`] does, boxed so that `dyn Handler` works.
@@ -211,6 +213,7 @@ async fn answer(request: Request, handler: &dyn Handler) -> Answer {
                 handler.changed(&account).await;
                 Answer::Changed
             }
+            Request::Log => Answer::Log { lines: handler.log() },
             Request::Unknown => error("this version of saslgate does not know that request"),
         }
     };

@@ -39,6 +39,10 @@ impl Handler for Daemon {
         self.changed.lock().unwrap().push(account.to_owned());
         Box::pin(async {})
     }
+
+    fn log(&self) -> Vec<String> {
+        vec!["\u{1}".repeat(2000); 500]
+    }
 }
 
 struct Served {
@@ -91,6 +95,9 @@ async fn each_request_has_its_answer() {
     let changed = Request::Changed { account: "me@example.com".to_owned() };
     assert_eq!(ask(served.path(), &changed).await, Ok(Answer::Changed));
     assert_eq!(*served.daemon.changed.lock().unwrap(), ["me@example.com"]);
+    // As much as it can be, and each character as long as it can be.
+    let log = ask(served.path(), &Request::Log).await;
+    assert_eq!(log, Ok(Answer::Log { lines: served.daemon.log() }));
     let unknown = ask(served.path(), &Request::Unknown).await;
     let text = "this version of saslgate does not know that request".to_owned();
     assert_eq!(unknown, Err(ControlError::Refused(text)));

@@ -58,6 +58,11 @@ pub(super) fn about(about: &About, names: &mut StandIns) -> About {
         token_url: about.token_url.as_deref().map(|it| names.url(it)),
         redirect_uri: about.redirect_uri.as_deref().map(|it| names.url(it)),
         scopes: about.scopes.iter().map(|it| names.permission(it)).collect(),
-        ..about.clone()
+        // Paths of this machine.
+        place: String::new(),
+        provider: about.provider,
+        app_only: about.app_only,
+        proof: about.proof,
+        grant: about.grant,
     }
 }

@@ -4,12 +4,16 @@
 
 mod finding;
 mod known;
+mod log;
 mod setting;
 mod stand_in;
+mod trace;
 
 use std::{fmt::Write as _, time::SystemTime};
 
-use self::stand_in::StandIns;
+pub use self::trace::Trace;
+
+use self::stand_in::{LEFT_OUT, StandIns};
 use crate::{
     check::{About, Language, Report, words},
     config::Section,
@@ -25,8 +29,12 @@ pub struct Sources<'a> {
     pub status: &'a AccountStatus,
     /// Where it was made.
     pub check: Option<(&'a About, &'a Report)>,
+    /// What was said at its logins.
+    pub trace: &'a Trace,
     /// The end of a log.
     pub log: &'a str,
+    /// What the log and the configuration may call the account, and the one whose sign-in it uses.
+    pub names: &'a [String],
 }
 
 /// The report as Markdown, and what stands for what in it, for its owner alone.
@@ -42,8 +50,10 @@ pub fn markdown(sources: &Sources<'_>) -> (String, Vec<(String, String)>) {
     status(&mut text, sources.status, &mut names);
     if let Some((about, report)) = sources.check {
         check(&mut text, about, report, &mut names);
+        text.push_str(TRACE);
+        sources.trace.write(&mut text);
     }
-    log(&mut text, sources.log, &mut names);
+    log(&mut text, sources, &mut names);
     (text, names.into_table())
 }
 
@@ -68,7 +78,7 @@ fn configuration(text: &mut String, sources: &Sources<'_>, names: &mut StandIns)
     text.push_str("\n## Configuration in force\n\n```toml\n");
     for section in sources.sections {
         match section.title.strip_prefix(ACCOUNT) {
-            Some(login) if login != sources.status.login => continue,
+            Some(login) if !sources.names.iter().any(|name| name == login) => continue,
             Some(login) => {
                 let _ = writeln!(text, "{ACCOUNT}{}", names.name(login));
             }
@@ -138,19 +148,26 @@ fn check(text: &mut String, about: &About, report: &Report, names: &mut StandIns
     }
 }
 
-fn log(text: &mut String, log: &str, names: &mut StandIns) {
-    if log.is_empty() {
+/// Of the account, and of the process.
+fn log(text: &mut String, sources: &Sources<'_>, names: &mut StandIns) {
+    if sources.log.is_empty() {
         return;
     }
     text.push_str("\n## Log\n\n```text\n");
-    let count = log.lines().count();
-    for line in log.lines().skip(count.saturating_sub(MAX_LOG_LINES)) {
-        let _ = writeln!(text, "{}", names.free(line));
+    let lines = log::about(sources.log, sources.names);
+    for line in lines.iter().skip(lines.len().saturating_sub(MAX_LOG_LINES)) {
+        let line = log::line(line, names);
+        if !matches!(line.as_str(), "" | LEFT_OUT) {
+            let _ = writeln!(text, "{line}");
+        }
     }
     text.push_str("```\n");
 }
 
 const LOCK: &str = include_str!("../../Cargo.lock");
+const TRACE: &str = "\n## Trace\n\nWhat was said at the check's logins, line by line: S is the server and C this program, then how many \
+     octets the line has (rounded up where something is left out), then those of its words that are the \
+     protocol's own.\n";
 const ACCOUNT: &str = "[[account]] ";
 const MAX_LOG_LINES: usize = 500;
 

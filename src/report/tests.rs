@@ -1,13 +1,20 @@
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{collections::BTreeSet, fs, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
 use super::*;
 use crate::{
     check::{Finding, Step, StepKind, examples},
-    config::{Paths, Protocol, Secrets, load},
-    status::State,
-    store::RefreshFailure,
+    config::{Loaded, Paths, Protocol, Secrets, load},
+    proto::Side,
+    recent::RecentLog,
+    sasl::base64,
+    secret::Secret,
+    status::{Facts, State, judge},
+    store::{
+        Grant, Identity, LocalPassword, PasswordUse, RefreshFailure, RefreshHistory, SignedIn,
+        Store as _, StoredAccessToken, limits::PasswordLimits, memory::MemoryStore,
+    },
 };
 
 /// What must never be seen.
@@ -40,8 +47,63 @@ fn seeded() -> String {
 #[track_caller]
 fn assert_clean(text: &str) {
     for seed in SEEDS {
-        assert!(!text.to_lowercase().contains(&seed.to_lowercase()), "{seed} is in:\n{text}");
+        let encoded = String::from_utf8(base64::encode(seed.as_bytes())).unwrap();
+        for seed in [*seed, encoded.trim_end_matches('=')] {
+            assert!(!text.to_lowercase().contains(&seed.to_lowercase()), "{seed} is in:\n{text}");
+        }
     }
+}
+
+fn names() -> Vec<String> {
+    vec!["anna.mueller@firma-geheim.ch".to_owned()]
+}
+
+/// As the daemon's ring has it, once somebody has logged in, and everything has gone into its lines.
+fn log() -> String {
+    use std::io::Write as _;
+    let recent = RecentLog::new();
+    let lines = [
+        "INFO logged in account=anna.mueller@firma-geheim.ch connection=7".to_owned(),
+        format!("WARN {} connection=7", seeded()),
+        format!("WARN account=anna.mueller@firma-geheim.ch upstream={}", seeded()),
+        format!("{{\"message\":{:?},\"account\":\"anna.mueller@firma-geheim.ch\"}}", seeded()),
+        "INFO other account=Gehaltsliste@firma-geheim.ch connection=8".to_owned(),
+    ];
+    for line in lines.into_iter().chain(SEEDS.iter().map(|&seed| seed.to_owned())) {
+        (&recent).write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+    recent.lines().join("\n")
+}
+
+/// Servers that say all of it, and to whom all of it is said.
+fn trace() -> Arc<Trace> {
+    let trace = Arc::new(Trace::default());
+    for protocol in Protocol::ALL {
+        let (number, tap) = trace.begin(protocol).unwrap();
+        tap.saw(
+            number,
+            Side::Upstream,
+            true,
+            b"* OK [CAPABILITY IMAP4rev1] mx7.firma-geheim.ch\r\n",
+        );
+        tap.saw(number, Side::Upstream, false, b"A1 AUTHENTICATE XOAUTH2 tok3n-ya29.A0ARrdaM\r\n");
+        for seed in SEEDS.iter().map(|&seed| seed.to_owned()).chain([seeded()]) {
+            let encoded = base64::encode(seed.as_bytes());
+            for from_peer in [true, false] {
+                for line in [
+                    seed.clone(),
+                    format!("{seed} OK"),
+                    format!("250-{seed}"),
+                    format!("* NO [{seed}] {seed}"),
+                    format!("-ERR [ALERT {seed}]"),
+                    String::from_utf8_lossy(&encoded).into_owned(),
+                ] {
+                    tap.saw(number, Side::Upstream, from_peer, format!("{line}\r\n").as_bytes());
+                }
+            }
+        }
+    }
+    trace
 }
 
 fn seed(key: &str, value: &mut Value) {
@@ -89,6 +151,7 @@ fn about() -> About {
     About {
         login: name.clone(),
         token_of: name.clone(),
+        place: format!(" --config {}", SEEDS.join(" ")),
         provider: "microsoft365",
         mailboxes: Protocol::ALL.map(|protocol| (protocol, name.clone())).into(),
         owner: Some(name),
@@ -132,11 +195,15 @@ host = "mx7.firma-geheim.ch"
 "#;
 
 fn sections() -> Vec<Section> {
+    loaded().sections
+}
+
+fn loaded() -> Loaded {
     let folder = tempfile::tempdir().unwrap();
     let paths =
         Paths { config: folder.path().join("saslgate.toml"), state: folder.path().join("s") };
     fs::write(&paths.config, CONFIGURATION).unwrap();
-    load(&paths, Secrets::Skip).unwrap().sections
+    load(&paths, Secrets::Skip).unwrap()
 }
 
 fn step(findings: Vec<Finding>) -> Step {
@@ -164,15 +231,79 @@ fn nothing_that_was_seeded_is_in_a_report() {
         sections: &sections,
         status: &status,
         check: Some((&about, &report)),
-        log: &seeded(),
+        trace: &trace(),
+        log: &log(),
+        names: &names(),
     };
     let (text, table) = markdown(&sources);
     assert_clean(&text);
+    for line in ["S   <=64  * OK [CAPABILITY IMAP4rev1] …", "C   <=64  tag AUTHENTICATE XOAUTH2 …"]
+    {
+        assert!(text.lines().any(|it| it == line), "{line} is not in:\n{text}");
+    }
+    assert!(text.contains("\nINFO logged in account=user"), "{text}");
     for finding in examples::findings() {
         assert!(text.contains(&format!("`{}`: ", finding.id())), "{} is lost", finding.id());
     }
     // Their owner can read them back.
     assert!(table.iter().any(|(name, _)| name == "anna.mueller@firma-geheim.ch"));
+}
+
+/// A store in which everything is something that must not be seen.
+async fn seeded_store() -> MemoryStore {
+    let (store, login) = (MemoryStore::new(), "anna.mueller@firma-geheim.ch");
+    let (now, secret) = (SystemTime::now(), || Secret::new(seeded()));
+    let identity = Identity { issuer: seeded(), subject: seeded(), name: Some(seeded()) };
+    let grant = Grant {
+        refresh_token: Some(secret()),
+        refresh_token_expires: Some(now),
+        access_token: Some(StoredAccessToken {
+            secret: secret(),
+            obtained: now,
+            expires: now,
+            purpose: seeded(),
+        }),
+        refresh_started: Some(now),
+        signed_in: Some(SignedIn { at: now, identity: Some(identity) }),
+    };
+    store.write_grant(login, None, &grant).await.unwrap().unwrap();
+    store.password_salt(login, *b"Passw0rt!geheim_").await.unwrap();
+    let used = PasswordUse { at: now, protocol: seeded(), address: [203, 0, 113, 77].into() };
+    let password = LocalPassword {
+        name: seeded(),
+        digest: *b"0123456789abcdef0123456789abcdef",
+        created: now,
+        limits: PasswordLimits::default(),
+        last_used: None,
+    };
+    store.write_local_password(login, &password).await.unwrap();
+    store.note_password_use(login, &password.name, &password.digest, &used).await.unwrap();
+    store.write_upstream_password(login, "imap", "mx7.firma-geheim.ch", &secret()).await.unwrap();
+    let failure =
+        RefreshFailure { since: now, last: now, kind: "configuration".to_owned(), text: seeded() };
+    let history = RefreshHistory { succeeded: Some(now), failure: Some(failure) };
+    store.write_refresh_history(login, &history).await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn nothing_of_the_store_is_in_a_report() {
+    let Loaded { config, sections, .. } = loaded();
+    let account = config.accounts.first().unwrap();
+    let store = seeded_store().await;
+    let facts = Facts::read(account.key(), Some(Arc::clone(account)), &config, &store, None).await;
+    let status = judge(&facts, SystemTime::now());
+    assert_eq!(status.local_passwords, 1);
+    let (text, _) = markdown(&Sources {
+        sections: &sections,
+        status: &status,
+        check: None,
+        trace: &Trace::default(),
+        log: &log(),
+        names: &names(),
+    });
+    assert_clean(&text);
+    assert!(text.contains("- local passwords: 1") && text.contains("- failing since "), "{text}");
 }
 
 #[test]
@@ -212,8 +343,14 @@ fn what_helps_a_maintainer_stays() {
 fn the_configuration_keeps_its_shape() {
     let sections = sections();
     let status = status(String::new());
-    let (text, _) =
-        markdown(&Sources { sections: &sections, status: &status, check: None, log: "" });
+    let (text, _) = markdown(&Sources {
+        sections: &sections,
+        status: &status,
+        check: None,
+        trace: &Trace::default(),
+        log: "",
+        names: &names(),
+    });
     assert_clean(&text);
     for line in [
         "[[account]] user1@domain1.example",

@@ -12,6 +12,7 @@ fn about(app_only: bool) -> About {
     About {
         login: MAILBOX.into(),
         token_of: MAILBOX.into(),
+        place: String::new(),
         provider: "microsoft365",
         mailboxes: Protocol::ALL.into_iter().map(|it| (it, MAILBOX.to_owned())).collect(),
         owner: None,

@@ -96,13 +96,14 @@ impl Advice {
     /// What there is to copy.
     #[expect(clippy::too_many_lines, reason = "a table")]
     pub(super) fn lines(&self, about: &About) -> Vec<String> {
-        let login = command::argument(&about.login);
+        let (login, place) = (command::argument(&about.login), &about.place);
+        let sign_in = format!("saslgate signin {}{place}", command::argument(&about.token_of));
         let one = |line: String| vec![line];
         match self {
-            Self::SetLocalPassword => one(format!("saslgate account password {login}")),
-            Self::StartDaemon => one("saslgate run".to_owned()),
-            Self::LookAtDaemon => one("saslgate status".to_owned()),
-            Self::LookAtStore => one("saslgate config show".to_owned()),
+            Self::SetLocalPassword => one(format!("saslgate account password {login}{place}")),
+            Self::StartDaemon => one(format!("saslgate run{place}")),
+            Self::LookAtDaemon => one(format!("saslgate status{place}")),
+            Self::LookAtStore => one(format!("saslgate config show{place}")),
             Self::SetClock => one(CLOCK.to_owned()),
             Self::CheckName { host } => one(format!("nslookup {}", command::argument(host))),
             Self::UsePort { port } => one(format!("port = {port}")),
@@ -117,12 +118,9 @@ impl Advice {
                 let plain = names.iter().find(|name| !name.contains('*'));
                 plain.map(|name| setting("host", name)).into_iter().collect()
             }
-            Self::SignIn | Self::SignInAs { .. } | Self::SignInFromDevice => {
-                one(format!("saslgate signin {}", command::argument(&about.token_of)))
-            }
+            Self::SignIn | Self::SignInAs { .. } | Self::SignInFromDevice => one(sign_in),
             Self::SignInInsteadOfPassword => {
-                let signin = format!("saslgate signin {}", command::argument(&about.token_of));
-                vec![setting("grant", "refresh_token"), signin]
+                vec![setting("grant", "refresh_token"), sign_in]
             }
             Self::PublishGoogleApplication => one(GOOGLE_AUDIENCE.to_owned()),
             Self::EaseFrequency | Self::EasePolicy => one(format!("{}{POLICIES}", center(about))),
@@ -161,9 +159,9 @@ impl Advice {
             Self::LookUpCode { code } => {
                 one(format!("{}/error?code={code}", about.worldwide_or_own().login_base()))
             }
-            Self::CheckExternal => one("saslgate config check".to_owned()),
+            Self::CheckExternal => one(format!("saslgate config check{place}")),
             Self::SetUpstreamPassword { protocol } => one(format!(
-                "saslgate account upstream-password {login} --protocol {}",
+                "saslgate account upstream-password {login} --protocol {}{place}",
                 protocol.name()
             )),
             Self::MakeAppPassword => app_passwords(about).map(str::to_owned).into_iter().collect(),
@@ -189,16 +187,16 @@ impl Advice {
             Self::EndSecurityDefaults => one(center(about).to_owned()),
             Self::UseOAuth => vec![
                 setting("auth", "oauth"),
-                format!("saslgate provider show {} --login {login}", about.provider),
+                format!("saslgate provider show {} --login {login}{place}", about.provider),
             ],
             Self::LeaveMechanismOpen => one(setting("mechanism", "auto")),
             Self::SetSharedSmtp { setting: value } => one(setting("shared_smtp", value)),
             Self::SendTestMail => one(format!(
-                "saslgate check {login} --send-to {} --wait",
+                "saslgate check {login} --send-to {} --wait{place}",
                 command::argument(about.mailbox(Protocol::Smtp))
             )),
             Self::WaitLonger => one(format!(
-                "saslgate check {login} --send-to {} --wait=10m",
+                "saslgate check {login} --send-to {} --wait=10m{place}",
                 command::argument(about.mailbox(Protocol::Smtp))
             )),
             Self::AllowSender { from } => one(command::add_send_as(from, who(about))),

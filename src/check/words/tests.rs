@@ -16,6 +16,7 @@ fn about(provider: &'static str) -> About {
     About {
         login: "scanner".to_owned(),
         token_of: "scanner".to_owned(),
+        place: String::new(),
         provider,
         mailboxes: Protocol::ALL.map(|protocol| (protocol, "info@example.ch".to_owned())).into(),
         owner: Some("anna@example.ch".to_owned()),

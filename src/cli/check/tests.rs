@@ -1,8 +1,11 @@
+use std::time::SystemTime;
+
 use super::*;
 use crate::{
     account::tests::account as configured,
     check::{Finding, Step, StepKind, examples},
-    config::{Domain, Protocol},
+    config::{Domain, Identity, Protocol},
+    store::{LocalPassword, limits::PasswordLimits, memory::MemoryStore},
 };
 
 fn checked(findings: Vec<Finding>) -> Checked {
@@ -113,11 +116,48 @@ fn a_yellow_step_is_no_failure_and_is_named() {
     assert_eq!((green.report.light(), green.begin_at()), (Light::Green, None));
 }
 
+#[tokio::test]
+async fn of_whole_domains_those_that_log_in_are_in_all() {
+    let domain = |mailboxes: Option<&[&str]>| {
+        let mut account = (*configured("*@example.ch")).clone();
+        let mailboxes = mailboxes.map(|it| it.iter().map(|&it| it.to_owned()).collect());
+        account.identity.domain = Some(Domain { name: "example.ch".to_owned(), mailboxes });
+        Arc::new(account)
+    };
+    let store = MemoryStore::new();
+    for login in ["info@example.ch", "me@example.ch"] {
+        store.password_salt(login, [7; 16]).await.unwrap();
+        let password = LocalPassword {
+            name: "default".to_owned(),
+            digest: [7; 32],
+            created: SystemTime::UNIX_EPOCH,
+            limits: PasswordLimits::default(),
+            last_used: None,
+        };
+        store.write_local_password(login, &password).await.unwrap();
+    }
+    let listed = ["Info@example.ch", "none@example.ch", "me@example.ch"];
+    for (mailboxes, expected) in [
+        (None, &["me@example.ch"][..]),
+        (Some(&["none@example.ch"][..]), &["me@example.ch"]),
+        (Some(&listed), &["Info@example.ch", "me@example.ch"]),
+    ] {
+        let accounts = [domain(mailboxes), configured("me@example.ch")];
+        let all = with_mailbox(&accounts, &store).await.unwrap();
+        let logins: Vec<&str> = all.iter().map(|it| it.login.as_str()).collect();
+        assert_eq!(logins, expected);
+    }
+}
+
 #[test]
-fn whole_domains_are_left_out_of_all() {
-    let mut domain = Arc::unwrap_or_clone(configured("*@example.ch"));
-    domain.identity.domain = Some(Domain { name: "example.ch".to_owned(), mailboxes: None });
-    let accounts = [Arc::new(domain), configured("me@example.ch")];
-    let logins: Vec<String> = with_mailbox(&accounts).iter().map(|it| it.login.clone()).collect();
-    assert_eq!(logins, ["me@example.ch"]);
+fn commands_mean_the_same_place_and_the_account_that_signs_in() {
+    let account = (*configured("info@example.com")).clone();
+    let account = AccountConfig {
+        identity: Identity { token_from: Some("me@example.com".to_owned()), ..Identity::default() },
+        ..account
+    };
+    let about = About::new(&account).at(" --config /tmp/c.toml".to_owned());
+    let words = check::words::of(&Finding::SignInMissing, &about, Language::En);
+    let lines: Vec<String> = words.remedy.into_iter().flat_map(|it| it.lines).collect();
+    assert_eq!(lines, ["saslgate signin me@example.com --config /tmp/c.toml"]);
 }

@@ -1,7 +1,7 @@
 //! The check at the end, and the test mail. The hard thing is that it may find what only an administrator can mend: then the
 //! account stays, and the same command is run again.
 
-use super::{InitArgs, ask::Ask, finish::command};
+use super::{InitArgs, ask::Ask};
 use crate::{
     cli::{
         Failure, Global,
@@ -36,7 +36,7 @@ pub(super) fn check(
             if !failure.text.is_empty() {
                 remark(&failure.text);
             }
-            let check = command(global, &["check", &account.login]);
+            let check = global.command(&["check", &account.login]);
             Ok(Some(format!("what the check has found (above) is mended; again: {check}")))
         }
     }

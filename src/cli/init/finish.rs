@@ -12,7 +12,6 @@ use crate::{
         terminal::{complain, remark, say},
     },
     config::{AccountConfig, Config, Protocol, Secrets},
-    guide::command::argument,
     init::settings,
     token::GrantStatus,
 };
@@ -31,7 +30,7 @@ pub(super) fn finish(
     match sign_in(args, global, &config, account, way) {
         Ok(true) => {}
         Ok(false) => {
-            left.push(format!("somebody signs in: {}", command(global, &["signin", login])))
+            left.push(format!("somebody signs in: {}", global.command(&["signin", login])))
         }
         Err(failure) => {
             complain(&failure.text);
@@ -126,7 +125,7 @@ fn closing(
             "The password is made for this gateway alone, and is shown this once.".to_owned(),
         );
     } else {
-        let new = command(global, &["account", "password", login, "--generate", "--name", "NAME"]);
+        let new = global.command(&["account", "password", login, "--generate", "--name", "NAME"]);
         lines.push(format!("It has a local password already. For another one: {new}"));
     }
     for protocol in [Protocol::Imap, Protocol::Smtp] {
@@ -144,7 +143,7 @@ fn closing(
     } else if is_service(global) {
         "Start it now, and whenever this machine starts: systemctl enable --now saslgate".to_owned()
     } else {
-        format!("Start it: {}", command(global, &["run"]))
+        format!("Start it: {}", global.command(&["run"]))
     });
     lines
 }
@@ -159,29 +158,5 @@ fn is_service(global: &Global) -> bool {
 }
 
 pub(super) fn again(global: &Global, login: &str) -> String {
-    command(global, &["init", login])
-}
-
-/// A command as it is typed here: it must mean this configuration and this store.
-pub(super) fn command(global: &Global, words: &[&str]) -> String {
-    let mut command = String::from("saslgate");
-    for word in words {
-        command.push(' ');
-        command.push_str(&argument(word));
-    }
-    let usual = crate::config::Paths::find(None, None).ok();
-    let config = global.config.as_deref();
-    if usual.as_ref().map(|it| it.config.as_path()) != config
-        && let Some(config) = config
-    {
-        command.push_str(&format!(" --config {}", argument(&config.to_string_lossy())));
-    }
-    let own = crate::config::Paths::find(config, None).ok();
-    let state = global.state.as_deref();
-    if own.as_ref().map(|it| it.state.as_path()) != state
-        && let Some(state) = state
-    {
-        command.push_str(&format!(" --state {}", argument(&state.to_string_lossy())));
-    }
-    command
+    global.command(&["init", login])
 }
