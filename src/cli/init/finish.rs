@@ -149,7 +149,7 @@ fn closing(
 }
 
 /// Whether the package's unit serves this configuration.
-fn is_service(global: &Global) -> bool {
+pub(in crate::cli) fn is_service(global: &Global) -> bool {
     let is_of_system = crate::config::Paths::find(global.config.as_deref(), None)
         .is_ok_and(|paths| paths.is_of_system());
     let units = ["/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system"];
@@ -162,7 +162,7 @@ pub(super) fn again(global: &Global, login: &str) -> String {
 }
 
 /// A command as it is typed here: it must mean this configuration and this store.
-pub(super) fn command(global: &Global, words: &[&str]) -> String {
+pub(in crate::cli) fn command(global: &Global, words: &[&str]) -> String {
     let mut command = String::from("saslgate");
     for word in words {
         command.push(' ');
