@@ -232,7 +232,7 @@ class Sample(unittest.TestCase):
             talk.expect("for code@example.com (Enter: leave its sign-in behind)")
             talk.type_hidden(PASSWORD)
             # The next account's opens with it, too.
-            talk.expect("Next:")
+            talk.expect("Next, when")
             self.assertEqual(talk.end(), 0, talk.words)
         for login in ("code@example.com", "device@gmail.com"):
             self.assertIn(f"{login}: its password, as the local one", talk.words)

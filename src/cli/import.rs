@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use self::draft::Draft;
 use super::{
     Failure, Global,
+    init::is_service,
     terminal::{remark, say, write_out},
 };
 use crate::{
@@ -74,13 +75,13 @@ pub fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
     if *dry_run {
         write_out(draft.shown().as_bytes())?;
         draft.outcome.left_behind(&installation);
-        return summary(&draft);
+        return summary(&draft, global);
     }
     let done = store::carried_over(&draft)?;
     let answers = ask::ask(&installation, &mut draft, &done)?;
     write::write(&mut draft, &installation, &answers)?;
     store::carry_over(&mut draft, &installation, &answers, global)?;
-    summary(&draft)
+    summary(&draft, global)
 }
 
 fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
@@ -97,7 +98,7 @@ fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
 }
 
 /// What came over, what did not, and what to do now.
-fn summary(draft: &Draft) -> Result<(), Failure> {
+fn summary(draft: &Draft, global: &Global) -> Result<(), Failure> {
     let outcome = &draft.outcome;
     let mut lines = Vec::new();
     section(
@@ -119,9 +120,25 @@ fn summary(draft: &Draft) -> Result<(), Failure> {
         say(listen)?;
     }
     if !outcome.is_try {
-        remark(NEXT.replace("LOGIN", draft.accounts.first().map_or("LOGIN", |it| &it.login)));
+        next(draft, global);
     }
     Ok(())
+}
+
+fn next(draft: &Draft, global: &Global) {
+    let (config, state) = (draft.paths.config.clone(), draft.paths.state.clone());
+    let global = Global { config: Some(config), state: Some(state), ..global.clone() };
+    let login = draft.accounts.first().map_or("LOGIN", |it| &it.login);
+    let start = if is_service(&global) {
+        "systemctl enable --now saslgate".to_owned()
+    } else {
+        global.command(&["run"])
+    };
+    remark(format_args!(
+        "Next, when email-oauth2-proxy is stopped (both use the same ports and refresh tokens):\n  {}\n  {start}\n  {}",
+        global.command(&["config", "check"]),
+        global.command(&["check", login]),
+    ));
 }
 
 fn section(lines: &mut Vec<String>, title: &str, remarks: &[Remark]) {
@@ -133,13 +150,6 @@ fn section(lines: &mut Vec<String>, title: &str, remarks: &[Remark]) {
     lines.extend(remarks.iter().map(|it| format!("  {}: {}", shown(&it.about), shown(&it.text))));
     lines.push(String::new());
 }
-
-const NEXT: &str = "\
-Next:
-  saslgate config check      is everything as it should be?
-  (stop email-oauth2-proxy: both use the same ports and refresh tokens)
-  saslgate run               serve the mail programs
-  saslgate check LOGIN       see each step work";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+pub(super) use self::finish::is_service;
 use self::{ask::Ask, place::Place};
 use super::{Failure, Global, terminal::remark};
 use crate::{config::Protocol, init::ServerAnswer};

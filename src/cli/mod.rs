@@ -28,8 +28,8 @@ use clap::{Args, Parser, Subcommand};
 
 use self::log::{LogFormat, LogLevel};
 use crate::{
-    check::words::typed,
     config::{Config, ConfigError, Loaded, Mistake, Paths, Secrets, load},
+    guide::command::argument,
 };
 
 /// Lets mail software that only knows a user name and a password go on working with mail servers that
@@ -154,6 +154,7 @@ impl Global {
 
     /// A command as it is typed here: it must mean this configuration and this store.
     fn command(&self, words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|word| argument(word)).collect();
         format!("saslgate {}{}", words.join(" "), self.place())
     }
 
@@ -165,13 +166,13 @@ impl Global {
         if let Some(config) = config
             && usual.is_none_or(|it| it.config != config)
         {
-            place.push_str(&format!(" --config {}", typed(&config.to_string_lossy())));
+            place.push_str(&format!(" --config {}", argument(&config.to_string_lossy())));
         }
         let own = Paths::find(config, None).ok();
         if let Some(state) = self.state.as_deref()
             && own.is_none_or(|it| it.state != state)
         {
-            place.push_str(&format!(" --state {}", typed(&state.to_string_lossy())));
+            place.push_str(&format!(" --state {}", argument(&state.to_string_lossy())));
         }
         place
     }

@@ -30,6 +30,10 @@ impl Handler for Daemon {
     fn changed<'a>(&'a self, _: &'a str) -> Work<'a, ()> {
         unreachable!("a check changes nothing")
     }
+
+    fn log(&self) -> Vec<String> {
+        unreachable!("a check reads no log")
+    }
 }
 
 /// The step alone.

@@ -149,7 +149,7 @@ fn closing(
 }
 
 /// Whether the package's unit serves this configuration.
-fn is_service(global: &Global) -> bool {
+pub(in crate::cli) fn is_service(global: &Global) -> bool {
     let is_of_system = crate::config::Paths::find(global.config.as_deref(), None)
         .is_ok_and(|paths| paths.is_of_system());
     let units = ["/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system"];

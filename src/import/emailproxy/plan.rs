@@ -7,7 +7,10 @@ use super::{
     Account, Flow, Installation, Listener, Remark, Server,
     provider::{Choice, Fit, choose},
 };
-use crate::config::{Protocol, Provider, RedirectUri};
+use crate::{
+    config::{Protocol, Provider, RedirectUri},
+    init::file_name,
+};
 
 /// Everything that could be written.
 #[derive(Debug, Default)]
@@ -90,12 +93,7 @@ pub fn plan(installation: &Installation, folder: &Path) -> Plan {
             plan.remarks.push(Remark::new(&account.login, text));
             continue;
         }
-        let taken =
-            |name: &str| plan.accounts.iter().any(|it| it.file_name.eq_ignore_ascii_case(name));
-        let mut file_name = file_name(&account.login);
-        if taken(&file_name) {
-            let _ = write!(file_name, "-{index}");
-        }
+        let file_name = file_name(&account.login);
         let own_secret = own_secret(account);
         let toml = Table { account, folder, servers: &servers, own_secret, file_name: &file_name };
         let toml = toml.text(&mut plan.remarks);
@@ -294,21 +292,6 @@ fn path(folder: &Path, written: &str) -> String {
     quoted(&folder.join(written).to_string_lossy())
 }
 
-/// A name that every file system takes, and that the configuration reads.
-fn file_name(login: &str) -> String {
-    let login =
-        login.strip_prefix('*').map_or_else(|| login.to_owned(), |it| format!("domain{it}"));
-    let fit = |c: char| if c.is_ascii_alphanumeric() || "@-_+".contains(c) { c } else { '_' };
-    let name: String = login
-        .char_indices()
-        .map(|(at, c)| if c == '.' && at > 0 { '.' } else { fit(c) })
-        .take(MAX_FILE_NAME)
-        .collect();
-    name
-}
-
-const MAX_FILE_NAME: usize = 200;
-
 const PASSWORD_GRANT: &str = "signs in with its owner's own password (password grant), which RFC 9700 section 2.4 \
-    forbids; it is carried over as it is. Better: take grant, owner_password and danger_allow_password_grant out of \
+    forbids: better take grant, owner_password and danger_allow_password_grant out of \
     its file, and let a person sign in (`saslgate signin`)";

@@ -50,7 +50,7 @@ impl Fit {
             TenantNeed::Required if !tenant.is_empty() && !tenant.contains('/') => {
                 Some(tenant.to_owned())
             }
-            _ => return None,
+            TenantNeed::None | TenantNeed::Required | TenantNeed::Default(_) => return None,
         };
         Some(Self { provider, tenant })
     }
