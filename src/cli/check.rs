@@ -26,7 +26,8 @@ use crate::{
 /// Goes the way of a mail program's connection step by step: configuration, local password and ports, the
 /// servers' names, connections and certificates, the access token and what it says, the logins, INBOX,
 /// and, if asked for, a test mail. What is not green says why, whose fault it is, and the command, link or
-/// setting that mends it. A running saslgate is not disturbed.
+/// setting that mends it. The sessions of a running saslgate go on; the provider
+/// counts the connections of the check beside theirs.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_FIELDS)]
 pub struct CheckArgs {
