@@ -301,7 +301,8 @@ class Table(Case):
                 report = json.loads(printed)["accounts"][0]
                 self.assertEqual(not_green(report), row.found, printed)
                 self.assertEqual((code, report["light"]), (EXIT[row.light], row.light))
-                first = next(step for step in report["steps"] if name_of(step) in row.found)
+                # What a token says is yellow at most: the login that is refused because of it is where to begin.
+                first = next(step for step in report["steps"] if name_of(step) in row.found and step["light"] == row.light)
                 self.assertEqual(report["begin_at"], first["number"])
                 self.check_waiting(report, row)
 

@@ -64,11 +64,20 @@ impl Evidence<'_> {
         })
     }
 
+    /// Whether the token opens the mailbox by another protocol. To send as somebody else is another permission
+    /// than that.
+    fn opens_elsewhere(&self) -> bool {
+        self.protocol != Protocol::Smtp && self.fits_elsewhere()
+    }
+
     /// What was found in the token that explains a refusal here.
     fn told_by_token(&self) -> Option<Finding> {
         let explains = |finding: &&Finding| {
             let here = |protocol: &Protocol| *protocol == self.protocol;
-            matches!(finding, Finding::AudienceWrong { .. } | Finding::UserWrong { .. })
+            // Another name of the same person's, where the mailbox opens elsewhere.
+            let another = matches!(finding, Finding::UserWrong { .. }) && !self.opens_elsewhere();
+            another
+                || matches!(finding, Finding::AudienceWrong { .. })
                 || matches!(
                     finding,
                     Finding::ScopeMissing { protocol, .. } | Finding::RoleMissing { protocol, .. }
@@ -86,9 +95,7 @@ impl Evidence<'_> {
         let user = claims.names.first()?.clone();
         let is_expected =
             claims.names.iter().any(|it| it.to_lowercase() == expected.to_lowercase());
-        // To send as somebody else is another permission than to open the mailbox.
-        let opens = self.protocol != Protocol::Smtp && self.fits_elsewhere();
-        let fits = is_expected || self.is_own() || opens;
+        let fits = is_expected || self.is_own() || self.opens_elsewhere();
         (!fits).then(|| Finding::UserWrong { user, expected: expected.clone() })
     }
 }

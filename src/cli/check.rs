@@ -86,18 +86,6 @@ impl CheckArgs {
     }
 }
 
-impl Checked {
-    /// Where to begin.
-    pub(super) fn begin_at(&self) -> Option<usize> {
-        let worst = self.report.light();
-        let mut steps = self.report.steps.iter();
-        if worst == Light::Green {
-            return None;
-        }
-        steps.find(|step| step.light() == Some(worst)).map(|step| step.number)
-    }
-}
-
 /// Runs `saslgate check`.
 ///
 /// # Errors

@@ -146,6 +146,7 @@ fn another_persons_token_is_named_where_the_mailbox_does_not_open() {
     let app = application(ALL_ROLES);
     let plain = About { own: Some(MAILBOX.into()), ..about(false) };
     let owned = About { owner: Some("anna@example.ch".into()), ..plain.clone() };
+    let renamed = About { owner: Some("anna@another.example".into()), ..plain.clone() };
     let shared = about(false);
     // No fault as long as nobody refuses: whoever signed in may have the permission.
     assert_eq!(others.judge(&plain, &Protocol::ALL)[0].id(), "claims_good");
@@ -160,6 +161,9 @@ fn another_persons_token_is_named_where_the_mailbox_does_not_open() {
         (&plain, Imap, &failed, Some(&app), &[], "service_principal_wrong"),
         (&plain, Imap, &failed, None, &[], "token_refused"),
         (&owned, Imap, &not_connected(), Some(&others), &[], "mailbox_permission_missing"),
+        // The owner by another of her names: POP3 shows that she fits.
+        (&renamed, Imap, &failed, Some(&others), &[], "user_wrong"),
+        (&renamed, Imap, &failed, Some(&others), &[Pop3], "protocol_off"),
         (&shared, Imap, &not_connected(), Some(&others), &[], "mailbox_permission_missing"),
     ] {
         let found = of_account(about, protocol, refusal, claims, let_in);
@@ -343,6 +347,7 @@ fn claims_are_read_and_judged() {
         claims.judge(about, &[Protocol::Imap, Protocol::Smtp]).iter().map(Finding::id).collect()
     };
     let owned = About { owner: Some("Anna@example.ch".into()), ..about(false) };
+    let nobody = About { app_only: true, ..owned.clone() };
     let scp = r#""scp":"IMAP.AccessAsUser.All SMTP.Send""#;
     let exchange = r#""aud":"https://outlook.office.com""#;
     for (payload, about, expected) in [
@@ -358,6 +363,13 @@ fn claims_are_read_and_judged() {
             format!(r#"{{{exchange},"roles":["IMAP.AccessAsApp","SMTP.SendAsApp"]}}"#),
             &about(true),
             &["claims_good"],
+        ),
+        // Nobody signs in, so nobody can sign in as somebody else, whatever a broker's token says.
+        (format!(r#"{{{exchange},{scp},"upn":"tim@example.ch"}}"#), &nobody, &["claims_good"]),
+        (
+            format!(r#"{{{exchange},"scp":"User.Read","upn":"tim@example.ch"}}"#),
+            &nobody,
+            &["role_missing", "role_missing"],
         ),
         (
             format!(r#"{{{exchange},"idtyp":"app"}}"#),

@@ -93,6 +93,12 @@ pub(super) enum Advice {
 }
 
 impl Advice {
+    /// Whether it asks for `saslgate signin`, which an account may have no use for. The one that changes
+    /// the grant first has.
+    pub(super) fn is_sign_in(&self) -> bool {
+        matches!(self, Self::SignIn | Self::SignInAs { .. } | Self::SignInFromDevice)
+    }
+
     /// What there is to copy.
     #[expect(clippy::too_many_lines, reason = "a table")]
     pub(super) fn lines(&self, about: &About) -> Vec<String> {

@@ -9,8 +9,21 @@ use crate::{
 };
 
 /// What to do. Empty where all is as it should be.
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn of(finding: &Finding, about: &About) -> Vec<Advice> {
+    let mut todo = likeliest(finding, about);
+    if !about.signs_in() {
+        let asked = todo.len();
+        todo.retain(|advice| !advice.is_sign_in());
+        if todo.is_empty() && asked > 0 {
+            todo.push(about.instead_of_sign_in());
+        }
+    }
+    todo
+}
+
+/// As if a person had signed in.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn likeliest(finding: &Finding, about: &About) -> Vec<Advice> {
     match finding {
         Finding::ConfigurationGood { .. }
         | Finding::LocalSideGood { .. }
@@ -305,6 +318,16 @@ impl About {
     /// Whether an administrator with Exchange's shell stands behind the mailbox.
     fn is_microsoft_work(&self) -> bool {
         self.cloud().is_some() && !self.is_consumer()
+    }
+
+    /// Whether `saslgate signin` is for it.
+    fn signs_in(&self) -> bool {
+        self.grant == Some("refresh_token")
+    }
+
+    /// Where its token comes from, for whoever cannot sign in.
+    fn instead_of_sign_in(&self) -> Advice {
+        if self.grant == Some("external") { Advice::CheckExternal } else { Advice::CorrectClientId }
     }
 }
 

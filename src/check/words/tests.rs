@@ -214,6 +214,20 @@ fn commands_have_the_accounts_own_values() {
 }
 
 #[test]
+fn only_whoever_signs_in_is_told_to() {
+    for about in abouts() {
+        let signs_in = about.grant == Some("refresh_token");
+        for finding in examples::findings() {
+            for remedy in of(&finding, &about, Language::En).remedy {
+                let changes = remedy.lines.iter().any(|line| line.starts_with("grant = "));
+                let asked = remedy.lines.iter().any(|line| line.starts_with("saslgate signin"));
+                assert!(!asked || signs_in || changes, "{finding:?} {:?}", about.grant);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_borrower_is_told_to_sign_in_as_the_owner_of_the_tokens() {
     let borrower = About { token_of: "anna".to_owned(), owner: None, ..about("microsoft365") };
     assert_eq!(lines_of(&Finding::SignInMissing, &borrower), ["saslgate signin anna"]);

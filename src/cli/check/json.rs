@@ -69,7 +69,7 @@ fn account(checked: &Checked, language: Language) -> Account<'_> {
     Account {
         login: &report.login,
         light: report.light(),
-        begin_at: checked.begin_at(),
+        begin_at: report.begin_at(),
         steps: report.steps.iter().map(|it| step(it, about, language)).collect(),
     }
 }
@@ -77,7 +77,7 @@ fn account(checked: &Checked, language: Language) -> Account<'_> {
 fn step<'a>(step: &'a Step, about: &About, language: Language) -> StepObject<'a> {
     let found = |finding: &'a Finding| {
         let words = words::of(finding, about, language);
-        Found { finding, light: finding.light(), what: words.what, remedy: words.remedy }
+        Found { finding, light: step.light_of(finding), what: words.what, remedy: words.remedy }
     };
     StepObject {
         number: step.number,

@@ -111,9 +111,49 @@ fn programs_see_ids_parameters_and_words() {
 #[test]
 fn a_yellow_step_is_no_failure_and_is_named() {
     let yellow = checked(vec![Finding::MailNotSent]);
-    assert_eq!((yellow.report.light(), yellow.begin_at()), (Light::Yellow, Some(2)));
-    let green = checked(vec![Finding::ClaimsOpaque]);
-    assert_eq!((green.report.light(), green.begin_at()), (Light::Green, None));
+    assert_eq!((yellow.report.light(), yellow.report.begin_at()), (Light::Yellow, Some(2)));
+    let green = checked(vec![Finding::LoginGood { user: "me".to_owned() }]);
+    assert_eq!((green.report.light(), green.report.begin_at()), (Light::Green, None));
+}
+
+#[test]
+fn a_login_that_is_not_let_in_is_where_to_begin_and_never_works() {
+    let busy = || Finding::ServerThrottles { text: "bye".to_owned() };
+    let mut remarked = checked(vec![busy()]);
+    // Yellow, too, and earlier.
+    remarked.report.steps[0].findings = vec![Finding::DaemonNotRunning];
+    assert_eq!((remarked.report.light(), remarked.report.begin_at()), (Light::Yellow, Some(2)));
+    let said = |language| text::summaries(std::slice::from_ref(&remarked), language);
+    assert_eq!(
+        said(Language::En),
+        "\nWhether me@example.com works could not be seen: begin with step 2.\n"
+    );
+    assert!(said(Language::De).contains("Beginnen Sie mit Schritt 2."));
+    // One that waits sends to what it waits for.
+    let mut waiting = checked(Vec::new());
+    waiting.report.steps[0].findings = vec![busy()];
+    waiting.report.steps[1].waits_for = Some(1);
+    assert_eq!(waiting.report.begin_at(), Some(1));
+}
+
+#[test]
+fn a_token_that_looks_wrong_is_no_verdict_where_the_servers_take_it() {
+    let wrong = || Finding::UserWrong { user: "anna".to_owned(), expected: "me".to_owned() };
+    let claims = |login: Vec<Finding>| {
+        let mut checked = checked(login);
+        checked.report.steps[0].kind = StepKind::Claims;
+        checked.report.steps[0].findings = vec![wrong()];
+        checked
+    };
+    let good = claims(vec![Finding::LoginGood { user: "me".to_owned() }]);
+    assert_eq!((good.report.light(), good.report.begin_at()), (Light::Yellow, Some(1)));
+    assert!(text::summaries(std::slice::from_ref(&good), Language::En).contains("works; look at"));
+    let json = json::text(&[good], Language::En).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["accounts"][0]["steps"][0]["findings"][0]["light"], "yellow");
+    // Refused, the same is red, and there it begins.
+    let bad = claims(vec![wrong()]);
+    assert_eq!((bad.report.light(), bad.report.begin_at()), (Light::Red, Some(2)));
 }
 
 #[tokio::test]
