@@ -154,7 +154,7 @@ ROWS = [
     Row("public", setting(client_secret='{ file = "application-secret" }'), {"credential": "secret_not_wanted"}, [],
         "Remove client_secret", "Entfernen Sie client_secret"),
     Row("confidential", application(secret=SECRET), {"credential": "secret_missing"}, ["client_secret = ", APPLICATION],
-        "Make a secret", "Legen Sie"),
+        "make a secret", "legen Sie"),
     Row("consent", application(scopes=set()), {"credential": "consent_missing"},
         ["login.microsoftonline.com/lab.test/", APPLICATION], "administrator", "Administrator"),
     Row("conditional-access", policy(53003), {"credential": "conditional_access"}, [],

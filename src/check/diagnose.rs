@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub use server::Certificate;
-pub(super) use server::{dial, open, resolve, tls_good};
+pub(super) use server::{dial, open, resolve, stalls, tls_good};
 pub use token::{signin_error, token_error};
 
 /// What other steps have found, and what is known anyway.
@@ -179,6 +179,9 @@ fn coded(rejection: &Rejection, mailbox: &str) -> Option<Finding> {
     if lower.contains("security defaults") {
         return Some(Finding::SecurityDefaults { text });
     }
+    if lower.contains("did not meet the criteria to be authenticated successfully") {
+        return Some(Finding::PolicyForbids { text });
+    }
     let smtp_auth_off = ["smtpclientauthentication is disabled", "smtp_auth_disabled"];
     if smtp_auth_off.iter().any(|words| lower.contains(words)) {
         return Some(if lower.contains("for the mailbox") {
@@ -203,7 +206,16 @@ pub fn mail_refused(words: &str, at_recipient: bool, [from, user, to]: [&str; 3]
         return Finding::SenderNotAllowed { from: from.to_owned(), user: user.to_owned(), text };
     }
     if words.starts_with('4') {
-        return Finding::ServerThrottles { text };
+        // Greylisting, a full mailbox, a check that is under way: no fewer connections help against these.
+        let throttles = ["432 ", "421 "].iter().any(|code| lower.starts_with(code))
+            || ["too many", "limit", "throttl", "concurrent", "exceeded"]
+                .iter()
+                .any(|words| lower.contains(words));
+        return if throttles {
+            Finding::ServerThrottles { text }
+        } else {
+            Finding::MailDelayed { text }
+        };
     }
     if at_recipient {
         return Finding::RecipientRefused { to: to.to_owned(), text };

@@ -35,6 +35,8 @@ pub(super) struct Dialogue {
     left: usize,
     commands: usize,
     tap: Wiretap,
+    /// Whether it takes addresses beyond ASCII (RFC 6531).
+    takes_utf8: bool,
 }
 
 /// Why a server did not do as it was told.
@@ -71,12 +73,20 @@ impl Dialogue {
     /// `patience` bounds each answer.
     pub(super) fn new(mut opened: OpenUpstream, patience: Duration) -> Self {
         let (tap, stream) = (opened.leg.tap(), opened.leg.take_stream());
-        Self::over(stream, opened.machine.into_residue(), patience, tap)
+        let mut offered = opened.welcome.capabilities.iter();
+        let takes_utf8 = offered.any(|it| it.eq_ignore_ascii_case("SMTPUTF8"));
+        Self { takes_utf8, ..Self::over(stream, opened.machine.into_residue(), patience, tap) }
+    }
+
+    /// Whether the server takes addresses beyond ASCII.
+    pub(super) fn takes_utf8(&self) -> bool {
+        self.takes_utf8
     }
 
     fn over(stream: Stream<TcpStream>, input: BytesMut, patience: Duration, tap: Wiretap) -> Self {
         let until = Instant::now() + patience;
-        Self { stream, input, patience, until, left: LONGEST_ANSWER, commands: 0, tap }
+        let left = LONGEST_ANSWER;
+        Self { stream, input, patience, until, left, commands: 0, tap, takes_utf8: false }
     }
 
     fn note(&self, from_peer: bool, bytes: &[u8]) {

@@ -50,6 +50,8 @@ pub(super) struct Failed {
     shown: Option<Box<Certificate>>,
     /// How it began.
     opening: Vec<u8>,
+    /// Whether TLS had come about.
+    secured: bool,
 }
 
 /// What the token says, and what was found in it.
@@ -237,11 +239,12 @@ impl Check<'_> {
         let mut arrived = arrive(&route, self.account, server, socket);
         if let Err(error) = arrived.make_ready().await {
             let shown = self.cx.shown.take().map(|der| Box::new(Certificate::read(&der)));
-            return Err(Failed { error, shown, opening: arrived.opening().to_vec() });
+            let (opening, secured) = (arrived.opening().to_vec(), arrived.leg().is_tls());
+            return Err(Failed { error, shown, opening, secured });
         }
         let opening = arrived.opening().to_vec();
         let opened = arrived.log_in(user, credential).await;
-        opened.map_err(|error| Failed { error, shown: None, opening })
+        opened.map_err(|error| Failed { error, shown: None, opening, secured: true })
     }
 
     /// Says what has come of a login, and looks into the mailbox.
@@ -349,10 +352,13 @@ impl Check<'_> {
 
 impl Failed {
     fn without_words(error: OpenError) -> Self {
-        Self { error, shown: None, opening: Vec::new() }
+        Self { error, shown: None, opening: Vec::new(), secured: false }
     }
 
     fn diagnose(&self, server: &UpstreamConfig, evidence: &Evidence<'_>) -> Finding {
+        if self.secured && matches!(self.error, OpenError::Silent) {
+            return diagnose::stalls(server, &self.opening);
+        }
         diagnose::open(&self.error, server, self.shown.as_deref(), &self.opening, evidence)
     }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     config::{AccountConfig, Config, Protocol},
+    proto::text::printable,
     store::Store,
     tap::Wiretap,
     tls::{Connectors, Shown},
@@ -226,7 +227,8 @@ impl Check<'_> {
         let Tried { kind, protocols, what } = tried;
         let number = self.steps.len() + 1;
         let protocols = protocols.to_vec();
-        let step = Step { number, kind, protocols, tried: what, findings, waits_for, took };
+        let tried = printable(what.as_bytes(), LONGEST_TRIED);
+        let step = Step { number, kind, protocols, tried, findings, waits_for, took };
         (self.on_step)(&step);
         self.steps.push(step);
         number
@@ -270,6 +272,8 @@ impl Check<'_> {
 
 /// Longer than a check takes where a server or two are silent at each step.
 const LIMIT: Duration = Duration::from_secs(180);
+
+const LONGEST_TRIED: usize = 1000;
 
 /// The place of a protocol's server.
 pub(super) fn place_of(places: &[Place], protocol: Protocol) -> Option<&Place> {

@@ -57,7 +57,10 @@ pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
     let secrets =
         if args.no_check { Secrets::Skip } else { checking::secrets_of(&args.login, global)? };
     let loaded = global.load(secrets)?;
-    let account = checking::find(&loaded.config, &args.login)?;
+    let mut account = checking::find(&loaded.config, &args.login)?;
+    if !args.no_check {
+        account = checking::single(account)?;
+    }
     let given = args.log.as_deref().map(read_log).transpose()?;
     let sections = loaded.sections;
     let config = Arc::new(loaded.config);

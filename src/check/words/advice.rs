@@ -66,6 +66,7 @@ pub(super) enum Advice {
     CheckExternal,
     SetUpstreamPassword { protocol: Protocol },
     MakeAppPassword,
+    MindLockout,
 
     // ---- The mailbox ------------------------------------------------------------------------------
     OpenExchangeShell,
@@ -90,6 +91,8 @@ pub(super) enum Advice {
     LookThere { to: String },
     AllowSender { from: String },
     CheckRecipient { to: String },
+    UseAsciiAddress,
+    SendLater,
 }
 
 impl Advice {
@@ -221,7 +224,10 @@ impl Advice {
             | Self::FewerConnections
             | Self::LookAtClaims
             | Self::LookThere { .. }
-            | Self::CheckRecipient { .. } => Vec::new(),
+            | Self::CheckRecipient { .. }
+            | Self::UseAsciiAddress
+            | Self::SendLater
+            | Self::MindLockout => Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::Checked;
+use super::{Checked, Skipped};
 use crate::{
     check::{
         About, Finding, Language, Light, Step, StepKind,
@@ -19,6 +19,7 @@ struct Object<'a> {
     language: Language,
     light: Light,
     accounts: Vec<Account<'a>>,
+    skipped: Vec<Skipped>,
 }
 
 #[derive(Serialize)]
@@ -51,7 +52,11 @@ struct Found<'a> {
     remedy: Vec<Remedy>,
 }
 
-pub(super) fn text(checks: &[Checked], language: Language) -> Result<String, Failure> {
+pub(super) fn text(
+    checks: &[Checked],
+    skipped: Vec<Skipped>,
+    language: Language,
+) -> Result<String, Failure> {
     let account = |it| account(it, language);
     let light = checks.iter().map(|it| it.report.light()).max().unwrap_or(Light::Green);
     let object = Object {
@@ -59,6 +64,7 @@ pub(super) fn text(checks: &[Checked], language: Language) -> Result<String, Fai
         language,
         light,
         accounts: checks.iter().map(account).collect(),
+        skipped,
     };
     serde_json::to_string_pretty(&object)
         .map_err(|error| Failure::fault(format!("cannot write JSON: {error}")))

@@ -94,7 +94,7 @@ fn only_the_light_is_coloured() {
 #[test]
 fn programs_see_ids_parameters_and_words() {
     let finding = Finding::MfaNeeded { code: Some(50076) };
-    let text = json::text(&[checked(vec![finding])], Language::En).unwrap();
+    let text = json::text(&[checked(vec![finding])], Vec::new(), Language::En).unwrap();
     let object: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(object["light"], "red");
     let account = &object["accounts"][0];
@@ -148,7 +148,7 @@ fn a_token_that_looks_wrong_is_no_verdict_where_the_servers_take_it() {
     let good = claims(vec![Finding::LoginGood { user: "me".to_owned() }]);
     assert_eq!((good.report.light(), good.report.begin_at()), (Light::Yellow, Some(1)));
     assert!(text::summaries(std::slice::from_ref(&good), Language::En).contains("works; look at"));
-    let json = json::text(&[good], Language::En).unwrap();
+    let json = json::text(&[good], Vec::new(), Language::En).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["accounts"][0]["steps"][0]["findings"][0]["light"], "yellow");
     // Refused, the same is red, and there it begins.
@@ -177,15 +177,25 @@ async fn of_whole_domains_those_that_log_in_are_in_all() {
         store.write_local_password(login, &password).await.unwrap();
     }
     let listed = ["Info@example.ch", "none@example.ch", "me@example.ch"];
-    for (mailboxes, expected) in [
-        (None, &["me@example.ch"][..]),
-        (Some(&["none@example.ch"][..]), &["me@example.ch"]),
-        (Some(&listed), &["Info@example.ch", "me@example.ch"]),
+    for (mailboxes, expected, reasons) in [
+        (None, &["me@example.ch"][..], &["no_mailboxes"][..]),
+        (Some(&["none@example.ch"][..]), &["me@example.ch"], &["no_local_password"]),
+        (Some(&listed), &["Info@example.ch", "me@example.ch"], &[]),
     ] {
         let accounts = [domain(mailboxes), configured("me@example.ch")];
-        let all = with_mailbox(&accounts, &store).await.unwrap();
+        let (all, skipped) = with_mailbox(&accounts, &store).await.unwrap();
         let logins: Vec<&str> = all.iter().map(|it| it.login.as_str()).collect();
         assert_eq!(logins, expected);
+        // A program sees what was left out.
+        let json = json::text(&[], skipped, Language::En).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let skipped: Vec<&str> = json["skipped"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["reason"].as_str().unwrap())
+            .collect();
+        assert_eq!(skipped, reasons);
     }
 }
 
@@ -200,4 +210,24 @@ fn commands_mean_the_same_place_and_the_account_that_signs_in() {
     let words = check::words::of(&Finding::SignInMissing, &about, Language::En);
     let lines: Vec<String> = words.remedy.into_iter().flat_map(|it| it.lines).collect();
     assert_eq!(lines, ["saslgate signin me@example.com --config /tmp/c.toml"]);
+}
+
+#[test]
+fn a_whole_domain_is_no_login() {
+    let mut account = (*configured("*@example.ch")).clone();
+    account.identity.domain = Some(Domain { name: "example.ch".to_owned(), mailboxes: None });
+    let failure = single(Arc::new(account)).unwrap_err();
+    assert_eq!(failure.code, 2);
+    assert!(failure.text.ends_with("such as name@example.ch"), "{}", failure.text);
+    assert!(single(configured("me@example.ch")).is_ok());
+}
+
+#[test]
+fn no_parameter_hides_a_field_of_the_json() {
+    for finding in examples::findings() {
+        let json = serde_json::to_value(&finding).unwrap();
+        for field in ["light", "what", "remedy"] {
+            assert!(json.get(field).is_none(), "{field} of {json}");
+        }
+    }
 }

@@ -272,15 +272,21 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             "Der Anbieter ist ausgelastet oder begrenzt die Anfragen.".to_owned()
         }
         Finding::EndpointFault { status: Some(status), text } => format!(
-            "Beim Anbieter selbst liegt eine Störung vor (HTTP-Status {status}): {}",
+            "Beim Anbieter selbst liegt eine Störung vor (HTTP-Status {status}); auf Englisch: it {}",
             shown(text)
         ),
         Finding::EndpointFault { status: None, text } => {
-            format!("Beim Anbieter selbst liegt eine Störung vor: {}", shown(text))
+            format!("Beim Anbieter selbst liegt eine Störung vor; auf Englisch: it {}", shown(text))
         }
         Finding::EndpointUnreachable { host, text } => format!(
-            "Der Token-Endpunkt des Anbieters bei {host} ist von diesem Rechner aus nicht erreichbar: \
-             {}",
+            "Der Token-Endpunkt des Anbieters bei {host} ist von diesem Rechner aus nicht erreichbar; \
+             auf Englisch: it {}",
+            shown(text)
+        ),
+        Finding::NoOauthAnswer { status, text } => format!(
+            "Was an der eingetragenen Adresse antwortet, ist kein Token-Endpunkt für OAuth oder ist \
+             gestört{}. Meist ist token_url, tenant oder provider falsch. Einzelheiten auf Englisch: it {}.",
+            status.map(|it| format!(" (HTTP-Status {it})")).unwrap_or_default(),
             shown(text)
         ),
         Finding::ProviderRefused { error, code: number, text } => format!(
@@ -371,6 +377,12 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
              Anmeldung (SMTP AUTH). Der Server meldet: {}",
             shown(text)
         ),
+        Finding::PolicyForbids { text } => format!(
+            "Eine Richtlinie des Administrators für bedingten Zugriff oder für die Authentifizierung \
+             verbietet diese Anmeldung. Es liegt weder am Passwort noch am Token noch an saslgate. Der \
+             Server meldet: {}",
+            shown(text)
+        ),
         Finding::PasswordsNotTaken { text } => format!(
             "Der Server nimmt keine Passwörter mehr an; die Konfiguration sagt, er tue es. Er meldet: \
              {}",
@@ -396,9 +408,15 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
              meldet: {}",
             shown(text)
         ),
-        Finding::ConnectionBroken { text } => {
-            format!("Die Verbindung brach mittendrin ab: {}", shown(text))
-        }
+        Finding::ServerUnclear { host, port, text } => format!(
+            "{host}:{port} ist erreichbar, spricht dann aber nicht, wie es sein muss: Der Server ist \
+             überlastet oder gestört, oder etwas dazwischen stört ihn. Einzelheiten auf Englisch: {}",
+            shown(text)
+        ),
+        Finding::ConnectionBroken { text } => format!(
+            "Die Verbindung brach mittendrin ab. Einzelheiten auf Englisch: {}",
+            shown(text)
+        ),
         Finding::SmtpWorksAs { user, configured, .. } => format!(
             "SMTP meldet {} nicht an, wie es die Konfiguration verlangt, wohl aber {}.",
             shown(configured),
@@ -427,6 +445,16 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         Finding::RecipientRefused { to, text } => {
             format!("Der Server nimmt keine Mail an {} an. Er meldet: {}", shown(to), shown(text))
         }
+        Finding::AddressNotTaken { address } => format!(
+            "Die Adresse {} enthält Zeichen außerhalb von ASCII, und solche Adressen nimmt der Server nicht: \
+             Ihm fehlt SMTPUTF8.",
+            shown(address)
+        ),
+        Finding::MailDelayed { text } => format!(
+            "Der Server nimmt die Testmail jetzt nicht an, vielleicht aber später (Greylisting zum \
+             Beispiel). Er meldet: {}",
+            shown(text)
+        ),
         Finding::MailRefused { text } => {
             format!("Der Server nimmt die Testmail nicht an. Er meldet: {}", shown(text))
         }
