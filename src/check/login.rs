@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{Authentication, Protocol, UpstreamConfig},
-    proto::{Rejection, UpstreamCredential, verdict::is_about_the_credential},
+    proto::{Rejection, UpstreamCredential},
     secret::Secret,
     token::AccessToken,
     upstream::{OpenError, OpenUpstream, Route, arrive, dial},
@@ -204,11 +204,7 @@ impl Check<'_> {
             Ok(opened) => return Ok(opened),
             Err(failed) => failed,
         };
-        let refused = matches!(
-            &failed.error,
-            OpenError::Rejected(Rejection::Credential { text }) if is_about_the_credential(text)
-        );
-        if !refused {
+        if failed.error.refused_credential().is_none() {
             return Err(failed);
         }
         match self.cx.tokens.replace_refused(self.account, token).await {

@@ -90,10 +90,8 @@ impl Step {
     /// The colour of one of its findings. What a token says of itself is an omen and no verdict: the servers
     /// decide, and a login that they refuse is red at its own step, with the same finding.
     pub fn light_of(&self, finding: &Finding) -> Light {
-        match self.kind {
-            StepKind::Claims => finding.light().min(Light::Yellow),
-            _ => finding.light(),
-        }
+        let light = finding.light();
+        if self.kind == StepKind::Claims { light.min(Light::Yellow) } else { light }
     }
 
     /// Whether it is a login that was let in.

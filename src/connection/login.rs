@@ -16,10 +16,7 @@ use crate::{
     },
     config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
     gateway::{AccountSlot, Gateway, InForce, Standing},
-    proto::{
-        Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions,
-        verdict::is_about_the_credential,
-    },
+    proto::{Credentials, Refusal, UpstreamCredential, smtp::extension::Extensions},
     secret::Secret,
     token::{AccessToken, TokenErrorKind},
     upstream::{self, OpenError, OpenUpstream, Route, is_loopback, site},
@@ -231,9 +228,7 @@ impl Attempt<'_> {
         let opened = upstream::open(&self.route(), account, config, user, credential).await;
         match &opened {
             Ok(_) => self.gateway.note_password(account, protocol, &password, true),
-            Err(OpenError::Rejected(Rejection::Credential { text }))
-                if is_about_the_credential(text) =>
-            {
+            Err(error) if error.refused_credential().is_some() => {
                 self.gateway.note_password(account, protocol, &password, false);
             }
             Err(_) => {}
@@ -248,10 +243,8 @@ impl Attempt<'_> {
         token: &AccessToken,
     ) -> Result<OpenUpstream, Refusal> {
         match self.authenticate_upstream(account, config, token).await {
-            Err(OpenError::Rejected(Rejection::Credential { text }))
-                if is_about_the_credential(&text) =>
-            {
-                self.retry(account, config, token, text).await
+            Err(error) if error.refused_credential().is_some() => {
+                self.retry(account, config, token, &error).await
             }
             other => other
                 .map_err(|error| refuse::upstream(account, config, self.client.protocol, &error)),
@@ -265,19 +258,18 @@ impl Attempt<'_> {
         account: &AccountConfig,
         config: &UpstreamConfig,
         refused: &AccessToken,
-        text: String,
+        first: &OpenError,
     ) -> Result<OpenUpstream, Refusal> {
         warn!(
             connection = self.client.number,
             account = %account.login,
             upstream = %config,
-            "the upstream refused the access token: {text}",
+            "the upstream refused the access token: {first}",
         );
-        let first = OpenError::Rejected(Rejection::Credential { text });
         let fresh = match self.gateway.tokens.replace_refused(account, refused).await {
             Ok(fresh) => fresh,
             Err(error) if error.kind == TokenErrorKind::TooSoon => {
-                return Err(refuse::upstream(account, config, self.client.protocol, &first));
+                return Err(refuse::upstream(account, config, self.client.protocol, first));
             }
             Err(error) => return Err(refuse::token(&error)),
         };

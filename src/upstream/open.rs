@@ -17,6 +17,7 @@ use crate::{
     proto::{
         Rejection, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
         imap::upstream::ImapUpstream, pop3::upstream::Pop3Upstream, smtp::upstream::SmtpUpstream,
+        verdict::is_about_the_credential,
     },
     sasl::base64,
     secret::Secret,
@@ -48,6 +49,17 @@ pub(crate) enum OpenError {
     Silent,
     /// It answered, and will not serve us.
     Rejected(Rejection),
+}
+
+impl OpenError {
+    /// The server's words, if it refuses the credential itself, so that another one may be let in.
+    pub(crate) fn refused_credential(&self) -> Option<&str> {
+        if let Self::Rejected(Rejection::Credential { text }) = self {
+            Some(text.as_str()).filter(|text| is_about_the_credential(text))
+        } else {
+            None
+        }
+    }
 }
 
 impl fmt::Display for OpenError {
