@@ -40,6 +40,8 @@ enum Outcome {
     InAs(Box<OpenUpstream>, String, &'static str),
     Refused(Failed),
     Blocked(Blocked),
+    /// The same user and password were refused at this other server: one more try could lock the user out.
+    SameRefused(Protocol),
     /// There was no time left for it.
     Late,
 }
@@ -110,7 +112,8 @@ impl Check<'_> {
             }
             pending.push(attempt);
             // What waits for nothing is told at once.
-            let clear = |it: &Attempt| !matches!(it.took, Outcome::Refused(_));
+            let clear =
+                |it: &Attempt| !matches!(it.took, Outcome::Refused(_) | Outcome::SameRefused(_));
             while pending.first().is_some_and(clear) {
                 let others = Others { let_in: &let_in, not_connected: &not_connected };
                 smtp = self.tell(pending.remove(0), &told, &others).await.or(smtp);
@@ -149,17 +152,26 @@ impl Check<'_> {
         protocol: Protocol,
         server: &UpstreamConfig,
         user: &str,
-        credentials: &Credential,
+        credentials: &mut Credential,
     ) -> Outcome {
         let stored = credentials.passwords.iter().find(|(its, _)| *its == protocol);
         let password = match stored.map(|(_, password)| password) {
-            Some(Ok(password)) => UpstreamCredential::Password(password.clone()),
+            Some(Ok(password)) => password.clone(),
             Some(Err(blocked)) => return Outcome::Blocked(*blocked),
             None => return Outcome::Blocked(self.last()),
         };
-        match self.open(protocol, server, user, password).await {
+        if let Some(other) = credentials.refused_like(user, &password) {
+            return Outcome::SameRefused(other);
+        }
+        let credential = UpstreamCredential::Password(password);
+        match self.open(protocol, server, user, credential).await {
             Ok(opened) => Outcome::In(Box::new(opened)),
-            Err(failed) => Outcome::Refused(failed),
+            Err(failed) => {
+                if failed.error.refused_credential().is_some() {
+                    credentials.refused.push((protocol, user.to_owned()));
+                }
+                Outcome::Refused(failed)
+            }
         }
     }
 
@@ -259,9 +271,9 @@ impl Check<'_> {
                 let user = other.clone();
                 (opened, other, Finding::SmtpWorksAs { user, configured, setting })
             }
-            Outcome::Blocked(blocked) => {
-                self.wait(tried, blocked);
-                return self.nothing_open(protocol, blocked);
+            Outcome::Blocked(blocked) => return self.waiting(tried, protocol, blocked),
+            Outcome::SameRefused(other) => {
+                return self.waiting(tried, protocol, self.login_at(other));
             }
             Outcome::Late => {
                 let blocked = self.in_time(tried).err().unwrap_or_else(|| self.last());
@@ -305,6 +317,12 @@ impl Check<'_> {
         }
     }
 
+    /// The login waits.
+    fn waiting(&mut self, tried: Tried<'_>, protocol: Protocol, blocked: Blocked) -> Smtp {
+        self.wait(tried, blocked);
+        self.nothing_open(protocol, blocked)
+    }
+
     /// What comes after a login waits, too.
     fn nothing_open(&mut self, protocol: Protocol, blocked: Blocked) -> Smtp {
         if protocol == Protocol::Imap {
@@ -315,11 +333,20 @@ impl Check<'_> {
         (protocol == Protocol::Smtp).then_some(Err(blocked))
     }
 
+    /// A server that let us in, and then does not speak as it must.
+    pub(super) fn unclear(&self, protocol: Protocol, text: String) -> Finding {
+        let server = self.account.upstream(protocol);
+        let host = server.map(|server| server.host.clone()).unwrap_or_default();
+        let port = server.map(|server| server.port).unwrap_or_default();
+        Finding::ServerUnclear { host, port, text }
+    }
+
     async fn inbox(&mut self, mut dialogue: Dialogue) {
         let began = Instant::now();
         let finding = match dialogue.examine().await {
             Ok(messages) => Finding::InboxGood { messages },
             Err(Refused::Said(text)) => Finding::InboxMissing { text },
+            Err(Refused::Unclear(text)) => self.unclear(Protocol::Imap, text),
             Err(Refused::Broken(text)) => Finding::ConnectionBroken { text },
         };
         let protocols = [Protocol::Imap];
@@ -339,6 +366,7 @@ impl Check<'_> {
         let finding = match dialogue.stat().await {
             Ok(messages) => Finding::InboxGood { messages },
             Err(Refused::Said(text)) => Finding::InboxMissing { text },
+            Err(Refused::Unclear(text)) => self.unclear(Protocol::Pop3, text),
             Err(Refused::Broken(text)) => Finding::ConnectionBroken { text },
         };
         let _ = self.done(tried, began, vec![good, finding]);

@@ -72,6 +72,7 @@ impl Check<'_> {
                 Err((Refused::Said(text), at_recipient)) => {
                     diagnose::mail_refused(&text, at_recipient, [&from, &user, to])
                 }
+                Err((Refused::Unclear(text), _)) => self.unclear(Protocol::Smtp, text),
                 Err((Refused::Broken(text), _)) => Finding::ConnectionBroken { text },
             }
         };

@@ -217,6 +217,12 @@ impl Check<'_> {
         self.steps.len()
     }
 
+    /// The number of a login that was told already.
+    pub(super) fn login_at(&self, protocol: Protocol) -> Blocked {
+        let is_it = |step: &&Step| step.kind == StepKind::Login && step.protocols == [protocol];
+        self.steps.iter().find(is_it).map_or(self.last(), |step| step.number)
+    }
+
     fn add(
         &mut self,
         tried: Tried<'_>,

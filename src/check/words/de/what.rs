@@ -332,8 +332,8 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             if has.is_empty() { "keine".to_owned() } else { listed(has) }
         ),
         Finding::UserWrong { user, expected } => format!(
-            "Angemeldet hat sich {}; es sollte aber {} sein. Vermutlich war der Browser noch mit dem \
-             anderen Konto angemeldet.",
+            "Angemeldet hat sich {}; es sollte aber {} sein. Das ist ein anderer Name derselben Person, \
+             oder der Browser war noch mit dem anderen Konto angemeldet.",
             shown(user),
             shown(expected)
         ),

@@ -316,8 +316,8 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             if has.is_empty() { "none".to_owned() } else { listed(has) }
         ),
         Finding::UserWrong { user, expected } => format!(
-            "{} has signed in, but it should be {}: the browser was probably still signed in as \
-             somebody else.",
+            "{} has signed in, but it should be {}: that is another name of the same person, or the browser \
+             was still signed in as somebody else.",
             shown(user),
             shown(expected)
         ),
