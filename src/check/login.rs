@@ -18,7 +18,7 @@ use crate::{
     proto::{Rejection, UpstreamCredential},
     secret::Secret,
     token::AccessToken,
-    upstream::{OpenError, OpenUpstream, Route, arrive, dial},
+    upstream::{OpenError, OpenUpstream, Route, another_token, arrive, dial},
 };
 
 /// SMTP, logged in, and as whom; or the step that must be mended first. `None`: there is no such server.
@@ -216,15 +216,12 @@ impl Check<'_> {
             Ok(opened) => return Ok(opened),
             Err(failed) => failed,
         };
-        if failed.error.refused_credential().is_none() {
-            return Err(failed);
-        }
-        match self.cx.tokens.replace_refused(self.account, token).await {
-            Ok(fresh) => {
+        match another_token(&self.cx.tokens, self.account, token, &failed.error).await {
+            Some(Ok(fresh)) => {
                 *token = fresh;
                 self.open(protocol, server, user, bearer(&token.secret)).await
             }
-            Err(_) => Err(failed),
+            Some(Err(_)) | None => Err(failed),
         }
     }
 

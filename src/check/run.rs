@@ -220,7 +220,7 @@ impl Check<'_> {
     /// The number of a login that was told already.
     pub(super) fn login_at(&self, protocol: Protocol) -> Blocked {
         let is_it = |step: &&Step| step.kind == StepKind::Login && step.protocols == [protocol];
-        self.steps.iter().find(is_it).map_or(self.last(), |step| step.number)
+        self.steps.iter().find(is_it).map_or_else(|| self.last(), |step| step.number)
     }
 
     fn add(

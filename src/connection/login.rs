@@ -242,39 +242,29 @@ impl Attempt<'_> {
         config: &UpstreamConfig,
         token: &AccessToken,
     ) -> Result<OpenUpstream, Refusal> {
-        match self.authenticate_upstream(account, config, token).await {
-            Err(error) if error.refused_credential().is_some() => {
-                self.retry(account, config, token, &error).await
-            }
-            other => other
-                .map_err(|error| refuse::upstream(account, config, self.client.protocol, &error)),
-        }
-    }
-
-    /// The upstream has refused a token that should be good: once more, with a fresh one, before the
-    /// client hears anything.
-    async fn retry(
-        &self,
-        account: &AccountConfig,
-        config: &UpstreamConfig,
-        refused: &AccessToken,
-        first: &OpenError,
-    ) -> Result<OpenUpstream, Refusal> {
-        warn!(
-            connection = self.client.number,
-            account = %account.login,
-            upstream = %config,
-            "the upstream refused the access token: {first}",
-        );
-        let fresh = match self.gateway.tokens.replace_refused(account, refused).await {
-            Ok(fresh) => fresh,
-            Err(error) if error.kind == TokenErrorKind::TooSoon => {
-                return Err(refuse::upstream(account, config, self.client.protocol, first));
-            }
-            Err(error) => return Err(refuse::token(&error)),
+        let first = match self.authenticate_upstream(account, config, token).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
         };
-        let second = self.authenticate_upstream(account, config, &fresh).await;
-        second.map_err(|error| refuse::upstream(account, config, self.client.protocol, &error))
+        if let Some(text) = first.refused_credential() {
+            warn!(
+                connection = self.client.number,
+                account = %account.login,
+                upstream = %config,
+                "the upstream refused the access token: {text}",
+            );
+        }
+        let refusal =
+            |error: &OpenError| refuse::upstream(account, config, self.client.protocol, error);
+        match upstream::another_token(&self.gateway.tokens, account, token, &first).await {
+            None => Err(refusal(&first)),
+            Some(Ok(fresh)) => {
+                let second = self.authenticate_upstream(account, config, &fresh).await;
+                second.map_err(|error| refusal(&error))
+            }
+            Some(Err(error)) if error.kind == TokenErrorKind::TooSoon => Err(refusal(&first)),
+            Some(Err(error)) => Err(refuse::token(&error)),
+        }
     }
 
     async fn authenticate_upstream(

@@ -23,6 +23,7 @@ use crate::{
     secret::Secret,
     tap::Wiretap,
     tls::{self, Connectors, TlsError},
+    token::{AccessToken, TokenError, Tokens},
 };
 
 /// An upstream that let us in.
@@ -117,6 +118,18 @@ pub(crate) async fn open(
     arrived.secure().await?;
     let opened = arrived.log_in(user, credential).await?;
     Ok(OpenUpstream { connect_took, login_took: began.elapsed() - connect_took, ..opened })
+}
+
+/// What to log in with once more after this error, before anybody hears of it: where a token was refused that
+/// should be good, a fresh one; an error says why there is none. `None` where another token changes nothing.
+pub(crate) async fn another_token(
+    tokens: &Tokens,
+    account: &AccountConfig,
+    refused: &AccessToken,
+    error: &OpenError,
+) -> Option<Result<AccessToken, TokenError>> {
+    error.refused_credential()?;
+    Some(tokens.replace_refused(account, refused).await)
 }
 
 /// Begins with a socket that is connected to the upstream.
