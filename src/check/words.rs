@@ -46,9 +46,7 @@ pub struct Remedy {
 pub fn of(finding: &Finding, about: &About, language: Language) -> Words {
     let what = match language {
         Language::En => en::what(finding, about),
-        Language::De => {
-            de::what(finding, about).replace(REPEATED, "(er wiederholt die Zugangsdaten)")
-        }
+        Language::De => de::translated(de::what(finding, about)),
     };
     let remedy = |advice: Advice| {
         let mut text = match language {
@@ -142,8 +140,6 @@ fn code(code: Option<u32>) -> String {
     code.map_or_else(String::new, |code| format!(" (AADSTS{code})"))
 }
 
-/// What stands for words of a server that hold the credential.
-const REPEATED: &str = "(it repeated the credential)";
 const MAX_QUOTED: usize = 300;
 
 #[cfg(test)]

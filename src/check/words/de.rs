@@ -54,3 +54,14 @@ pub(super) fn summary(login: &str, verdict: Verdict, begin_at: Option<usize>) ->
         ),
     }
 }
+
+/// Of ours, inside a server's words: what stands for some that hold the credential, and where one denies the
+/// login that it offers.
+pub(super) fn translated(what: String) -> String {
+    OURS.iter().fold(what, |what, (english, german)| what.replace(english, german))
+}
+
+const OURS: [(&str, &str); 2] = [
+    ("(it repeated the credential)", "(er wiederholt die Zugangsdaten)"),
+    ("; and says to AUTH ", "; und antwortet auf AUTH "),
+];

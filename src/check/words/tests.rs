@@ -292,6 +292,9 @@ fn words_of_ours_are_translated_or_said_to_be_english() {
     let finding = Finding::TokenRefused { user: "u".to_owned(), text };
     let said = of(&finding, &about("custom"), Language::De).what;
     assert!(said.ends_with("(er wiederholt die Zugangsdaten)"), "{said}");
+    let offered = "AUTH PLAIN; and says to AUTH XOAUTH2: 504 5.7.4".to_owned();
+    let said = of(&Finding::MechanismMissing { offered }, &about("custom"), Language::De).what;
+    assert!(said.contains("; und antwortet auf AUTH XOAUTH2: 504"), "{said}");
     let text = "answers with HTTP 400 and no OAuth error".to_owned();
     let finding = Finding::NoOauthAnswer { status: Some(400), text };
     assert!(of(&finding, &about("custom"), Language::De).what.contains("auf Englisch: it answers"));

@@ -28,10 +28,13 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
                 .to_owned()
         }
         Finding::DaemonSilent { text } => {
-            format!("Ein saslgate läuft, lässt sich aber nicht befragen: {}", shown(text))
+            format!(
+                "Ein saslgate läuft, lässt sich aber nicht befragen; auf Englisch: {}",
+                shown(text)
+            )
         }
         Finding::StoreFault { text } => format!(
-            "Der Speicher für Passwörter und Tokens auf diesem Rechner ist nicht benutzbar: {}",
+            "Der Speicher für Passwörter und Tokens auf diesem Rechner ist nicht benutzbar; auf Englisch: {}",
             shown(text)
         ),
 
@@ -116,7 +119,7 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         ),
         Finding::TlsFailed { host, text } => format!(
             "Der TLS-Handshake mit {host} scheitert: Sein TLS ist zu alt, oder ein Programm \
-             dazwischen stört. Einzelheiten: {}",
+             dazwischen stört. Einzelheiten auf Englisch: {}",
             shown(text)
         ),
         Finding::ServerSilent { host, port } => format!(
@@ -125,7 +128,7 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         ),
         Finding::WrongProtocol { host, port, protocol, text } => format!(
             "Was an {host}:{port} antwortet, ist kein {protocol}-Server: Host oder Port in der \
-             Konfiguration ist falsch. Er meldet: {}",
+             Konfiguration ist falsch. Einzelheiten auf Englisch: {}",
             shown(text)
         ),
 
