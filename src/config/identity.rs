@@ -145,13 +145,18 @@ impl AccountConfig {
         account.identity.mailboxes = vec![(Protocol::Smtp, smtp.to_owned())];
         account.identity.opens = Some(shared.to_owned());
         account.open_mailbox(shared);
-        // A password opens its own user's mailbox and no other. A sender may go through a relay.
-        for server in [&mut account.imap, &mut account.pop3] {
+        account.leave_passwords();
+        account
+    }
+
+    /// Leaves out the servers that would open the mailbox of whoever has the password: a password opens its
+    /// own user's mailbox and no other. A sender may go through a relay.
+    pub(super) fn leave_passwords(&mut self) {
+        for server in [&mut self.imap, &mut self.pop3] {
             if server.as_ref().is_some_and(|it| it.authentication != Authentication::OAuth) {
                 *server = None;
             }
         }
-        account
     }
 
     /// Of a whole domain: the account of one mailbox.
