@@ -98,7 +98,7 @@ pub(super) fn proof(
         Kind::Certificate => existing(ask, args, place, provider, app_only),
         Kind::New if !ask.is_complete() => Ok(None),
         Kind::New => {
-            let [certificate, key] = certificate::make(&place.folder())?;
+            let [certificate, key] = certificate::make(place)?;
             if place.paths.is_of_system() {
                 platform::give_to_service(&key).map_err(|error| cert::unwritten(&key, &error))?;
             }
