@@ -82,6 +82,16 @@ impl AccountConfig {
         }
     }
 
+    /// Whose mailbox its tokens open without anybody's leave: whoever signs in, as far as that is known.
+    pub fn token_owner(&self) -> Cow<'_, str> {
+        let oauth = self.oauth.as_ref();
+        match oauth.map(|oauth| (&oauth.grant, &oauth.sign_in.owner)) {
+            Some((Grant::Password { user, .. }, _)) => Cow::Borrowed(user),
+            Some((Grant::RefreshToken, Some(owner))) => Cow::Borrowed(owner),
+            _ => self.token_login(),
+        }
+    }
+
     /// The store's key of that grant.
     pub fn token_key(&self) -> String {
         account_key(&self.token_login())
