@@ -195,6 +195,21 @@ async fn limits_and_last_uses_are_kept(store: &dyn Store) {
     let changed = only().await;
     assert_eq!((changed.limits, changed.last_used), (expected, Some(later.clone())));
 
+    // Another password of the same name, with the limits that there are; and one of a new name, with none.
+    let third = password("printer", 15);
+    let networks = vec![network("10.0.0.0/8").unwrap()];
+    let change = LimitChange { protocols: None, networks: Some(networks.clone()) };
+    limit("printer", &LimitChange { protocols: Some(vec!["smtp".to_owned()]), networks: None })
+        .await;
+    let limits = store.change_local_password("l", &third, &change).await.unwrap();
+    assert_eq!(limits, PasswordLimits { protocols: vec!["smtp".to_owned()], networks });
+    assert_eq!(only().await, LocalPassword { limits, ..third });
+    let keep = LimitChange::default();
+    let limits = store.change_local_password("l", &password("new", 16), &keep).await.unwrap();
+    assert!(limits.is_empty());
+    assert!(store.remove_local_password("l", "new").await.unwrap());
+    store.change_local_password("nobody", &password("new", 16), &keep).await.unwrap_err();
+
     // Another password of the same name, and one of a name that was used before.
     let second =
         LocalPassword { digest: [9; 32], last_used: Some(later), ..password("printer", 20) };
