@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{InitArgs, SignInWay};
+use super::{InitArgs, SignInWay, conversation::at_home};
 use crate::{
     config::{AccountConfig, ClientAuthentication, Config, Grant, OAuthConfig, Protocol, Provider},
     init::ServerAnswer,
@@ -22,7 +22,8 @@ pub(super) fn unused(args: &InitArgs, config: &Config, account: &AccountConfig) 
             let flag = format!("--{}-server", protocol.name());
             let there = account.upstream(protocol).map(|it| (it.host.as_str(), it.port));
             let is_same = there.is_some_and(|(host, port)| is_server(given, host, port));
-            let there = there.map_or("none".to_owned(), |(host, port)| format!("{host}:{port}"));
+            let there =
+                there.map_or_else(|| "none".to_owned(), |(host, port)| format!("{host}:{port}"));
             found.note(&flag, is_same, &there);
         }
     }
@@ -119,17 +120,30 @@ impl Differences {
         }
         if let Some(file) = &given.client_secret_file {
             let there = proof.secret().map(|it| it.expose());
-            let is_same = std::fs::read(file)
+            let is_same = std::fs::read(at_home(file))
                 .map(crate::secret::Secret::new)
                 .is_ok_and(|given| there == Some(given.expose().trim_ascii()));
             self.note("--client-secret-file", is_same, words);
         }
-        let is_at = |given: &Path, there: &Path| {
-            std::path::absolute(given).is_ok_and(|given| given == there)
-        };
+        self.of_certificate(args, proof, words);
+        if let Some(file) = &given.service_account_key {
+            let there = match &oauth.grant {
+                Grant::ServiceAccount { key_file, .. } => Some(key_file),
+                Grant::ClientCredentials | Grant::RefreshToken | Grant::Password { .. } => None,
+            };
+            let is_same = there.is_some_and(|there| is_at(file, there));
+            let words = there.map_or_else(|| "none".to_owned(), |it| it.display().to_string());
+            self.note("--service-account-key", is_same, &words);
+        }
+    }
+
+    fn of_certificate(&mut self, args: &InitArgs, proof: &ClientAuthentication, words: &str) {
+        let given = &args.application;
         let certificate = match proof {
             ClientAuthentication::Certificate { certificate, key, .. } => Some((certificate, key)),
-            _ => None,
+            ClientAuthentication::Public
+            | ClientAuthentication::Secret(_)
+            | ClientAuthentication::FederatedToken { .. } => None,
         };
         if let Some(file) = &given.client_certificate {
             let is_same = certificate.is_some_and(|(there, _)| is_at(file, there));
@@ -141,15 +155,6 @@ impl Differences {
         }
         if given.new_client_certificate {
             self.note("--new-client-certificate", certificate.is_some(), words);
-        }
-        if let Some(file) = &given.service_account_key {
-            let there = match &oauth.grant {
-                Grant::ServiceAccount { key_file, .. } => Some(key_file),
-                _ => None,
-            };
-            let is_same = there.is_some_and(|there| is_at(file, there));
-            let words = there.map_or("none".to_owned(), |it| it.display().to_string());
-            self.note("--service-account-key", is_same, &words);
         }
     }
 
@@ -183,6 +188,10 @@ impl Differences {
             self.note("--scopes", is_same, &oauth.scopes.join(" "));
         }
     }
+}
+
+fn is_at(given: &Path, there: &Path) -> bool {
+    std::path::absolute(at_home(given)).is_ok_and(|given| given == there)
 }
 
 fn is_server(given: &ServerAnswer, host: &str, port: u16) -> bool {
