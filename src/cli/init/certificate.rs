@@ -69,6 +69,11 @@ fn left_over(key: &Path) -> Result<KeyPair, Failure> {
     })
 }
 
+/// Whether this is the one that is made here.
+pub(super) fn is_made(certificate: &Path, folder: &Path) -> bool {
+    std::path::absolute(folder).is_ok_and(|folder| folder.join(CERTIFICATE) == certificate)
+}
+
 /// What is to be done with it.
 pub(super) fn upload(provider: Provider, certificate: &Path) -> String {
     let place = if provider.device_url().is_some() {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::conversation::Told;
+use super::{certificate, conversation::Told};
 use crate::{
     cli::{
         Failure, Global, account, cert,
@@ -68,6 +68,14 @@ impl Place {
         let written = self.put(told, &mut made);
         if written.is_err() {
             made.undo();
+            if let Proof::Certificate(certificate, _) = &told.answers.proof
+                && certificate::is_made(certificate, &self.folder())
+            {
+                remark(format_args!(
+                    "{} and its key stay: the next `saslgate init --new-client-certificate` uses them.",
+                    certificate.display()
+                ));
+            }
         }
         written
     }
