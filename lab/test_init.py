@@ -8,6 +8,7 @@ import re
 import select
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import termios
@@ -54,6 +55,13 @@ class Begun(Gateway):
         self.accounts[0].passwords["main"] = found[0]
 
 
+def become_the_terminals():
+    """Secrets are asked for at the terminal itself, whatever standard input is; and its Ctrl-C counts, though
+    whoever runs the lab in the background may have it ignored."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Conversation:
     """The command with a person before it: `expect` waits until it has said so, `type` answers."""
 
@@ -62,8 +70,7 @@ class Conversation:
         self._process = subprocess.Popen(
             [binary(), *command, *arguments], stdin=inside, stdout=inside, stderr=inside,
             env=gateway.environment() | {"TERM": "xterm", "NO_COLOR": "1"}, start_new_session=True,
-            # Secrets are asked for at the terminal itself, whatever standard input is.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=become_the_terminals,
         )
         os.close(inside)
         self.words, self._seen = "", 0
