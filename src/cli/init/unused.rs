@@ -85,7 +85,7 @@ impl Differences {
             let by_number = given.trim().parse().ok().and_then(|number: usize| {
                 Provider::all().nth(number.checked_sub(1)?).map(Provider::name)
             });
-            let given = by_number.unwrap_or(given.trim());
+            let given = by_number.unwrap_or_else(|| given.trim());
             let is_same = given.eq_ignore_ascii_case(account.provider);
             self.note("--provider", is_same, account.provider);
         }
