@@ -185,10 +185,10 @@ class Sample(unittest.TestCase):
     def environment(self):
         return os.environ | {"SASLGATE_CONFIG": self.config, "SASLGATE_STATE": os.path.join(self.folder, "state")}
 
-    def run_import(self, *arguments, stdin=""):
+    def run_import(self, *arguments, stdin="", code=0):
         done = run([binary(), "import", "emailproxy", *arguments], env=self.environment(), input=stdin.encode())
         words = done.stdout.decode() + done.stderr.decode()
-        self.assertEqual(done.returncode, 0, words)
+        self.assertEqual(done.returncode, code, words)
         self.assertNotIn("SECRET-", words)
         return words
 
@@ -237,6 +237,31 @@ class Sample(unittest.TestCase):
         for login in ("code@example.com", "device@gmail.com"):
             self.assertIn(f"{login}: its password, as the local one", talk.words)
         self.assertNotIn(PASSWORD, talk.words)
+        self.check()
+
+    def test_a_secret_that_is_there_stops_its_account_alone(self):
+        self.begin()
+        there = self.write("begun/accounts.d/device@gmail.com.secret", "another")
+        passwords = f"{PASSWORD}\n{PASSWORD}\n"
+        words = self.run_import(SAMPLE, stdin=passwords, code=1)
+        self.assertIn("device@gmail.com: not carried over: cannot write", words)
+        self.assertIn("take it away first", words)
+        self.assertIn("not everything was carried over", words)
+        self.check()
+        os.remove(there)
+        words = self.run_import(SAMPLE, stdin=passwords)
+        self.assertIn("device@gmail.com: its sign-in (refresh token)", words)
+        self.check()
+
+    def test_an_import_that_was_stopped_goes_on(self):
+        self.begin()
+        passwords = f"{PASSWORD}\n{PASSWORD}\n"
+        self.run_import(SAMPLE, stdin=passwords)
+        # As if the configuration's own file had not been written any more.
+        os.remove(self.config)
+        words = self.run_import(SAMPLE, stdin=passwords)
+        self.assertIn("IMAP-1993: the port", words)
+        self.assertNotIn("is there already and", words)
         self.check()
 
     def test_a_configuration_that_is_there(self):

@@ -10,6 +10,7 @@ pub use acceptor::{Certificates, LocalCertificate};
 pub(crate) use acceptor::{check_certificate, check_chain};
 pub use connector::{Connectors, Shown, server_name};
 pub(crate) use connector::{add_ca_file, check_ca_file, system_roots};
+pub(crate) use pem::check_pem_certificate;
 
 use std::{fmt, io, path::Path, sync::Arc};
 

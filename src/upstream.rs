@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-pub(crate) use self::open::{Arrived, OpenError, OpenUpstream, Route, arrive, open};
+pub(crate) use self::open::{Arrived, OpenError, OpenUpstream, Route, another_token, arrive, open};
 use crate::resolver::resolve;
 
 /// Why no connection came about.

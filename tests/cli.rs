@@ -364,6 +364,18 @@ async fn a_list_goes_on_past_an_account_that_does_not_open() {
 }
 
 #[test]
+fn a_test_mail_goes_to_an_address_or_nowhere() {
+    let program = Program::new(CONFIG);
+    for to in ["", "@", "-f@x", "a@b@c", "a@b\r\nRCPT TO:<c@d>"] {
+        let option = format!("--send-to={to}");
+        let ran = program.run(&["check", "me@example.com", &option]);
+        // Before any step.
+        ran.check(2, "", "is no mail address");
+        assert_eq!(ran.out, "");
+    }
+}
+
+#[test]
 fn a_certificate_is_not_replaced_unasked() {
     let program = Program::new(&format!("{CONFIG}[[listen]]\ntls = \"implicit\"\n"));
     program.run(&["config", "check"]).check(2, "", "make a certificate with `saslgate cert new`");

@@ -46,9 +46,11 @@ pub(crate) fn refusal(
         LimitFault::Protocol => origin.protocol.name().to_owned(),
         LimitFault::Network => origin.address.to_canonical().to_string(),
     });
+    // What begins with a dash would be read as an option.
+    let option_name = if name.starts_with('-') { "--name=" } else { "--name " };
     format!(
         "the local password \"{name}\" may not be used {outside}, only within its limits (to allow it: \
-         saslgate account limit-password {} --name {} {option} {})",
+         saslgate account limit-password {} {option_name}{} {option} {})",
         argument(login),
         argument(name),
         values.join(","),
@@ -110,5 +112,7 @@ mod tests {
              (to allow it: saslgate account limit-password a@x --name 'Anna'\\''s; printer' --network \
              192.168.1.0/24,10.0.0.7)"
         );
+        let dash = said("-x", LimitFault::Protocol);
+        assert!(dash.contains("limit-password a@x --name=-x --protocol"), "{dash}");
     }
 }

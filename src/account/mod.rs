@@ -7,7 +7,7 @@
 //! | a login or an alias | that account; always looked for first |
 //! | `user\shared`, `user/shared`, `dom\user\shared` | the account of `user`, opening `shared` |
 //! | `dom\user` | the account of `user` |
-//! | `info@example.ch` | a mailbox of the account `*@example.ch` |
+//! | `info@example.ch`, `dom\info@example.ch` | a mailbox of the account `*@example.ch` |
 
 mod last_use;
 pub(crate) mod limit_words;
@@ -72,7 +72,11 @@ impl Accounts {
         if let Some((account, shared)) = self.first_split(user) {
             return opening(&account, shared);
         }
-        self.named(user).filter(|_| separator == "\\" && at > 0)
+        let is_domain = separator == "\\" && at > 0;
+        let found = self.named(user).filter(|_| is_domain);
+        // What has an `@` is a user whom nobody here knows, and no Windows domain.
+        let is_domain = is_domain && !login.get(..at)?.contains('@');
+        found.or_else(|| self.of_domain(user).filter(|_| is_domain))
     }
 
     /// The first part that is a user's name, and what follows it.

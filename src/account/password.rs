@@ -208,11 +208,10 @@ impl Passwords {
         let key = account.key();
         let stored = self.store.local_passwords(&key).await?.map(|it| it.passwords);
         let stored = stored.unwrap_or_default();
-        let known = stored.iter().find(|password| password.name == name);
-        if stored.len() >= MAX_PASSWORDS && known.is_none() {
+        let is_known = stored.iter().any(|password| password.name == name);
+        if stored.len() >= MAX_PASSWORDS && !is_known {
             return Err(SetPasswordError::TooMany);
         }
-        let limits = change.apply(known.map(|it| it.limits.clone()).unwrap_or_default());
         let proposed = random().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let salt = self.store.password_salt(&key, proposed).await?;
         let digest = self.digest(as_utf8(password), salt, None).await?;
@@ -221,11 +220,11 @@ impl Passwords {
             name: name.to_owned(),
             digest,
             created,
-            limits: limits.clone(),
+            limits: PasswordLimits::default(),
             last_used: None,
         };
-        self.store.write_local_password(&key, &password).await?;
-        Ok(limits)
+        // Only now: the digest takes its time, and the limits may become narrower meanwhile.
+        Ok(self.store.change_local_password(&key, &password, change).await?)
     }
 
     /// Removes the password of that name. Returns whether there was one.

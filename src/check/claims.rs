@@ -90,11 +90,11 @@ impl Claims {
         self.audiences.iter().any(|it| is_exchange(it))
     }
 
-    /// Whether no user stands behind it.
+    /// Whether no user stands behind it. Where nobody signs in that is so whatever else it says.
     pub(super) fn is_app_only(&self, about: &About) -> bool {
         self.of_application
-            || (self.scopes.is_empty() && self.names.is_empty())
-                && (about.app_only || !self.roles.is_empty())
+            || about.app_only
+            || (self.scopes.is_empty() && self.names.is_empty() && !self.roles.is_empty())
     }
 
     /// Whether it has a permission, as scope or role.
@@ -121,6 +121,7 @@ impl Claims {
             findings.extend(self.missing_elsewhere(about, protocols));
         }
         if let (Some(owner), Some(user)) = (&about.owner, self.names.first())
+            && !about.app_only
             && !self.names.iter().any(|name| name.to_lowercase() == owner.to_lowercase())
         {
             findings.push(Finding::UserWrong { user: user.clone(), expected: owner.clone() });
@@ -139,10 +140,12 @@ impl Claims {
     fn missing(&self, about: &About, protocol: Protocol) -> Option<Finding> {
         if self.is_app_only(about) {
             let role = role(protocol);
-            return (!self.has(role)).then(|| Finding::RoleMissing {
+            // A broker may give out a person's token all the same: then it has a person's permission.
+            let has = self.has(role) || self.has(scope(protocol));
+            return (!has).then(|| Finding::RoleMissing {
                 protocol,
                 role: role.to_owned(),
-                has: self.roles.clone(),
+                has: [self.roles.as_slice(), self.scopes.as_slice()].concat(),
             });
         }
         (!self.has(scope(protocol))).then(|| Finding::ScopeMissing {

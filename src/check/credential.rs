@@ -4,6 +4,7 @@
 
 use std::time::SystemTime;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use tokio::time::Instant;
 
 use super::{
@@ -22,9 +23,25 @@ pub(super) struct Credential {
     pub(super) token: Option<Result<AccessToken, Blocked>>,
     /// For the servers that take one.
     pub(super) passwords: Vec<(Protocol, Result<Secret, Blocked>)>,
+    /// At which server its password was refused, for whom.
+    pub(super) refused: Vec<(Protocol, String)>,
 }
 
 impl Credential {
+    /// The server that has refused the same password for the same user.
+    pub(super) fn refused_like(&self, user: &str, password: &Secret) -> Option<Protocol> {
+        let is_same = |at: Protocol| {
+            let mut stored = self.passwords.iter().filter(|(its, _)| *its == at);
+            stored.any(|(_, its)| {
+                its.as_ref().is_ok_and(|its| {
+                    verify_slices_are_equal(its.expose(), password.expose()).is_ok()
+                })
+            })
+        };
+        let mut refused = self.refused.iter();
+        refused.find(|(at, whose)| whose == user && is_same(*at)).map(|(at, _)| *at)
+    }
+
     /// What the token says.
     pub(super) fn claims(&self) -> Option<Claims> {
         let token = self.token.as_ref()?.as_ref().ok()?;
@@ -50,7 +67,7 @@ impl Check<'_> {
                 passwords.push((protocol, self.password(protocol).await));
             }
         }
-        Credential { token, passwords }
+        Credential { token, passwords, refused: Vec::new() }
     }
 
     async fn token(&mut self, protocols: &[Protocol]) -> Result<AccessToken, Blocked> {
@@ -116,4 +133,24 @@ pub(super) fn with_tokens(account: &AccountConfig) -> Vec<Protocol> {
         server.is_some_and(|server| server.authentication == Authentication::OAuth)
     };
     Protocol::ALL.into_iter().filter(takes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_one_server_refused_is_not_shown_to_the_next() {
+        let of = |text: &str| Ok(Secret::new(text));
+        let credential = Credential {
+            token: None,
+            passwords: vec![(Protocol::Imap, of("wrong")), (Protocol::Pop3, of("another"))],
+            refused: vec![(Protocol::Imap, "me".to_owned())],
+        };
+        let like = |user, password| credential.refused_like(user, &Secret::new(password));
+        assert_eq!(like("me", "wrong"), Some(Protocol::Imap));
+        assert_eq!(like("you", "wrong"), None);
+        // It was not tried yet.
+        assert_eq!(like("me", "another"), None);
+    }
 }

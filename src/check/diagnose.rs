@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub use server::Certificate;
-pub(super) use server::{dial, open, resolve, tls_good};
+pub(super) use server::{dial, open, resolve, stalls, tls_good};
 pub use token::{signin_error, token_error};
 
 /// What other steps have found, and what is known anyway.
@@ -64,11 +64,20 @@ impl Evidence<'_> {
         })
     }
 
+    /// Whether the token opens the mailbox by another protocol. To send as somebody else is another permission
+    /// than that.
+    fn opens_elsewhere(&self) -> bool {
+        self.protocol != Protocol::Smtp && self.fits_elsewhere()
+    }
+
     /// What was found in the token that explains a refusal here.
     fn told_by_token(&self) -> Option<Finding> {
         let explains = |finding: &&Finding| {
             let here = |protocol: &Protocol| *protocol == self.protocol;
-            matches!(finding, Finding::AudienceWrong { .. } | Finding::UserWrong { .. })
+            // Another name of the same person's, where the mailbox opens elsewhere.
+            let another = matches!(finding, Finding::UserWrong { .. }) && !self.opens_elsewhere();
+            another
+                || matches!(finding, Finding::AudienceWrong { .. })
                 || matches!(
                     finding,
                     Finding::ScopeMissing { protocol, .. } | Finding::RoleMissing { protocol, .. }
@@ -86,9 +95,7 @@ impl Evidence<'_> {
         let user = claims.names.first()?.clone();
         let is_expected =
             claims.names.iter().any(|it| it.to_lowercase() == expected.to_lowercase());
-        // To send as somebody else is another permission than to open the mailbox.
-        let opens = self.protocol != Protocol::Smtp && self.fits_elsewhere();
-        let fits = is_expected || self.is_own() || opens;
+        let fits = is_expected || self.is_own() || self.opens_elsewhere();
         (!fits).then(|| Finding::UserWrong { user, expected: expected.clone() })
     }
 }
@@ -172,6 +179,9 @@ fn coded(rejection: &Rejection, mailbox: &str) -> Option<Finding> {
     if lower.contains("security defaults") {
         return Some(Finding::SecurityDefaults { text });
     }
+    if lower.contains("did not meet the criteria to be authenticated successfully") {
+        return Some(Finding::PolicyForbids { text });
+    }
     let smtp_auth_off = ["smtpclientauthentication is disabled", "smtp_auth_disabled"];
     if smtp_auth_off.iter().any(|words| lower.contains(words)) {
         return Some(if lower.contains("for the mailbox") {
@@ -196,7 +206,16 @@ pub fn mail_refused(words: &str, at_recipient: bool, [from, user, to]: [&str; 3]
         return Finding::SenderNotAllowed { from: from.to_owned(), user: user.to_owned(), text };
     }
     if words.starts_with('4') {
-        return Finding::ServerThrottles { text };
+        // Greylisting, a full mailbox, a check that is under way: no fewer connections help against these.
+        let throttles = ["432 ", "421 "].iter().any(|code| lower.starts_with(code))
+            || ["too many", "limit", "throttl", "concurrent", "exceeded"]
+                .iter()
+                .any(|words| lower.contains(words));
+        return if throttles {
+            Finding::ServerThrottles { text }
+        } else {
+            Finding::MailDelayed { text }
+        };
     }
     if at_recipient {
         return Finding::RecipientRefused { to: to.to_owned(), text };

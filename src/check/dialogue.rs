@@ -35,6 +35,8 @@ pub(super) struct Dialogue {
     left: usize,
     commands: usize,
     tap: Wiretap,
+    /// Whether it takes addresses beyond ASCII (RFC 6531).
+    takes_utf8: bool,
 }
 
 /// Why a server did not do as it was told.
@@ -42,14 +44,16 @@ pub(super) struct Dialogue {
 pub(super) enum Refused {
     /// It says so.
     Said(String),
-    /// It says nothing of use.
+    /// It says nothing, nothing of use, or more than is listened to.
+    Unclear(String),
+    /// The connection has ended.
     Broken(String),
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Said(text) | Self::Broken(text) => f.write_str(text),
+            Self::Said(text) | Self::Unclear(text) | Self::Broken(text) => f.write_str(text),
         }
     }
 }
@@ -57,13 +61,16 @@ impl fmt::Display for Refused {
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
         let kind = error.kind();
-        Self::Broken(if kind == io::ErrorKind::UnexpectedEof {
-            "it closed the connection".to_owned()
+        if kind == io::ErrorKind::UnexpectedEof {
+            Self::Broken("it closed the connection".to_owned())
         } else if kind == io::ErrorKind::TimedOut {
-            "it does not answer".to_owned()
+            Self::Unclear("it does not answer".to_owned())
+        } else if kind == io::ErrorKind::Other {
+            // One of ours, below: then it is we who go.
+            Self::Unclear(format!("it sends {error}"))
         } else {
-            format!("the connection broke ({error})")
-        })
+            Self::Broken(format!("the connection broke ({error})"))
+        }
     }
 }
 
@@ -71,12 +78,20 @@ impl Dialogue {
     /// `patience` bounds each answer.
     pub(super) fn new(mut opened: OpenUpstream, patience: Duration) -> Self {
         let (tap, stream) = (opened.leg.tap(), opened.leg.take_stream());
-        Self::over(stream, opened.machine.into_residue(), patience, tap)
+        let mut offered = opened.welcome.capabilities.iter();
+        let takes_utf8 = offered.any(|it| it.eq_ignore_ascii_case("SMTPUTF8"));
+        Self { takes_utf8, ..Self::over(stream, opened.machine.into_residue(), patience, tap) }
+    }
+
+    /// Whether the server takes addresses beyond ASCII.
+    pub(super) fn takes_utf8(&self) -> bool {
+        self.takes_utf8
     }
 
     fn over(stream: Stream<TcpStream>, input: BytesMut, patience: Duration, tap: Wiretap) -> Self {
         let until = Instant::now() + patience;
-        Self { stream, input, patience, until, left: LONGEST_ANSWER, commands: 0, tap }
+        let left = LONGEST_ANSWER;
+        Self { stream, input, patience, until, left, commands: 0, tap, takes_utf8: false }
     }
 
     fn note(&self, from_peer: bool, bytes: &[u8]) {
@@ -124,7 +139,7 @@ impl Dialogue {
             }
             lines.push(String::from_utf8_lossy(&line).into_owned());
             if lines.len() > LINES {
-                return Err(Refused::Broken("it talks without an end".to_owned()));
+                return Err(Refused::Unclear("it talks without an end".to_owned()));
             }
         }
     }
@@ -160,7 +175,7 @@ impl Dialogue {
         match pop3::reply::Answer::read(&line) {
             Some(answer) if answer.status == pop3::reply::Status::Ok => Ok(answer.words()),
             Some(answer) => Err(Refused::Said(answer.words())),
-            None => Err(Refused::Broken(printable(&line, WORDS))),
+            None => Err(Refused::Unclear(printable(&line, WORDS))),
         }
     }
 
@@ -171,7 +186,7 @@ impl Dialogue {
         loop {
             let line = self.line().await?;
             let Some(read) = reply_line(&line) else {
-                return Err(Refused::Broken(printable(&line, WORDS)));
+                return Err(Refused::Unclear(printable(&line, WORDS)));
             };
             reply.code = read.code;
             reply.lines.push(read.text.to_vec());
@@ -179,7 +194,7 @@ impl Dialogue {
                 break;
             }
             if reply.lines.len() > LINES {
-                return Err(Refused::Broken("it talks without an end".to_owned()));
+                return Err(Refused::Unclear("it talks without an end".to_owned()));
             }
         }
         if reply.code / 100 == wanted / 100 {
@@ -278,11 +293,11 @@ mod tests {
         let long = format!("* {}\r\n", "x".repeat(LONGEST_LINE / 2)).repeat(1000);
         let mut imap = with(long.clone().into_bytes(), LONG).await;
         assert!(
-            matches!(imap.examine().await, Err(Refused::Broken(text)) if text.contains("without an end"))
+            matches!(imap.examine().await, Err(Refused::Unclear(text)) if text.contains("without an end"))
         );
         let mut pop3 = with(format!("+OK\r\n{long}").into_bytes(), LONG).await;
         assert!(
-            matches!(pop3.top(1, "id").await, Err(Refused::Broken(text)) if text.contains("without an end"))
+            matches!(pop3.top(1, "id").await, Err(Refused::Unclear(text)) if text.contains("without an end"))
         );
     }
 

@@ -117,6 +117,10 @@ pub(crate) fn findings() -> Vec<Finding> {
             host: "mail.example.ch".to_owned(),
             text: "535 5.7.3 words of the other side".to_owned(),
         },
+        Finding::NoOauthAnswer {
+            status: Some(404),
+            text: "535 5.7.3 words of the other side".to_owned(),
+        },
         Finding::ProviderRefused {
             error: Some("invalid_request".to_owned()),
             code: Some(90210),
@@ -168,6 +172,7 @@ pub(crate) fn findings() -> Vec<Finding> {
             text: "535 5.7.3 words of the other side".to_owned(),
         },
         Finding::SecurityDefaults { text: "535 5.7.3 words of the other side".to_owned() },
+        Finding::PolicyForbids { text: "535 5.7.3 words of the other side".to_owned() },
         Finding::PasswordsNotTaken { text: "535 5.7.3 words of the other side".to_owned() },
         Finding::UpstreamPasswordRefused {
             protocol: Protocol::Smtp,
@@ -179,6 +184,11 @@ pub(crate) fn findings() -> Vec<Finding> {
         },
         Finding::MechanismMissing { offered: "AUTH=PLAIN AUTH=LOGIN".to_owned() },
         Finding::ServerThrottles { text: "535 5.7.3 words of the other side".to_owned() },
+        Finding::ServerUnclear {
+            host: "mail.example.ch".to_owned(),
+            port: 2525,
+            text: "535 5.7.3 words of the other side".to_owned(),
+        },
         Finding::ConnectionBroken { text: "535 5.7.3 words of the other side".to_owned() },
         Finding::SmtpWorksAs {
             user: "user@example.ch".to_owned(),
@@ -200,6 +210,8 @@ pub(crate) fn findings() -> Vec<Finding> {
             to: "to@example.net".to_owned(),
             text: "535 5.7.3 words of the other side".to_owned(),
         },
+        Finding::AddressNotTaken { address: "ü@example.net".to_owned() },
+        Finding::MailDelayed { text: "535 5.7.3 words of the other side".to_owned() },
         Finding::MailRefused { text: "535 5.7.3 words of the other side".to_owned() },
         Finding::MailArrived { seconds: 42 },
         Finding::MailNotArrived { seconds: 42 },

@@ -320,6 +320,13 @@ pub enum Finding {
         /// Why.
         text: String,
     },
+    /// What answers gives no answer of OAuth's: another server, mostly, or one that is too slow.
+    NoOauthAnswer {
+        /// HTTP status, where there was one.
+        status: Option<u16>,
+        /// What it did.
+        text: String,
+    },
     /// Another refusal.
     ProviderRefused {
         /// OAuth's word.
@@ -432,6 +439,11 @@ pub enum Finding {
         /// The server's words.
         text: String,
     },
+    /// Conditional access or an authentication policy forbids the login (5.7.139).
+    PolicyForbids {
+        /// The server's words.
+        text: String,
+    },
     /// The server takes no passwords (5.7.30).
     PasswordsNotTaken {
         /// The server's words.
@@ -459,6 +471,15 @@ pub enum Finding {
     /// The server is busy or limits us (432, `Server Unavailable`).
     ServerThrottles {
         /// The server's words.
+        text: String,
+    },
+    /// The server can be reached, and does not say what it must: too little, too much, too late.
+    ServerUnclear {
+        /// The configured host.
+        host: String,
+        /// The configured port.
+        port: u16,
+        /// What it did.
         text: String,
     },
     /// The connection ended in the middle.
@@ -504,6 +525,16 @@ pub enum Finding {
     RecipientRefused {
         /// The recipient.
         to: String,
+        /// The server's words.
+        text: String,
+    },
+    /// The address has letters beyond ASCII, and the server lacks SMTPUTF8.
+    AddressNotTaken {
+        /// Sender or recipient.
+        address: String,
+    },
+    /// The server does not take the mail now, and says that it may later (4xx).
+    MailDelayed {
         /// The server's words.
         text: String,
     },
@@ -562,6 +593,7 @@ impl Finding {
             | Self::ServerThrottles { .. }
             | Self::SmtpWorksAs { .. }
             | Self::MailNotSent
+            | Self::MailDelayed { .. }
             | Self::MailNotArrived { .. }
             | Self::ArrivalNotVisible { .. } => Light::Yellow,
             Self::StoreFault { .. }
@@ -606,6 +638,7 @@ impl Finding {
             | Self::GrantNotAllowed
             | Self::EndpointFault { .. }
             | Self::EndpointUnreachable { .. }
+            | Self::NoOauthAnswer { .. }
             | Self::ProviderRefused { .. }
             | Self::ExternalTokenFails { .. }
             | Self::AudienceWrong { .. }
@@ -618,14 +651,17 @@ impl Finding {
             | Self::SmtpAuthOffForTenant { .. }
             | Self::SmtpAuthOffForMailbox { .. }
             | Self::SecurityDefaults { .. }
+            | Self::PolicyForbids { .. }
             | Self::PasswordsNotTaken { .. }
             | Self::UpstreamPasswordRefused { .. }
             | Self::TokenRefused { .. }
             | Self::MechanismMissing { .. }
+            | Self::ServerUnclear { .. }
             | Self::ConnectionBroken { .. }
             | Self::InboxMissing { .. }
             | Self::SenderNotAllowed { .. }
             | Self::RecipientRefused { .. }
+            | Self::AddressNotTaken { .. }
             | Self::MailRefused { .. } => Light::Red,
         }
     }

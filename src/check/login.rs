@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     config::{Authentication, Protocol, UpstreamConfig},
-    proto::{Rejection, UpstreamCredential, verdict::is_about_the_credential},
+    proto::{Rejection, UpstreamCredential},
     secret::Secret,
     token::AccessToken,
-    upstream::{OpenError, OpenUpstream, Route, arrive, dial},
+    upstream::{OpenError, OpenUpstream, Route, another_token, arrive, dial},
 };
 
 /// SMTP, logged in, and as whom; or the step that must be mended first. `None`: there is no such server.
@@ -40,6 +40,8 @@ enum Outcome {
     InAs(Box<OpenUpstream>, String, &'static str),
     Refused(Failed),
     Blocked(Blocked),
+    /// The same user and password were refused at this other server: one more try could lock the user out.
+    SameRefused(Protocol),
     /// There was no time left for it.
     Late,
 }
@@ -50,6 +52,8 @@ pub(super) struct Failed {
     shown: Option<Box<Certificate>>,
     /// How it began.
     opening: Vec<u8>,
+    /// Whether TLS had come about.
+    secured: bool,
 }
 
 /// What the token says, and what was found in it.
@@ -108,7 +112,8 @@ impl Check<'_> {
             }
             pending.push(attempt);
             // What waits for nothing is told at once.
-            let clear = |it: &Attempt| !matches!(it.took, Outcome::Refused(_));
+            let clear =
+                |it: &Attempt| !matches!(it.took, Outcome::Refused(_) | Outcome::SameRefused(_));
             while pending.first().is_some_and(clear) {
                 let others = Others { let_in: &let_in, not_connected: &not_connected };
                 smtp = self.tell(pending.remove(0), &told, &others).await.or(smtp);
@@ -147,17 +152,26 @@ impl Check<'_> {
         protocol: Protocol,
         server: &UpstreamConfig,
         user: &str,
-        credentials: &Credential,
+        credentials: &mut Credential,
     ) -> Outcome {
         let stored = credentials.passwords.iter().find(|(its, _)| *its == protocol);
         let password = match stored.map(|(_, password)| password) {
-            Some(Ok(password)) => UpstreamCredential::Password(password.clone()),
+            Some(Ok(password)) => password.clone(),
             Some(Err(blocked)) => return Outcome::Blocked(*blocked),
             None => return Outcome::Blocked(self.last()),
         };
-        match self.open(protocol, server, user, password).await {
+        if let Some(other) = credentials.refused_like(user, &password) {
+            return Outcome::SameRefused(other);
+        }
+        let credential = UpstreamCredential::Password(password);
+        match self.open(protocol, server, user, credential).await {
             Ok(opened) => Outcome::In(Box::new(opened)),
-            Err(failed) => Outcome::Refused(failed),
+            Err(failed) => {
+                if failed.error.refused_credential().is_some() {
+                    credentials.refused.push((protocol, user.to_owned()));
+                }
+                Outcome::Refused(failed)
+            }
         }
     }
 
@@ -202,19 +216,12 @@ impl Check<'_> {
             Ok(opened) => return Ok(opened),
             Err(failed) => failed,
         };
-        let refused = matches!(
-            &failed.error,
-            OpenError::Rejected(Rejection::Credential { text }) if is_about_the_credential(text)
-        );
-        if !refused {
-            return Err(failed);
-        }
-        match self.cx.tokens.replace_refused(self.account, token).await {
-            Ok(fresh) => {
+        match another_token(&self.cx.tokens, self.account, token, &failed.error).await {
+            Some(Ok(fresh)) => {
                 *token = fresh;
                 self.open(protocol, server, user, bearer(&token.secret)).await
             }
-            Err(_) => Err(failed),
+            Some(Err(_)) | None => Err(failed),
         }
     }
 
@@ -237,11 +244,12 @@ impl Check<'_> {
         let mut arrived = arrive(&route, self.account, server, socket);
         if let Err(error) = arrived.make_ready().await {
             let shown = self.cx.shown.take().map(|der| Box::new(Certificate::read(&der)));
-            return Err(Failed { error, shown, opening: arrived.opening().to_vec() });
+            let (opening, secured) = (arrived.opening().to_vec(), arrived.leg().is_tls());
+            return Err(Failed { error, shown, opening, secured });
         }
         let opening = arrived.opening().to_vec();
         let opened = arrived.log_in(user, credential).await;
-        opened.map_err(|error| Failed { error, shown: None, opening })
+        opened.map_err(|error| Failed { error, shown: None, opening, secured: true })
     }
 
     /// Says what has come of a login, and looks into the mailbox.
@@ -260,9 +268,9 @@ impl Check<'_> {
                 let user = other.clone();
                 (opened, other, Finding::SmtpWorksAs { user, configured, setting })
             }
-            Outcome::Blocked(blocked) => {
-                self.wait(tried, blocked);
-                return self.nothing_open(protocol, blocked);
+            Outcome::Blocked(blocked) => return self.waiting(tried, protocol, blocked),
+            Outcome::SameRefused(other) => {
+                return self.waiting(tried, protocol, self.login_at(other));
             }
             Outcome::Late => {
                 let blocked = self.in_time(tried).err().unwrap_or_else(|| self.last());
@@ -306,6 +314,12 @@ impl Check<'_> {
         }
     }
 
+    /// The login waits.
+    fn waiting(&mut self, tried: Tried<'_>, protocol: Protocol, blocked: Blocked) -> Smtp {
+        self.wait(tried, blocked);
+        self.nothing_open(protocol, blocked)
+    }
+
     /// What comes after a login waits, too.
     fn nothing_open(&mut self, protocol: Protocol, blocked: Blocked) -> Smtp {
         if protocol == Protocol::Imap {
@@ -316,11 +330,20 @@ impl Check<'_> {
         (protocol == Protocol::Smtp).then_some(Err(blocked))
     }
 
+    /// A server that let us in, and then does not speak as it must.
+    pub(super) fn unclear(&self, protocol: Protocol, text: String) -> Finding {
+        let server = self.account.upstream(protocol);
+        let host = server.map(|server| server.host.clone()).unwrap_or_default();
+        let port = server.map(|server| server.port).unwrap_or_default();
+        Finding::ServerUnclear { host, port, text }
+    }
+
     async fn inbox(&mut self, mut dialogue: Dialogue) {
         let began = Instant::now();
         let finding = match dialogue.examine().await {
             Ok(messages) => Finding::InboxGood { messages },
             Err(Refused::Said(text)) => Finding::InboxMissing { text },
+            Err(Refused::Unclear(text)) => self.unclear(Protocol::Imap, text),
             Err(Refused::Broken(text)) => Finding::ConnectionBroken { text },
         };
         let protocols = [Protocol::Imap];
@@ -340,6 +363,7 @@ impl Check<'_> {
         let finding = match dialogue.stat().await {
             Ok(messages) => Finding::InboxGood { messages },
             Err(Refused::Said(text)) => Finding::InboxMissing { text },
+            Err(Refused::Unclear(text)) => self.unclear(Protocol::Pop3, text),
             Err(Refused::Broken(text)) => Finding::ConnectionBroken { text },
         };
         let _ = self.done(tried, began, vec![good, finding]);
@@ -349,10 +373,13 @@ impl Check<'_> {
 
 impl Failed {
     fn without_words(error: OpenError) -> Self {
-        Self { error, shown: None, opening: Vec::new() }
+        Self { error, shown: None, opening: Vec::new(), secured: false }
     }
 
     fn diagnose(&self, server: &UpstreamConfig, evidence: &Evidence<'_>) -> Finding {
+        if self.secured && matches!(self.error, OpenError::Silent) {
+            return diagnose::stalls(server, &self.opening);
+        }
         diagnose::open(&self.error, server, self.shown.as_deref(), &self.opening, evidence)
     }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{AccountConfig, Authentication, Protocol},
-    proto::UpstreamCredential,
+    proto::{UpstreamCredential, text::printable},
 };
 
 impl Check<'_> {
@@ -61,12 +61,20 @@ impl Check<'_> {
         };
         let from = self.account.mailbox(Protocol::Smtp).to_owned();
         let mail = Mail::new(&from, to);
-        let finding = match mail.hand_over(&mut dialogue).await {
-            Ok(text) => Finding::MailSent { to: to.to_owned(), text },
-            Err((Refused::Said(text), at_recipient)) => {
-                diagnose::mail_refused(&text, at_recipient, [&from, &user, to])
+        let not_taken = [from.as_str(), to]
+            .into_iter()
+            .find(|address| !address.is_ascii() && !dialogue.takes_utf8());
+        let finding = if let Some(address) = not_taken {
+            Finding::AddressNotTaken { address: address.to_owned() }
+        } else {
+            match mail.hand_over(&mut dialogue).await {
+                Ok(text) => Finding::MailSent { to: to.to_owned(), text },
+                Err((Refused::Said(text), at_recipient)) => {
+                    diagnose::mail_refused(&text, at_recipient, [&from, &user, to])
+                }
+                Err((Refused::Unclear(text), _)) => self.unclear(Protocol::Smtp, text),
+                Err((Refused::Broken(text), _)) => Finding::ConnectionBroken { text },
             }
-            Err((Refused::Broken(text), _)) => Finding::ConnectionBroken { text },
         };
         dialogue.leave("QUIT\r\n").await;
         let sent = matches!(finding, Finding::MailSent { .. });
@@ -180,19 +188,25 @@ impl<'a> Mail<'a> {
         // Without random numbers TLS would not have come about.
         let _ = rand::fill(&mut octets);
         let random: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-        let domain = from.rsplit('@').next().unwrap_or("localhost");
+        // It is looked for in commands that take ASCII alone.
+        let domain = from.rsplit('@').next().filter(|it| it.is_ascii()).unwrap_or("localhost");
         Self { from, to, id: format!("saslgate-check-{random}@{domain}") }
     }
 
-    /// RFC 5322; RFC 3834 section 5 for who answers automatically.
+    fn is_ascii(&self) -> bool {
+        self.from.is_ascii() && self.to.is_ascii()
+    }
+
+    /// RFC 5322, with RFC 6532 for addresses beyond ASCII; RFC 3834 section 5 for who answers automatically.
     fn text(&self) -> String {
         let Self { from, to, id } = self;
         let date = httpdate::fmt_http_date(SystemTime::now()).replace("GMT", "+0000");
         let short: String = id.chars().skip("saslgate-check-".len()).take(8).collect();
+        let charset = if self.is_ascii() { "us-ascii" } else { "utf-8" };
         format!(
             "Date: {date}\r\nFrom: <{from}>\r\nTo: <{to}>\r\nMessage-ID: <{id}>\r\n\
              Subject: saslgate check {short}\r\nAuto-Submitted: auto-generated\r\n\
-             MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n\
+             MIME-Version: 1.0\r\nContent-Type: text/plain; charset={charset}\r\n\r\n\
              This mail was sent by `saslgate check`, to see that mail can be sent.\r\n\
              Nobody needs to answer it.\r\n"
         )
@@ -207,7 +221,9 @@ impl<'a> Mail<'a> {
             }
         }
         let elsewhere = |refused| (refused, false);
-        let from = format!("MAIL FROM:<{}>\r\n", self.from);
+        // RFC 6531 section 3.4.
+        let beyond = if self.is_ascii() { "" } else { " BODY=8BITMIME SMTPUTF8" };
+        let from = format!("MAIL FROM:<{}>{beyond}\r\n", self.from);
         dialogue.smtp(from.as_bytes(), 250).await.map_err(elsewhere)?;
         let to = format!("RCPT TO:<{}>\r\n", self.to);
         dialogue.smtp(to.as_bytes(), 250).await.map_err(|refused| (refused, true))?;
@@ -216,6 +232,34 @@ impl<'a> Mail<'a> {
         dialogue.smtp(message.as_bytes(), 250).await.map_err(elsewhere)
     }
 }
+
+/// Whether mail can be sent there at all, as far as its shape tells (RFC 5321 sections 4.1.2 and 4.5.3.1):
+/// nothing quoted, nothing that a command line or a header could take for something else.
+pub fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let is_dotted = |part: &str| !part.split('.').any(str::is_empty);
+    let in_local = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || LOCAL.contains(c);
+    let in_label = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || c == '-';
+    let is_label = |label: &str| {
+        label.len() <= 63
+            && label.chars().all(in_label)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_shown = printable(text.as_bytes(), text.len()) == text;
+    is_shown
+        && text.len() <= 254
+        && local.len() <= 64
+        && !local.starts_with('-')
+        && is_dotted(local)
+        && local.chars().all(in_local)
+        && is_dotted(domain)
+        && domain.split('.').all(is_label)
+        && !text.chars().any(char::is_whitespace)
+}
+
+/// RFC 5322's atext, and the dot.
+const LOCAL: &str = ".!#$%&'*+-/=?^_`{|}~";
 
 /// Nothing that could end the path or the line, or begin another header.
 fn is_fit(address: &str) -> bool {
@@ -226,3 +270,53 @@ fn is_fit(address: &str) -> bool {
 /// Between two looks. Each is a login, and providers count those; so they become rare.
 const FIRST_PAUSE: Duration = Duration::from_secs(3);
 const LONGEST_PAUSE: Duration = Duration::from_secs(24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_address_is_known_by_its_shape() {
+        for address in
+            ["a@b", "a.b+c@d.example", "jürg@example.ch", "a@bücher.example", "o'x@y.example"]
+        {
+            assert!(is_address(address), "{address}");
+        }
+        let long = format!("{}@b.example", "a".repeat(65));
+        let longer = format!("a@{}example", "b.".repeat(140));
+        for address in [
+            "",
+            "@",
+            "a",
+            "a@",
+            "@b",
+            "a@b@c",
+            "-f@x",
+            "a@-b",
+            ".a@b",
+            "a..b@c",
+            "a@b.",
+            "a b@c",
+            "a@b\r\nRCPT TO:<x@y>",
+            "<a@b>",
+            "a@b,c@d",
+            "a\u{202e}@b",
+            "a\u{a0}b@c",
+            "\"a\"@b",
+            &long,
+            &longer,
+        ] {
+            assert!(!is_address(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn letters_beyond_ascii_are_declared() {
+        let plain = Mail::new("me@example.ch", "you@example.ch");
+        assert!(plain.is_ascii() && plain.text().contains("charset=us-ascii"));
+        let other = Mail::new("me@bücher.example", "jürg@example.ch");
+        assert!(!other.is_ascii() && other.text().contains("charset=utf-8"));
+        assert!(other.text().contains("To: <jürg@example.ch>"));
+        assert!(other.id.is_ascii(), "{}", other.id);
+    }
+}

@@ -23,6 +23,7 @@ pub use self::{
     about::About,
     claims::Claims,
     finding::Finding,
+    mail::is_address,
     report::{Light, Report, Step, StepKind},
     run::{CheckContext, Listener, OnStep, Options, run},
     words::Language,

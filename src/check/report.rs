@@ -84,7 +84,21 @@ pub struct Step {
 impl Step {
     /// The worst of its findings; `None` where it was not tried.
     pub fn light(&self) -> Option<Light> {
-        self.findings.iter().map(Finding::light).max()
+        self.findings.iter().map(|finding| self.light_of(finding)).max()
+    }
+
+    /// The colour of one of its findings. What a token says of itself is an omen and no verdict: the servers
+    /// decide, and a login that they refuse is red at its own step, with the same finding.
+    pub fn light_of(&self, finding: &Finding) -> Light {
+        let light = finding.light();
+        if self.kind == StepKind::Claims { light.min(Light::Yellow) } else { light }
+    }
+
+    /// Whether it is a login that was let in.
+    fn is_let_in(&self) -> bool {
+        let good =
+            |it: &Finding| matches!(it, Finding::LoginGood { .. } | Finding::SmtpWorksAs { .. });
+        self.findings.iter().any(good)
     }
 }
 
@@ -101,6 +115,33 @@ impl Report {
     /// The worst of all.
     pub fn light(&self) -> Light {
         self.steps.iter().filter_map(Step::light).max().unwrap_or(Light::Green)
+    }
+
+    /// Whether every server has let us in. Without that nothing is shown to work, though all of it may pass.
+    pub fn is_let_in(&self) -> bool {
+        self.shut().is_none()
+    }
+
+    /// Where to begin: `None` if there is nothing to do.
+    pub fn begin_at(&self) -> Option<usize> {
+        match self.light() {
+            Light::Green => None,
+            Light::Red => self.first(Light::Red),
+            // A remark that is yellow, too, is not why a login did not come about.
+            Light::Yellow => self
+                .shut()
+                .map(|login| login.waits_for.unwrap_or(login.number))
+                .or_else(|| self.first(Light::Yellow)),
+        }
+    }
+
+    /// The first login that was not let in.
+    fn shut(&self) -> Option<&Step> {
+        self.steps.iter().find(|step| step.kind == StepKind::Login && !step.is_let_in())
+    }
+
+    fn first(&self, light: Light) -> Option<usize> {
+        self.steps.iter().find(|step| step.light() == Some(light)).map(|step| step.number)
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     config::{AccountConfig, Config, Protocol},
+    proto::text::printable,
     store::Store,
     tap::Wiretap,
     tls::{Connectors, Shown},
@@ -216,6 +217,12 @@ impl Check<'_> {
         self.steps.len()
     }
 
+    /// The number of a login that was told already.
+    pub(super) fn login_at(&self, protocol: Protocol) -> Blocked {
+        let is_it = |step: &&Step| step.kind == StepKind::Login && step.protocols == [protocol];
+        self.steps.iter().find(is_it).map_or_else(|| self.last(), |step| step.number)
+    }
+
     fn add(
         &mut self,
         tried: Tried<'_>,
@@ -226,7 +233,8 @@ impl Check<'_> {
         let Tried { kind, protocols, what } = tried;
         let number = self.steps.len() + 1;
         let protocols = protocols.to_vec();
-        let step = Step { number, kind, protocols, tried: what, findings, waits_for, took };
+        let tried = printable(what.as_bytes(), LONGEST_TRIED);
+        let step = Step { number, kind, protocols, tried, findings, waits_for, took };
         (self.on_step)(&step);
         self.steps.push(step);
         number
@@ -270,6 +278,8 @@ impl Check<'_> {
 
 /// Longer than a check takes where a server or two are silent at each step.
 const LIMIT: Duration = Duration::from_secs(180);
+
+const LONGEST_TRIED: usize = 1000;
 
 /// The place of a protocol's server.
 pub(super) fn place_of(places: &[Place], protocol: Protocol) -> Option<&Place> {

@@ -11,7 +11,7 @@ mod plan;
 use serde::Serialize;
 
 use self::advice::Advice;
-use super::{About, Finding, Light, StepKind};
+use super::{About, Finding, Light, Report, StepKind};
 use crate::{config::Protocol, proto::text::printable};
 
 /// A language of the catalogue.
@@ -46,7 +46,7 @@ pub struct Remedy {
 pub fn of(finding: &Finding, about: &About, language: Language) -> Words {
     let what = match language {
         Language::En => en::what(finding, about),
-        Language::De => de::what(finding, about),
+        Language::De => de::translated(de::what(finding, about)),
     };
     let remedy = |advice: Advice| {
         let mut text = match language {
@@ -88,12 +88,27 @@ pub fn waits(step: usize, language: Language) -> String {
     }
 }
 
-/// What all of it comes to, and where to begin: at the first step of that colour.
-pub fn summary(login: &str, light: Light, begin_at: Option<usize>, language: Language) -> String {
+/// What all of it comes to, and where to begin.
+pub fn summary(report: &Report, language: Language) -> String {
+    let (login, begin_at) = (&report.login, report.begin_at());
+    let verdict = match report.light() {
+        Light::Red => Verdict::Fails,
+        Light::Green | Light::Yellow if report.is_let_in() => Verdict::Works,
+        Light::Green | Light::Yellow => Verdict::Open,
+    };
     match language {
-        Language::En => en::summary(login, light, begin_at),
-        Language::De => de::summary(login, light, begin_at),
+        Language::En => en::summary(login, verdict, begin_at),
+        Language::De => de::summary(login, verdict, begin_at),
     }
+}
+
+/// What a check has shown.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Works,
+    /// Neither that it works nor that it does not: a server was busy, say.
+    Open,
+    Fails,
 }
 
 /// How what was tried is called.

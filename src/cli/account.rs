@@ -248,6 +248,24 @@ pub(super) fn find_by_key(config: &Config, key: &str) -> Option<Arc<AccountConfi
     own.or_else(|| find_in(config, key).filter(|account| same_key(&account)))
 }
 
+/// Who else uses the sign-in of this account, in a sentence; `None` where nobody does.
+fn borrowers(config: &Config, account: &AccountConfig) -> Option<String> {
+    let key = account.key();
+    let uses = |it: &&Arc<AccountConfig>| {
+        it.identity.token_from.as_ref().is_some_and(|owner| account_key(owner) == key)
+    };
+    let names: Vec<&str> =
+        config.accounts.iter().filter(uses).map(|it| it.login.as_str()).collect();
+    let is_there = !names.is_empty();
+    is_there.then(|| {
+        format!(
+            "Without the sign-in of {} these lose access, too: {}.",
+            account.login,
+            names.join(", ")
+        )
+    })
+}
+
 /// The account whose sign-in this one uses, which is said where it is another one.
 pub(super) fn owner(
     config: &Config,

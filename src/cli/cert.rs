@@ -164,10 +164,6 @@ pub(super) fn unwritten(path: &Path, error: &io::Error) -> Failure {
 
 /// Replaces the file in one step: the daemon may read it at any moment. `mode` counts on Unix.
 pub(super) fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
-    replace_bytes(path, content.as_bytes(), mode)
-}
-
-pub(super) fn replace_bytes(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
@@ -176,7 +172,7 @@ pub(super) fn replace_bytes(path: &Path, content: &[u8], mode: u32) -> io::Resul
         _ => {}
     }
     let mut file = platform::create_new(&temporary, mode)?;
-    file.write_all(content)?;
+    file.write_all(content.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     platform::sync_folder_of(path)

@@ -9,6 +9,7 @@ pub(super) mod text;
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{
     Failure, Global, account, status,
@@ -18,6 +19,7 @@ use crate::{
     account::Accounts,
     check::{self, About, CheckContext, Language, Light, Options, Report},
     config::{AccountConfig, Config, Secrets},
+    proto::text::printable,
     store::Store,
 };
 
@@ -26,8 +28,8 @@ use crate::{
 /// Goes the way of a mail program's connection step by step: configuration, local password and ports, the
 /// servers' names, connections and certificates, the access token and what it says, the logins, INBOX,
 /// and, if asked for, a test mail. What is not green says why, whose fault it is, and the command, link or
-/// setting that mends it. The sessions of a running saslgate go on; the provider
-/// counts the connections of the check beside theirs.
+/// setting that mends it. Nothing is changed but by the mail that was asked for; each login counts at the
+/// provider as any other (a mailbox may have few at once), and a stored password that is wrong counts as a wrong one.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_FIELDS)]
 pub struct CheckArgs {
@@ -87,18 +89,6 @@ impl CheckArgs {
     }
 }
 
-impl Checked {
-    /// Where to begin.
-    pub(super) fn begin_at(&self) -> Option<usize> {
-        let worst = self.report.light();
-        let mut steps = self.report.steps.iter();
-        if worst == Light::Green {
-            return None;
-        }
-        steps.find(|step| step.light() == Some(worst)).map(|step| step.number)
-    }
-}
-
 /// Runs `saslgate check`.
 ///
 /// # Errors
@@ -114,6 +104,13 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<(), Failure> {
 }
 
 fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
+    if let Some(to) = &args.send_to
+        && !check::is_address(to)
+    {
+        let to = printable(to.as_bytes(), 100);
+        let text = format!("--send-to: \"{to}\" is no mail address; write it as name@example.com");
+        return Err(Failure::mistake(text));
+    }
     let language = args.lang.unwrap_or_else(language::of_system);
     let paths = global.paths()?;
     let secrets = match args.logins.as_slice() {
@@ -132,8 +129,11 @@ fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
     let named = if args.all { Vec::new() } else { chosen(args, &config)? };
     super::block_on(async {
         let store = status::open_to_read(&config).await?;
-        let accounts =
-            if args.all { with_mailbox(&config.accounts, store.as_ref()).await? } else { named };
+        let (accounts, skipped) = if args.all {
+            with_mailbox(&config.accounts, store.as_ref()).await?
+        } else {
+            (named, Vec::new())
+        };
         let place = global.place();
         let file = paths.config.display().to_string();
         let context = CheckContext::new(Arc::clone(&config), file, store);
@@ -146,7 +146,7 @@ fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
             });
         }
         if args.json {
-            say(json::text(&checks, language)?)?;
+            say(json::text(&checks, skipped, language)?)?;
         } else {
             write_out(text::summaries(&checks, language).as_bytes())?;
         }
@@ -189,12 +189,23 @@ async fn one(
 /// Which accounts were asked for.
 fn chosen(args: &CheckArgs, config: &Config) -> Result<Vec<Arc<AccountConfig>>, Failure> {
     match (args.logins.as_slice(), config.accounts.as_slice()) {
-        ([], [only]) => Ok(vec![Arc::clone(only)]),
+        ([], [only]) => Ok(vec![single(Arc::clone(only))?]),
         ([], _) => Err(Failure::mistake(
             "say which account: its login, or --all for every one of the configuration",
         )),
-        (logins, _) => logins.iter().map(|login| find(config, login)).collect(),
+        (logins, _) => logins.iter().map(|login| single(find(config, login)?)).collect(),
     }
+}
+
+/// An account that has a mailbox of its own: a whole domain is nobody's login at a mail server.
+pub(super) fn single(account: Arc<AccountConfig>) -> Result<Arc<AccountConfig>, Failure> {
+    let Some(domain) = &account.identity.domain else { return Ok(account) };
+    let listed = domain.mailboxes.iter().flatten().next();
+    let example = listed.map_or_else(|| format!("name@{}", domain.name), String::clone);
+    Err(Failure::mistake(format!(
+        "{} stands for a whole domain: name one of its mailboxes instead, such as {example}",
+        account.login
+    )))
 }
 
 /// As a mail program would be found: by any of the names that log in.
@@ -217,7 +228,8 @@ pub(super) fn secrets_of(login: &str, global: &Global) -> Result<Secrets, Failur
 async fn with_mailbox(
     accounts: &[Arc<AccountConfig>],
     store: &dyn Store,
-) -> Result<Vec<Arc<AccountConfig>>, Failure> {
+) -> Result<(Vec<Arc<AccountConfig>>, Vec<Skipped>), Failure> {
+    let mut skipped = Vec::new();
     let mut single = Vec::with_capacity(accounts.len());
     for account in accounts {
         let Some(domain) = &account.identity.domain else {
@@ -237,15 +249,23 @@ async fn with_mailbox(
             }
         }
         if single.len() == before {
-            let why = match domain.mailboxes {
-                Some(_) => "none of its mailboxes has a local password",
-                None => "name one of its mailboxes",
+            let (reason, why) = match domain.mailboxes {
+                Some(_) => ("no_local_password", "none of its mailboxes has a local password"),
+                None => ("no_mailboxes", "name one of its mailboxes"),
             };
-            let login = &account.login;
+            let login = account.login.clone();
             remark(format_args!("{login} stands for a whole domain and is left out: {why}"));
+            skipped.push(Skipped { login, reason });
         }
     }
-    Ok(single)
+    Ok((single, skipped))
+}
+
+/// An account of the configuration that was not checked.
+#[derive(Serialize)]
+struct Skipped {
+    login: String,
+    reason: &'static str,
 }
 
 macro_rules! examples {
@@ -277,6 +297,8 @@ Fields of --json (fields and findings may be added, none changes its meaning):
   version            of this command
   language           of the texts
   light              green, yellow or red: the worst of all
+  skipped            a list of what --all left out, each with login (a whole domain's) and reason:
+                     no_mailboxes (the configuration lists none) or no_local_password
   accounts           a list, each with
     login, light
     begin_at         null, or the number of the step to look at first

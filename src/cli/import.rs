@@ -108,7 +108,8 @@ fn summary(draft: &Draft, global: &Global) -> Result<(), Failure> {
     );
     section(&mut lines, "Already there, unchanged", &outcome.unchanged);
     section(&mut lines, "Not carried over, or to look at", &outcome.remarks);
-    if outcome.done.is_empty() && !outcome.is_try {
+    let is_nothing = outcome.done.is_empty() && !outcome.is_try;
+    if is_nothing {
         lines.push("Nothing was changed.".to_owned());
     }
     remark(lines.join("\n"));
@@ -119,8 +120,16 @@ fn summary(draft: &Draft, global: &Global) -> Result<(), Failure> {
         ));
         say(listen)?;
     }
-    if !outcome.is_try {
+    let is_begun = !draft.accounts.is_empty();
+    if !outcome.is_try && is_begun {
         next(draft, global);
+    }
+    if outcome.is_fault || is_nothing && !is_begun {
+        let what =
+            if is_nothing { "nothing was carried over" } else { "not everything was carried over" };
+        return Err(Failure::fault(format!(
+            "{what}: see the list above, and run the import again"
+        )));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod custom;
 mod finish;
 mod place;
 mod ports;
+mod unused;
 
 use std::path::PathBuf;
 
@@ -17,8 +18,11 @@ use clap::{Args, ValueEnum};
 
 pub(super) use self::finish::is_service;
 use self::{ask::Ask, place::Place};
-use super::{Failure, Global, terminal::remark};
-use crate::{config::Protocol, init::ServerAnswer};
+use super::{Failure, Global, account, terminal::remark};
+use crate::{
+    config::{Protocol, Secrets},
+    init::ServerAnswer,
+};
 
 /// Set up a mailbox: questions, sign-in, check, and what to type into the mail program
 ///
@@ -192,13 +196,16 @@ impl CustomArgs {
 pub fn run(args: &InitArgs, global: &Global) -> Result<(), Failure> {
     let mut ask = Ask::new(!args.non_interactive)?;
     let place = Place::find(global)?;
-    let login = conversation::address(&mut ask, args)?;
+    let login = conversation::address(&mut ask, args, &place)?;
     let known = login.as_deref().and_then(|login| place.known(login));
     let (login, way) = if let Some(login) = known {
         remark(format_args!(
             "{login} is in the configuration already ({}), which stays as it is. What is left is done now.",
             place.paths.config.display()
         ));
+        let config = place.global(global).load(Secrets::Of(login.clone()))?.config;
+        let account = account::find(&config, &login)?;
+        tell_unused(&unused::unused(args, &config, &account));
         (login, args.sign_in)
     } else {
         let told = conversation::hold(&mut ask, args, &place, login)?;
@@ -206,9 +213,22 @@ pub fn run(args: &InitArgs, global: &Global) -> Result<(), Failure> {
         // Nothing is missing any more.
         let Some(told) = told else { return Err(Failure::mistake("something has no answer yet")) };
         place.write(&told)?;
+        if let Some(config) = &place.existing {
+            tell_unused(&unused::unused_ports(args, config));
+        }
         (told.answers.login, Some(told.way))
     };
     finish::finish(&ask, args, &place.global(global), &login, way)
+}
+
+fn tell_unused(flags: &[String]) {
+    if !flags.is_empty() {
+        remark(format_args!(
+            "Not used, since the configuration says otherwise and is never changed: {}. To change one, edit the \
+             account's file.",
+            flags.join(", ")
+        ));
+    }
 }
 
 const EXAMPLES: &str = "\

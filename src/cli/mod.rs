@@ -14,6 +14,7 @@ pub mod init;
 pub mod log;
 pub mod man;
 pub mod provider;
+mod publish;
 pub mod reload;
 pub mod report;
 pub mod run;

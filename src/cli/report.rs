@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::{self, Read as _, Seek as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -57,7 +58,10 @@ pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
     let secrets =
         if args.no_check { Secrets::Skip } else { checking::secrets_of(&args.login, global)? };
     let loaded = global.load(secrets)?;
-    let account = checking::find(&loaded.config, &args.login)?;
+    let mut account = checking::find(&loaded.config, &args.login)?;
+    if !args.no_check {
+        account = checking::single(account)?;
+    }
     let given = args.log.as_deref().map(read_log).transpose()?;
     let sections = loaded.sections;
     let config = Arc::new(loaded.config);
@@ -99,13 +103,35 @@ pub fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
     }
 }
 
+/// The end of it: a log may be as large as the disk, and a file may be a device without an end.
 fn read_log(file: &Path) -> Result<String, Failure> {
-    let octets = fs::read(file).map_err(|error| {
-        let why = platform::explain(file, &error);
-        Failure::fault(format!("The log {} cannot be read: {why}.", file.display()))
-    })?;
+    let octets =
+        fs::File::open(file).and_then(|file| tail(file, MOST_OF_LOG)).map_err(|error| {
+            let why = platform::explain(file, &error);
+            Failure::fault(format!("The log {} cannot be read: {why}.", file.display()))
+        })?;
     Ok(String::from_utf8_lossy(&octets).into_owned())
 }
+
+/// The last octets, from the beginning of a line; of what has no length, the first ones.
+fn tail(mut file: fs::File, most: u64) -> io::Result<Vec<u8>> {
+    let cut = file.metadata()?.len().saturating_sub(most);
+    if cut > 0 {
+        // Where a line begins just there, it is whole.
+        file.seek(io::SeekFrom::Start(cut - 1))?;
+    }
+    let mut octets = Vec::new();
+    file.take(most + u64::from(cut > 0)).read_to_end(&mut octets)?;
+    if cut > 0 {
+        // Half a name is another name.
+        let end = octets.iter().position(|octet| *octet == b'\n').unwrap_or(octets.len());
+        octets.drain(..octets.len().min(end + 1));
+    }
+    Ok(octets)
+}
+
+/// Many times what a report shows, for most lines may be of other accounts.
+const MOST_OF_LOG: u64 = 16 * 1024 * 1024;
 
 /// Nothing where none runs.
 async fn log_of_daemon(config: &Config) -> String {
@@ -161,3 +187,30 @@ Exit codes:
   0  written
   1  something failed
   2  a mistake in the configuration or on the command line";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tail_of(text: &str, most: u64) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(&path, text).unwrap();
+        String::from_utf8(tail(fs::File::open(path).unwrap(), most).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_logs_end_begins_with_a_whole_line() {
+        assert_eq!(tail_of("one\ntwo\nthree\n", 100), "one\ntwo\nthree\n");
+        assert_eq!(tail_of("one\ntwo\nthree\n", 10), "two\nthree\n");
+        assert_eq!(tail_of("one\ntwo\nthree\n", 9), "three\n");
+        assert_eq!(tail_of("a line without an end", 5), "");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_has_no_end_is_not_read_to_it() {
+        let zero = fs::File::open("/dev/zero").unwrap();
+        assert_eq!(tail(zero, 5000).unwrap().len(), 5000);
+    }
+}

@@ -116,3 +116,37 @@ fn each_command_has_a_manual_page() {
     assert!(page("saslgate.1").contains("/var/lib/saslgate"), "the places are told");
     assert!(page("saslgate-account-password.1").contains("saslgate account password"));
 }
+
+/// One account whose secret stands in clear, so that nobody is asked for a password.
+const EMAILPROXY: &str = "[IMAP-1993]\nserver_address = imap.gmail.com\nserver_port = 993\n\
+    local_address = 127.0.0.1\n[me@gmail.com]\npermission_url = https://accounts.google.com/o/oauth2/auth\n\
+    token_url = https://oauth2.googleapis.com/token\noauth2_scope = https://mail.google.com/\n\
+    redirect_uri = http://localhost\nclient_id = id\nclient_secret = hunter2\n";
+
+#[test]
+fn an_import_that_cannot_write_fails_and_a_stopped_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let file = folder.join("emailproxy.config");
+    fs::write(&file, EMAILPROXY).unwrap();
+    let import = || run(folder, &["import", "emailproxy", file.to_str().unwrap()]);
+    let accounts = folder.join("accounts.d");
+    let secret = accounts.join("me@gmail.com.secret");
+    fs::create_dir_all(&accounts).unwrap();
+    fs::write(&secret, "another").unwrap();
+    let failure = import().unwrap_err();
+    assert_eq!(failure.code, 1);
+    assert!(failure.text.starts_with("nothing was carried over"), "{failure}");
+    assert!(!folder.join("saslgate.toml").exists());
+    fs::remove_file(&secret).unwrap();
+    import().unwrap();
+    // As if it had been stopped before the last file, and then again after the first one.
+    fs::remove_file(folder.join("saslgate.toml")).unwrap();
+    import().unwrap();
+    fs::remove_file(folder.join("saslgate.toml")).unwrap();
+    fs::remove_file(accounts.join("me@gmail.com.toml")).unwrap();
+    import().unwrap();
+    assert_eq!(fs::read(&secret).unwrap(), b"hunter2");
+    // Nothing is left to do, and that is no fault.
+    import().unwrap();
+}

@@ -82,6 +82,16 @@ impl AccountConfig {
         }
     }
 
+    /// Whose mailbox its tokens open without anybody's leave: whoever signs in, as far as that is known.
+    pub fn token_owner(&self) -> Cow<'_, str> {
+        let oauth = self.oauth.as_ref();
+        match oauth.map(|oauth| (&oauth.grant, &oauth.sign_in.owner)) {
+            Some((Grant::Password { user, .. }, _)) => Cow::Borrowed(user),
+            Some((Grant::RefreshToken, Some(owner))) => Cow::Borrowed(owner),
+            _ => self.token_login(),
+        }
+    }
+
     /// The store's key of that grant.
     pub fn token_key(&self) -> String {
         account_key(&self.token_login())
@@ -145,13 +155,18 @@ impl AccountConfig {
         account.identity.mailboxes = vec![(Protocol::Smtp, smtp.to_owned())];
         account.identity.opens = Some(shared.to_owned());
         account.open_mailbox(shared);
-        // A password opens its own user's mailbox and no other. A sender may go through a relay.
-        for server in [&mut account.imap, &mut account.pop3] {
+        account.leave_passwords();
+        account
+    }
+
+    /// Leaves out the servers that would open the mailbox of whoever has the password: a password opens its
+    /// own user's mailbox and no other. A sender may go through a relay.
+    pub(super) fn leave_passwords(&mut self) {
+        for server in [&mut self.imap, &mut self.pop3] {
             if server.as_ref().is_some_and(|it| it.authentication != Authentication::OAuth) {
                 *server = None;
             }
         }
-        account
     }
 
     /// Of a whole domain: the account of one mailbox.

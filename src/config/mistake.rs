@@ -245,4 +245,4 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 const NOT_THERE: &str = "there is no such file: check the name after --config (or in $SASLGATE_CONFIG), \
-    or write the file; the example saslgate.example.toml explains every key";
+    or let `saslgate init` write the file (by hand: saslgate.example.toml explains every key)";

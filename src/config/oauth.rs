@@ -106,6 +106,9 @@ fn client_id(values: &mut Values<'_, '_>) -> Option<String> {
         values.cx.mistake(&at, if withheld { CLIENT_WITHHELD } else { CLIENT_ID_MISSING })
     });
     let (id, at) = client_id?;
+    if id.is_empty() {
+        return values.cx.mistake(&at, CLIENT_ID_EMPTY);
+    }
     match unfit_name(&id) {
         Some(fault) => values.cx.mistake(&at, fault),
         None => Some(id),
@@ -250,6 +253,8 @@ const LONGEST_IDLE: Duration = Duration::from_secs(60 * 24 * 3600);
 const NOT_GOOGLE: &str = "is \"service_account\", which is Google's: write provider = \"google\"";
 const CLIENT_ID_MISSING: &str = "is missing: write the application's (client) id as the provider \
     shows it, here or in [defaults]";
+const CLIENT_ID_EMPTY: &str =
+    "is empty: write the application's (client) id as the provider shows it";
 const CLIENT_WITHHELD: &str = "is missing: client_id and client_secret of [defaults] go only to the token \
     endpoint that [defaults] names (by provider or token_url), and this account has another, or a device_url \
     elsewhere: write them here, or name its endpoints in [defaults]";

@@ -120,13 +120,13 @@ fn is_same(named: &Path, path: &Path) -> bool {
 fn nothing_found(expected: Option<PathBuf>) -> Mistake {
     let beside = match SYSTEM_PLACES {
         Some([system, _]) if expected.as_deref() != Some(Path::new(system)) => {
-            format!(", nor is {system}: write one of them")
+            format!(", nor is {system}")
         }
-        Some(_) | None => ": write it".to_owned(),
+        Some(_) | None => String::new(),
     };
     let text = format!(
-        "is not there{beside} (the example saslgate.example.toml explains every key), or name another \
-         with --config"
+        "is not there{beside}: `saslgate init` asks a few questions and writes it (by hand: \
+         saslgate.example.toml explains every key), or name another with --config"
     );
     let file = expected.unwrap_or_else(|| "saslgate.toml".into());
     Mistake { file, line: None, key: String::new(), text }
@@ -214,8 +214,9 @@ mod tests {
         let mistake = Paths::choose(None, None, ranks, |_| false).unwrap_err();
         assert_eq!(
             mistake.to_string(),
-            "/home/u/c.toml: is not there, nor is /etc/saslgate/saslgate.toml: write one of them \
-             (the example saslgate.example.toml explains every key), or name another with --config"
+            "/home/u/c.toml: is not there, nor is /etc/saslgate/saslgate.toml: `saslgate init` asks a few \
+             questions and writes it (by hand: saslgate.example.toml explains every key), or name another with \
+             --config"
         );
     }
 }

@@ -127,12 +127,14 @@ impl Context {
         self.sections.push(Section { title: title.into(), rows });
     }
 
-    /// Adds the servers of another account, which this one uses, too.
-    pub(super) fn borrow_rows(&self, login: &str, rows: &mut Vec<Row>) {
-        let title = format!("[[account]] {login}");
+    /// Adds the servers of the owner of its tokens that this account uses, too.
+    pub(super) fn borrow_rows(&self, owner: &str, by: &AccountConfig, rows: &mut Vec<Row>) {
+        let title = format!("[[account]] {owner}");
         let owner = self.sections.iter().find(|section| section.title == title);
         let servers = owner.iter().flat_map(|section| &section.rows).filter(|row| {
-            row.key.contains('.') && !row.key.ends_with(".mailbox") && !row.key.ends_with(".user")
+            let Some((server, key)) = row.key.split_once('.') else { return false };
+            let mut used = Protocol::ALL.into_iter().filter(|it| by.upstream(*it).is_some());
+            used.any(|it| it.name() == server) && !matches!(key, "mailbox" | "user")
         });
         rows.extend(servers.cloned());
     }

@@ -92,6 +92,7 @@ port = 1993
 login = "a@example.com"
 mailbox = "shared@example.com"
 client_id = "other"
+client_secret = { file = "other" }
 imap.host = "imap.example.com"
 "#,
     );

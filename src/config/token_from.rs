@@ -45,8 +45,7 @@ pub(super) fn resolve<'a>(
     let shared_smtp = shared_smtp(own, defaults, owner, &mut rows, cx)?;
     let mailboxes = mailboxes(own, owner, shared_smtp, &mut rows, cx);
     let (mailbox, aliases, mailboxes) = (mailbox?, aliases?, mailboxes?);
-    cx.borrow_rows(&owner.login, &mut rows);
-    cx.section(format!("[[account]] {login}"), rows);
+    let title = format!("[[account]] {login}");
     let mut account = AccountConfig {
         login,
         identity: Identity {
@@ -59,6 +58,9 @@ pub(super) fn resolve<'a>(
         ..owner.clone()
     };
     account.open_mailbox(&mailbox);
+    account.leave_passwords();
+    cx.borrow_rows(&owner.login, &account, &mut rows);
+    cx.section(title, rows);
     Some(account)
 }
 

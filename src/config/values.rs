@@ -47,6 +47,9 @@ pub(super) enum Inherit {
     /// Only where the account's token endpoint is the one that `[defaults]` names: for what is sent
     /// there to prove who asks. Another tenant is the same endpoint, since the provider is the same.
     WithEndpoint,
+    /// Only where, beyond that, the account's application is that of `[defaults]`: for what proves who the
+    /// application is. One without a `client_id` beside it is meant for every application.
+    WithApplication,
 }
 
 /// The four layers of one account, and the rows of what was taken from where.
@@ -56,6 +59,7 @@ pub(super) struct Values<'a, 'c> {
     pub(super) preset: &'static Preset,
     same_provider: bool,
     same_endpoint: bool,
+    same_application: bool,
     pub(super) rows: Vec<Row>,
     pub(super) cx: &'c mut Context,
 }
@@ -76,6 +80,7 @@ impl<'a, 'c> Values<'a, 'c> {
             same_endpoint: same_provider
                 && same_endpoint(own.text, defaults.text)
                 && same_device_url(own.text, defaults.text, Preset::of(provider)),
+            same_application: same_application(own.text, defaults.text),
             rows: Vec::new(),
             cx,
         };
@@ -121,6 +126,7 @@ impl<'a, 'c> Values<'a, 'c> {
             Inherit::Always => true,
             Inherit::WithProvider => self.same_provider,
             Inherit::WithEndpoint => self.same_endpoint,
+            Inherit::WithApplication => self.same_endpoint && self.same_application,
         };
         [Some(self.own), use_defaults.then_some(self.defaults)]
     }
@@ -131,6 +137,14 @@ impl<'a, 'c> Values<'a, 'c> {
         field: impl Fn(&'a AccountText) -> &'a Written<T>,
     ) -> bool {
         self.same_provider && !self.same_endpoint && field(self.defaults.text).is_some()
+    }
+
+    /// Whether `[defaults]` has this key, but for another application than the account's.
+    pub(super) fn is_of_another_application<T: 'a>(
+        &self,
+        field: impl Fn(&'a AccountText) -> &'a Written<T>,
+    ) -> bool {
+        self.same_endpoint && !self.same_application && field(self.defaults.text).is_some()
     }
 
     /// A file, relative to the file in which it was written.
@@ -308,6 +322,14 @@ fn same_endpoint(own: &AccountText, defaults: &AccountText) -> bool {
         (None, Some(_)) => true,
         (Some(_), None) => false,
         (None, None) => defaults.provider.is_some(),
+    }
+}
+
+/// Whether both mean the same application.
+fn same_application(own: &AccountText, defaults: &AccountText) -> bool {
+    match (&own.client_id, &defaults.client_id) {
+        (Some(own), Some(defaults)) => own.get_ref() == defaults.get_ref(),
+        _ => true,
     }
 }
 

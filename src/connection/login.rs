@@ -16,10 +16,7 @@ use crate::{
     },
     config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
     gateway::{AccountSlot, Gateway, InForce, Standing},
-    proto::{
-        Credentials, Refusal, Rejection, UpstreamCredential, smtp::extension::Extensions,
-        verdict::is_about_the_credential,
-    },
+    proto::{Credentials, Refusal, UpstreamCredential, smtp::extension::Extensions},
     secret::Secret,
     token::{AccessToken, TokenErrorKind},
     upstream::{self, OpenError, OpenUpstream, Route, is_loopback, site},
@@ -231,9 +228,7 @@ impl Attempt<'_> {
         let opened = upstream::open(&self.route(), account, config, user, credential).await;
         match &opened {
             Ok(_) => self.gateway.note_password(account, protocol, &password, true),
-            Err(OpenError::Rejected(Rejection::Credential { text }))
-                if is_about_the_credential(text) =>
-            {
+            Err(error) if error.refused_credential().is_some() => {
                 self.gateway.note_password(account, protocol, &password, false);
             }
             Err(_) => {}
@@ -247,42 +242,29 @@ impl Attempt<'_> {
         config: &UpstreamConfig,
         token: &AccessToken,
     ) -> Result<OpenUpstream, Refusal> {
-        match self.authenticate_upstream(account, config, token).await {
-            Err(OpenError::Rejected(Rejection::Credential { text }))
-                if is_about_the_credential(&text) =>
-            {
-                self.retry(account, config, token, text).await
-            }
-            other => other
-                .map_err(|error| refuse::upstream(account, config, self.client.protocol, &error)),
-        }
-    }
-
-    /// The upstream has refused a token that should be good: once more, with a fresh one, before the
-    /// client hears anything.
-    async fn retry(
-        &self,
-        account: &AccountConfig,
-        config: &UpstreamConfig,
-        refused: &AccessToken,
-        text: String,
-    ) -> Result<OpenUpstream, Refusal> {
-        warn!(
-            connection = self.client.number,
-            account = %account.login,
-            upstream = %config,
-            "the upstream refused the access token: {text}",
-        );
-        let first = OpenError::Rejected(Rejection::Credential { text });
-        let fresh = match self.gateway.tokens.replace_refused(account, refused).await {
-            Ok(fresh) => fresh,
-            Err(error) if error.kind == TokenErrorKind::TooSoon => {
-                return Err(refuse::upstream(account, config, self.client.protocol, &first));
-            }
-            Err(error) => return Err(refuse::token(&error)),
+        let first = match self.authenticate_upstream(account, config, token).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
         };
-        let second = self.authenticate_upstream(account, config, &fresh).await;
-        second.map_err(|error| refuse::upstream(account, config, self.client.protocol, &error))
+        if let Some(text) = first.refused_credential() {
+            warn!(
+                connection = self.client.number,
+                account = %account.login,
+                upstream = %config,
+                "the upstream refused the access token: {text}",
+            );
+        }
+        let refusal =
+            |error: &OpenError| refuse::upstream(account, config, self.client.protocol, error);
+        match upstream::another_token(&self.gateway.tokens, account, token, &first).await {
+            None => Err(refusal(&first)),
+            Some(Ok(fresh)) => {
+                let second = self.authenticate_upstream(account, config, &fresh).await;
+                second.map_err(|error| refusal(&error))
+            }
+            Some(Err(error)) if error.kind == TokenErrorKind::TooSoon => Err(refusal(&first)),
+            Some(Err(error)) => Err(refuse::token(&error)),
+        }
     }
 
     async fn authenticate_upstream(

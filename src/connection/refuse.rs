@@ -151,7 +151,7 @@ pub(super) fn upstream(
             ),
         },
         OpenError::Rejected(Rejection::NotConnected { .. }) => (
-            if mailbox.eq_ignore_ascii_case(&account.login) {
+            if mailbox.eq_ignore_ascii_case(&account.token_owner()) {
                 RefusalReason::UpstreamRefused
             } else {
                 RefusalReason::NotAuthorized
@@ -205,5 +205,29 @@ pub(super) fn as_configured(refusal: Refusal, choice: SigninRefusal) -> Refusal 
             Refusal { reason: RefusalReason::WrongLogin, ..refusal }
         }
         SigninRefusal::Credentials | SigninRefusal::Temporary => refusal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::judge;
+
+    #[test]
+    fn whose_mailbox_it_is_depends_on_who_signed_in() {
+        let text = "[defaults]\nprovider = \"microsoft365\"\ntenant = \"example.ch\"\nclient_id = \"id\"\n\
+            [[account]]\nlogin = \"scan\"\nmailbox = \"Anna@example.ch\"\ntoken_owner = \"anna@example.ch\"\n\
+            [[account]]\nlogin = \"info@example.ch\"\ntoken_from = \"scan\"\n";
+        let accounts = judge(text).unwrap_or_else(|error| panic!("{error}")).config.accounts;
+        let error =
+            OpenError::Rejected(Rejection::NotConnected { text: "not connected".to_owned() });
+        let reasons: Vec<RefusalReason> = accounts
+            .iter()
+            .map(|account| {
+                let server = account.imap.as_ref().unwrap();
+                upstream(account, server, Protocol::Imap, &error).reason
+            })
+            .collect();
+        assert_eq!(reasons, [RefusalReason::UpstreamRefused, RefusalReason::NotAuthorized]);
     }
 }

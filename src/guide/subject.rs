@@ -155,7 +155,11 @@ impl Subject {
         } else {
             step.command(format!("saslgate signin {}", argument(&self.login)))
         };
-        step.command(format!("saslgate check {}", argument(&self.login)))
+        step.text("A password for the mail program, which is another one than the provider's; then all is tried:")
+            .command(format!("saslgate account password {}", argument(&self.login)))
+            .command(format!("saslgate check {}", argument(&self.login)))
+            .text("Start saslgate (or its service); where it runs already, saslgate reload is enough:")
+            .command("saslgate run")
     }
 }
 

@@ -61,6 +61,9 @@ fn with_an_account_no_placeholder_is_left() {
         let app_only = more.contains("grant");
         assert_eq!(text.contains(OBJECT_ID), app_only, "only Exchange's own id is not known here");
         assert!(text.contains("saslgate check scanner"), "{text}");
+        // Without these no mail program gets in.
+        assert!(text.contains("saslgate account password scanner"), "{text}");
+        assert!(text.contains("saslgate run\n") && text.contains("saslgate reload"), "{text}");
         assert_eq!(text.contains("saslgate signin scanner"), !app_only, "{text}");
         assert!(!text.contains("[[account]]"), "it is there already: {text}");
     }

@@ -9,6 +9,16 @@ pub fn domain(address: &str) -> Option<&str> {
     (!domain.is_empty()).then_some(domain)
 }
 
+/// Whether it looks like a mail address: one `@` between a name and a domain. What else there may be in one, the mail
+/// server knows.
+pub fn is_address(text: &str) -> bool {
+    let Some((name, domain)) = text.split_once('@') else { return false };
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(|it| it.is_alphanumeric() || matches!(it, '-' | '_'))
+    };
+    !name.is_empty() && domain.split('.').all(is_label)
+}
+
 /// The provider whose own domain this is.
 pub fn provider_of(address: &str) -> Option<Provider> {
     let domain = domain(address)?.to_ascii_lowercase();

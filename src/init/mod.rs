@@ -12,7 +12,7 @@ mod tests;
 
 pub use self::{
     answers::{Answers, Endpoints, Proof, ServerAnswer, UnfitServer},
-    guess::{domain, provider_of, tenant_of},
+    guess::{domain, is_address, provider_of, tenant_of},
     plan::{account_text, file_name, main_text},
     program::settings,
 };

@@ -59,6 +59,18 @@ fn loads(answers: &Answers) -> String {
 }
 
 #[test]
+fn an_address_has_one_at_sign_between_a_name_and_a_domain() {
+    for fit in
+        ["anna@example.ch", "o'neil+x@localhost", "j\u{fc}rg@b\u{fc}cher.example", "*@example.ch"]
+    {
+        assert!(is_address(fit), "{fit}");
+    }
+    for unfit in ["", "x", "noat", "@", "a@", "@b", "a@b@c", "a@b..c", "a@.c", "a@b.", "a@b/c"] {
+        assert!(!is_address(unfit), "{unfit}");
+    }
+}
+
+#[test]
 fn every_provider_and_kind_loads() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

@@ -30,7 +30,7 @@ fn parameter(key: &str, text: &str, names: &mut StandIns) -> String {
     match key {
         "protocol" => text.to_owned(),
         "host" | "names" => names.host(text),
-        "user" | "mailbox" | "to" | "from" | "configured" => names.name(text),
+        "user" | "mailbox" | "to" | "from" | "address" | "configured" => names.name(text),
         "issuer" => names.other("authority", text),
         "sha256" => names.other("fingerprint", text),
         "redirect_uri" => names.url(text),

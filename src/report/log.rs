@@ -13,10 +13,8 @@ pub(super) fn about<'l>(log: &'l str, names: &[String]) -> Vec<&'l str> {
     let is_ours = |line: &str| names.iter().any(|name| mentions(line, name));
     let ours: HashSet<&str> =
         log.lines().filter(|line| is_ours(line)).filter_map(connection).collect();
-    let of_nobody = |line: &str| {
-        connection(line).is_none()
-            && !["@", "account=", "\"account\""].iter().any(|it| line.contains(it))
-    };
+    let of_nobody =
+        |line: &str| connection(line).is_none() && !OF_SOMEBODY.iter().any(|it| line.contains(it));
     let wanted = |line: &&str| {
         is_ours(line) || connection(line).is_some_and(|it| ours.contains(it)) || of_nobody(line)
     };
@@ -29,6 +27,8 @@ fn connection(line: &str) -> Option<&str> {
     let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
     after.get(..end).filter(|number| !number.is_empty())
 }
+
+const OF_SOMEBODY: [&str; 5] = ["@", "account=", "\"account\"", "login=", "\"login\""];
 
 /// Whether the name stands there as a whole, without case.
 fn mentions(line: &str, name: &str) -> bool {
@@ -69,7 +69,8 @@ fn field(word: &str, names: &mut StandIns) -> Option<String> {
     let number = !value.is_empty() && value.len() < 10 && value.bytes().all(|b| b.is_ascii_digit());
     let shown = match *key {
         _ if number => value.to_owned(),
-        "account" | "token_of" | "mailbox" => names.name(value),
+        "account" | "token_of" | "mailbox" | "login" => names.name(value),
+        "method" if METHODS.contains(&value) => value.to_owned(),
         _ => names.free(value),
     };
     Some(format!("{key}={shown}"))
@@ -90,8 +91,20 @@ fn of_json(line: &str) -> Option<String> {
     Some(text)
 }
 
-const FIELDS: &[&str] =
-    &["account", "client", "connection", "mailbox", "protocol", "token_of", "upstream"];
+const FIELDS: &[&str] = &[
+    "account",
+    "client",
+    "connection",
+    "login",
+    "mailbox",
+    "method",
+    "protocol",
+    "token_of",
+    "upstream",
+];
+
+/// As the log has them.
+const METHODS: [&str; 3] = ["Command", "Plain", "Login"];
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +122,8 @@ mod tests {
                    WARN no anna@c.example.org\n\
                    {\"message\":\"closed\",\"connection\":1}\n\
                    {\"message\":\"closed\",\"connection\":12}\n\
-                   INFO logged in account=scanner2 connection=3";
+                   INFO logged in account=scanner2 connection=3\n\
+                   INFO refused login=bob";
         let kept = about(log, &["anna@c.example".to_owned(), "scanner".to_owned()]);
         let numbers: Vec<usize> =
             kept.iter().filter_map(|kept| log.lines().position(|line| line == *kept)).collect();
@@ -127,6 +141,15 @@ mod tests {
         ] {
             assert_eq!(line(log, &mut names), expected);
         }
+        let refused = line(
+            "WARN refused connection=8 client=127.0.0.1:50111 protocol=IMAP login=anna@c.example method=Plain",
+            &mut names,
+        );
+        let kept = "connection=8 client=127.0.0.1:50111 protocol=IMAP login=user1@domain1.example \
+                    method=Plain";
+        assert!(refused.ends_with(kept), "{refused}");
+        let odd = line("method=Kuendigung", &mut names);
+        assert_eq!(odd, "method=…");
         let hidden = line("key=Kuendigung account=Kuendigung protocol=Kuendigung anna", &mut names);
         assert_eq!(hidden, "… account=user2 protocol=… …");
     }

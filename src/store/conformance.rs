@@ -14,6 +14,7 @@ pub(crate) async fn check(store: &dyn Store) {
     leases_exclude(store).await;
     local_passwords_are_kept(store).await;
     limits_and_last_uses_are_kept(store).await;
+    a_password_is_replaced_within_its_limits(store).await;
     upstream_passwords_are_kept(store).await;
     histories_are_kept_and_accounts_go_whole(store).await;
 }
@@ -207,6 +208,32 @@ async fn limits_and_last_uses_are_kept(store: &dyn Store) {
     store.note_password_use("l", "printer", &second.digest, &used).await.unwrap();
     assert!(store.remove_account("l").await.unwrap());
     assert_eq!(store.local_passwords("l").await.unwrap(), None);
+}
+
+async fn a_password_is_replaced_within_its_limits(store: &dyn Store) {
+    let (smtp, networks) = (vec!["smtp".to_owned()], vec![network("10.0.0.0/8").unwrap()]);
+    let first = LocalPassword {
+        limits: PasswordLimits { protocols: smtp.clone(), networks: Vec::new() },
+        ..password("printer", 10)
+    };
+    store.password_salt("c", [1; 16]).await.unwrap();
+    store.write_local_password("c", &first).await.unwrap();
+    let before = store.generation().await.unwrap();
+    let second = password("printer", 15);
+    let change = LimitChange { protocols: None, networks: Some(networks.clone()) };
+    let limits = store.change_local_password("c", &second, &change).await.unwrap();
+    assert_eq!(limits, PasswordLimits { protocols: smtp, networks });
+    let mut stored = store.local_passwords("c").await.unwrap().unwrap().passwords;
+    assert_eq!(stored.remove(0), LocalPassword { limits, ..second });
+    assert!(stored.is_empty());
+    assert!(store.generation().await.unwrap() > before);
+
+    // One of a new name has none, and none is kept without a salt.
+    let keep = LimitChange::default();
+    let limits = store.change_local_password("c", &password("new", 16), &keep).await.unwrap();
+    assert!(limits.is_empty());
+    store.change_local_password("nobody", &password("new", 16), &keep).await.unwrap_err();
+    assert!(store.remove_account("c").await.unwrap());
 }
 
 async fn upstream_passwords_are_kept(store: &dyn Store) {

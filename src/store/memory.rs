@@ -275,6 +275,23 @@ impl Store for MemoryStore {
         Box::pin(async move { self.content().write_local_password(account, password) })
     }
 
+    fn change_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        password: &'a LocalPassword,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, PasswordLimits> {
+        Box::pin(async move {
+            let mut content = self.content();
+            let before = content.local_password(account, &password.name);
+            let before = before.map(|it| it.limits.clone()).unwrap_or_default();
+            let limits = change.apply(before);
+            let password = LocalPassword { limits: limits.clone(), ..password.clone() };
+            content.write_local_password(account, &password)?;
+            Ok(limits)
+        })
+    }
+
     fn limit_local_password<'a>(
         &'a self,
         account: &'a str,

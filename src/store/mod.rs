@@ -79,6 +79,15 @@ pub trait Store: Send + Sync {
         password: &'a LocalPassword,
     ) -> StoreFuture<'a, ()>;
 
+    /// The same in one step with a change of limits: the password's own are those of the one that it replaces, if
+    /// there is one, changed. Returns what they are now.
+    fn change_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        password: &'a LocalPassword,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, PasswordLimits>;
+
     /// Changes the limits of the local password of that name. Returns what they are now, or `None` where
     /// there is no such password.
     fn limit_local_password<'a>(

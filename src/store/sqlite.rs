@@ -296,6 +296,15 @@ impl Store for SqliteStore {
         Box::pin(self.put_password(account, password))
     }
 
+    fn change_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        password: &'a LocalPassword,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, PasswordLimits> {
+        Box::pin(self.change_password(account, password, change))
+    }
+
     fn limit_local_password<'a>(
         &'a self,
         account: &'a str,

@@ -9,6 +9,11 @@ use rustls_pemfile::Item;
 use super::TlsError;
 use crate::platform;
 
+/// Whether the file holds a certificate.
+pub(crate) fn check_pem_certificate(path: &Path) -> Result<(), TlsError> {
+    certificates(path).map(|_| ())
+}
+
 /// Every certificate in a file, in order; at least one.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let (certificates, _) = items(path)?;

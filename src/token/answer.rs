@@ -74,6 +74,8 @@ pub(super) enum Origin {
     Request,
     /// From the way to the token endpoint.
     Way,
+    /// From an answer that was too slow or too long.
+    Unanswered,
     /// From its answer, with the HTTP status.
     Answer(u16),
 }
@@ -97,6 +99,11 @@ impl Failure {
         }
     }
 
+    /// A connection stood, and no whole answer came: whatever was sent may have been taken.
+    pub(super) fn unanswered(what: impl Into<String>) -> Self {
+        Self { origin: Origin::Unanswered, ..Self::passing(what, false) }
+    }
+
     /// What stands behind it.
     pub(super) fn cause(&self, oauth: &OAuthConfig) -> Cause {
         let what = self.what.clone();
@@ -106,6 +113,7 @@ impl Failure {
                 let host = oauth.token_url.host_str().unwrap_or_default().to_owned();
                 Cause::Unreachable { host, what }
             }
+            Origin::Unanswered => Cause::Unanswered { what },
             Origin::Answer(status) => Cause::Provider {
                 error: self.error.as_deref().map(str::to_owned),
                 code: self.code.or(self.any_code),

@@ -26,6 +26,11 @@ pub enum Cause {
         /// Why, without a subject.
         what: String,
     },
+    /// The token endpoint was reached, and its answer did not come to an end.
+    Unanswered {
+        /// What it did, without a subject.
+        what: String,
+    },
     /// The request could not be made from what is configured: a file, a proxy, a CA.
     Request {
         /// Why, without a subject.

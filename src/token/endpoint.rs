@@ -105,7 +105,7 @@ impl Endpoint {
         let deadline = self.deadline();
         tokio::time::timeout(deadline, exchange).await.map_err(|_| {
             let seconds = deadline.as_secs();
-            Failure::passing(format!("has not answered within {seconds} s"), false)
+            Failure::unanswered(format!("has not answered within {seconds} s"))
         })
     }
 

@@ -17,11 +17,13 @@ use crate::{
     proto::{
         Rejection, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
         imap::upstream::ImapUpstream, pop3::upstream::Pop3Upstream, smtp::upstream::SmtpUpstream,
+        verdict::is_about_the_credential,
     },
     sasl::base64,
     secret::Secret,
     tap::Wiretap,
     tls::{self, Connectors, TlsError},
+    token::{AccessToken, TokenError, Tokens},
 };
 
 /// An upstream that let us in.
@@ -48,6 +50,17 @@ pub(crate) enum OpenError {
     Silent,
     /// It answered, and will not serve us.
     Rejected(Rejection),
+}
+
+impl OpenError {
+    /// The server's words, if it refuses the credential itself, so that another one may be let in.
+    pub(crate) fn refused_credential(&self) -> Option<&str> {
+        if let Self::Rejected(Rejection::Credential { text }) = self {
+            Some(text.as_str()).filter(|text| is_about_the_credential(text))
+        } else {
+            None
+        }
+    }
 }
 
 impl fmt::Display for OpenError {
@@ -105,6 +118,18 @@ pub(crate) async fn open(
     arrived.secure().await?;
     let opened = arrived.log_in(user, credential).await?;
     Ok(OpenUpstream { connect_took, login_took: began.elapsed() - connect_took, ..opened })
+}
+
+/// What to log in with once more after this error, before anybody hears of it: where a token was refused that
+/// should be good, a fresh one; an error says why there is none. `None` where another token changes nothing.
+pub(crate) async fn another_token(
+    tokens: &Tokens,
+    account: &AccountConfig,
+    refused: &AccessToken,
+    error: &OpenError,
+) -> Option<Result<AccessToken, TokenError>> {
+    error.refused_credential()?;
+    Some(tokens.replace_refused(account, refused).await)
 }
 
 /// Begins with a socket that is connected to the upstream.

@@ -195,6 +195,22 @@ async fn a_silent_server_costs_its_deadline_only() {
 }
 
 #[tokio::test]
+async fn a_server_that_sends_us_away_is_where_to_begin() {
+    let mut scene = Scene::start().await;
+    scene.account.pop3 = None;
+    let imap = scene.account.imap.as_mut().unwrap();
+    imap.mode = UpstreamTlsMode::StartTls;
+    imap.port = in_clear("* BYE Too busy\r\n").await;
+    let report = scene.check().await;
+    let login = report.steps.iter().find(|step| step.kind == StepKind::Login).unwrap();
+    assert!(matches!(login.findings[..], [Finding::ServerThrottles { .. }]), "{login:?}");
+    assert_eq!(report.light(), Light::Yellow);
+    assert_eq!(report.begin_at(), Some(login.number));
+    assert!(!report.is_let_in());
+    scene.provider.stop().await;
+}
+
+#[tokio::test]
 async fn when_the_time_is_up_nothing_new_is_begun() {
     let mut scene = Scene::start().await;
     scene.options.limit = Duration::ZERO;

@@ -94,11 +94,17 @@ const TABLE: &str = r"
         *@example.com                   | -
         @example.com                    | -
         x@y@example.com                 | -
-        dom\x@example.com               | -
+        dom\x@example.com               | x@example.com     | x@example.com         | x@example.com    | *@example.com    | x@example.com
+        dom\ceo@example.com             | ceo@example.com   | boss@example.com      | boss@example.com | ceo@example.com  | ceo@example.com
+        dom/x@example.com               | -
+        \x@example.com                  | -
+        a\dom\x@example.com             | -
         x@example.com\y@example.com     | -
         x@sub.example.com               | -
         info@example.org                | Info@example.org  | Info@example.org      | Info@example.org | *@example.org    | info@example.org
+        dom\info@example.org            | Info@example.org  | Info@example.org      | Info@example.org | *@example.org    | info@example.org
         sales@example.org               | -
+        dom\sales@example.org           | -
         nobody@example.ch               | -
 ";
 

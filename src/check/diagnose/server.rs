@@ -155,6 +155,7 @@ pub(in crate::check) fn open(
         OpenError::Dial(error) => dial(error, protocol, server),
         OpenError::TlsSettings(error) => Finding::TlsFailed { host, text: error.to_string() },
         OpenError::Handshake(error) => handshake(error, server, shown),
+        OpenError::Silent if !opening.is_empty() => stalls(server, opening),
         OpenError::Silent => Finding::ServerSilent { host, port },
         OpenError::Broken(_) => Finding::ConnectionBroken { text: error.to_string() },
         OpenError::Rejected(Rejection::StartTls { text }) => {
@@ -165,8 +166,21 @@ pub(in crate::check) fn open(
             let text = format!("{fault}: it begins with \"{began}\"");
             Finding::WrongProtocol { host, port, protocol, text }
         }
+        OpenError::Rejected(Rejection::Protocol { fault }) => {
+            Finding::ServerUnclear { host, port, text: (*fault).to_owned() }
+        }
         OpenError::Rejected(rejection) => super::rejection(rejection, evidence),
     }
+}
+
+/// A server that was heard, or has come as far as TLS, and then does not answer in time.
+pub(in crate::check) fn stalls(server: &UpstreamConfig, opening: &[u8]) -> Finding {
+    let text = if opening.is_empty() {
+        "it says nothing in time".to_owned()
+    } else {
+        format!("it begins with \"{}\" and does not come to an end in time", opening.escape_ascii())
+    };
+    Finding::ServerUnclear { host: server.host.clone(), port: server.port, text }
 }
 
 /// Whether a server of this protocol begins like this.

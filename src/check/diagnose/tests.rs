@@ -146,6 +146,7 @@ fn another_persons_token_is_named_where_the_mailbox_does_not_open() {
     let app = application(ALL_ROLES);
     let plain = About { own: Some(MAILBOX.into()), ..about(false) };
     let owned = About { owner: Some("anna@example.ch".into()), ..plain.clone() };
+    let renamed = About { owner: Some("anna@another.example".into()), ..plain.clone() };
     let shared = about(false);
     // No fault as long as nobody refuses: whoever signed in may have the permission.
     assert_eq!(others.judge(&plain, &Protocol::ALL)[0].id(), "claims_good");
@@ -160,6 +161,9 @@ fn another_persons_token_is_named_where_the_mailbox_does_not_open() {
         (&plain, Imap, &failed, Some(&app), &[], "service_principal_wrong"),
         (&plain, Imap, &failed, None, &[], "token_refused"),
         (&owned, Imap, &not_connected(), Some(&others), &[], "mailbox_permission_missing"),
+        // The owner by another of her names: POP3 shows that she fits.
+        (&renamed, Imap, &failed, Some(&others), &[], "user_wrong"),
+        (&renamed, Imap, &failed, Some(&others), &[Pop3], "protocol_off"),
         (&shared, Imap, &not_connected(), Some(&others), &[], "mailbox_permission_missing"),
     ] {
         let found = of_account(about, protocol, refusal, claims, let_in);
@@ -180,10 +184,18 @@ fn exchanges_own_codes_need_no_evidence() {
             "passwords_not_taken"),
         ("535 5.7.139 Authentication unsuccessful, basic authentication is disabled.".into(),
             "passwords_not_taken"),
+        ("535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be \
+          authenticated successfully. Contact your administrator.".into(), "policy_forbids"),
         ("[UNAVAILABLE] Server Unavailable. 15".into(), "server_throttles"),
     ] {
         assert_eq!(of(Protocol::Smtp, &credential(&text), None, &[]), expected, "{text}");
     }
+    // Whatever other servers say.
+    let text = "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be \
+                authenticated successfully.";
+    let own = delegated(ALL_SCOPES, MAILBOX);
+    let found = of(Protocol::Smtp, &credential(text), Some(&own), &[Protocol::Imap]);
+    assert_eq!(found, "policy_forbids");
     let busy = Rejection::Busy { text: "432 4.3.2 Concurrent connections limit exceeded".into() };
     assert_eq!(of(Protocol::Smtp, &busy, None, &[]), "server_throttles");
     let offered = "AUTH PLAIN; and says to AUTH XOAUTH2: 504 5.7.4 Unrecognized".to_owned();
@@ -218,7 +230,11 @@ fn what_a_server_says_to_a_mail() {
             "sender_not_allowed",
         ),
         ("550 5.1.1 User unknown", true, "recipient_refused"),
-        ("450 4.2.0 Greylisted", true, "server_throttles"),
+        ("450 4.2.0 Greylisted", true, "mail_delayed"),
+        ("452 4.2.2 Mailbox full", true, "mail_delayed"),
+        ("451 4.7.0 Temporary server error. Please try again later.", false, "mail_delayed"),
+        ("421 4.3.2 Service not available", false, "server_throttles"),
+        ("452 4.5.3 Too many recipients", true, "server_throttles"),
         (
             "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded",
             false,
@@ -229,6 +245,43 @@ fn what_a_server_says_to_a_mail() {
         let found = mail_refused(words, at_recipient, ["c@d", "a@b", "e@f"]);
         assert_eq!(found.id(), expected, "{words}");
     }
+}
+
+#[test]
+fn a_server_that_is_heard_is_not_silent() {
+    use crate::{
+        config::{Authentication, UpstreamConfig, UpstreamTlsMode, Verification},
+        upstream::OpenError,
+    };
+    let server = UpstreamConfig {
+        host: "mail.example.ch".into(),
+        port: 993,
+        mode: UpstreamTlsMode::Implicit,
+        verification: Verification::Roots { ca_file: None, name: None },
+        authentication: Authentication::OAuth,
+        connection_limit: 1,
+        presumed_extensions: Vec::new(),
+    };
+    let about = about(false);
+    let evidence = Evidence {
+        about: &about,
+        protocol: Protocol::Imap,
+        user: "u",
+        with_token: true,
+        claims: None,
+        claim_findings: &[],
+        let_in: &[],
+    };
+    let found = |error: &OpenError, opening: &[u8]| open(error, &server, None, opening, &evidence);
+    assert_eq!(found(&OpenError::Silent, b"").id(), "server_silent");
+    let dripping = found(&OpenError::Silent, b"* O");
+    let Finding::ServerUnclear { text, .. } = dripping else { panic!("{dripping:?}") };
+    assert!(text.contains("\"* O\""), "{text}");
+    // It was we who ended that.
+    let flood = OpenError::Rejected(Rejection::Protocol { fault: "a line without an end" });
+    assert_eq!(found(&flood, b"* OK").id(), "server_unclear");
+    assert_eq!(found(&flood, b"+OK ").id(), "wrong_protocol");
+    assert_eq!(stalls(&server, b"").id(), "server_unclear");
 }
 
 fn refused(word: &str, code: Option<u32>) -> TokenError {
@@ -321,7 +374,11 @@ fn what_is_no_refusal() {
         Finding::EndpointThrottled { retry_after_seconds: Some(7) }
     );
     assert_eq!(answer(503, Some("invalid_client")).id(), "endpoint_fault");
-    assert_eq!(answer(404, None).id(), "endpoint_fault");
+    // A redirect, a page, a token with a line end in it: the address is wrong, and waiting is no help.
+    for status in [200, 302, 404] {
+        assert_eq!(answer(status, None).id(), "no_oauth_answer", "{status}");
+    }
+    assert_eq!(of(Cause::Unanswered { what: "w".into() }).id(), "no_oauth_answer");
     assert_eq!(answer(400, Some("server_error")).id(), "endpoint_fault");
     assert_eq!(of(Cause::SignInMissing), Finding::SignInMissing);
     assert_eq!(of(Cause::Store { text: "s".into() }).id(), "store_fault");
@@ -343,6 +400,7 @@ fn claims_are_read_and_judged() {
         claims.judge(about, &[Protocol::Imap, Protocol::Smtp]).iter().map(Finding::id).collect()
     };
     let owned = About { owner: Some("Anna@example.ch".into()), ..about(false) };
+    let nobody = About { app_only: true, ..owned.clone() };
     let scp = r#""scp":"IMAP.AccessAsUser.All SMTP.Send""#;
     let exchange = r#""aud":"https://outlook.office.com""#;
     for (payload, about, expected) in [
@@ -358,6 +416,13 @@ fn claims_are_read_and_judged() {
             format!(r#"{{{exchange},"roles":["IMAP.AccessAsApp","SMTP.SendAsApp"]}}"#),
             &about(true),
             &["claims_good"],
+        ),
+        // Nobody signs in, so nobody can sign in as somebody else, whatever a broker's token says.
+        (format!(r#"{{{exchange},{scp},"upn":"tim@example.ch"}}"#), &nobody, &["claims_good"]),
+        (
+            format!(r#"{{{exchange},"scp":"User.Read","upn":"tim@example.ch"}}"#),
+            &nobody,
+            &["role_missing", "role_missing"],
         ),
         (
             format!(r#"{{{exchange},"idtyp":"app"}}"#),

@@ -18,8 +18,12 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
                 return Finding::EndpointThrottled { retry_after_seconds };
             }
             let fault = || Finding::EndpointFault { status: Some(*status), text: what.clone() };
-            if *status >= 500 || word.is_none() {
+            if *status >= 500 {
                 return fault();
+            }
+            // A redirect, a web page, a token that is none: mostly it is not the token endpoint at all.
+            if word.is_none() {
+                return Finding::NoOauthAnswer { status: Some(*status), text: what.clone() };
             }
             // Microsoft says invalid_grant of some passing faults, too; only their codes tell.
             let passing = || (error.kind == TokenErrorKind::Unavailable).then(fault);
@@ -30,6 +34,7 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
         Cause::Unreachable { host, what } => {
             Finding::EndpointUnreachable { host: host.clone(), text: what.clone() }
         }
+        Cause::Unanswered { what } => Finding::NoOauthAnswer { status: None, text: what.clone() },
         Cause::SignInMissing => Finding::SignInMissing,
         Cause::Store { text } => Finding::StoreFault { text: text.clone() },
         Cause::External => Finding::ExternalTokenFails { text },
@@ -45,7 +50,10 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
 
 /// What a sign-in that has failed means; `None` where the error's own sentence says all that is known.
 pub fn signin_error(error: &TokenError, about: &About) -> Option<Finding> {
-    if !matches!(error.cause, Cause::Provider { .. } | Cause::Unreachable { .. }) {
+    if !matches!(
+        error.cause,
+        Cause::Provider { .. } | Cause::Unreachable { .. } | Cause::Unanswered { .. }
+    ) {
         return None;
     }
     let finding = token_error(error, about);

@@ -66,6 +66,7 @@ pub(super) enum Advice {
     CheckExternal,
     SetUpstreamPassword { protocol: Protocol },
     MakeAppPassword,
+    MindLockout,
 
     // ---- The mailbox ------------------------------------------------------------------------------
     OpenExchangeShell,
@@ -90,9 +91,17 @@ pub(super) enum Advice {
     LookThere { to: String },
     AllowSender { from: String },
     CheckRecipient { to: String },
+    UseAsciiAddress,
+    SendLater,
 }
 
 impl Advice {
+    /// Whether it asks for `saslgate signin`, which an account may have no use for. The one that changes
+    /// the grant first has.
+    pub(super) fn is_sign_in(&self) -> bool {
+        matches!(self, Self::SignIn | Self::SignInAs { .. } | Self::SignInFromDevice)
+    }
+
     /// What there is to copy.
     #[expect(clippy::too_many_lines, reason = "a table")]
     pub(super) fn lines(&self, about: &About) -> Vec<String> {
@@ -215,7 +224,10 @@ impl Advice {
             | Self::FewerConnections
             | Self::LookAtClaims
             | Self::LookThere { .. }
-            | Self::CheckRecipient { .. } => Vec::new(),
+            | Self::CheckRecipient { .. }
+            | Self::UseAsciiAddress
+            | Self::SendLater
+            | Self::MindLockout => Vec::new(),
         }
     }
 }

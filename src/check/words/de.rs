@@ -5,6 +5,7 @@ mod advice;
 mod what;
 
 pub(super) use self::{advice::advice, what::what};
+use super::Verdict;
 use crate::check::{Light, StepKind};
 
 pub(super) fn title(kind: StepKind, protocols: &str) -> String {
@@ -36,16 +37,31 @@ pub(super) fn waits(step: usize) -> String {
     format!("Nicht versucht: Zuerst muss Schritt {step} behoben werden.")
 }
 
-pub(super) fn summary(login: &str, light: Light, begin_at: Option<usize>) -> String {
-    match (light, begin_at) {
-        (Light::Green, _) | (Light::Yellow, None) => format!("{login} funktioniert."),
-        (Light::Yellow, Some(step)) => {
+pub(super) fn summary(login: &str, verdict: Verdict, begin_at: Option<usize>) -> String {
+    match (verdict, begin_at) {
+        (Verdict::Works, None) => format!("{login} funktioniert."),
+        (Verdict::Works, Some(step)) => {
             format!("{login} funktioniert; sehen Sie sich Schritt {step} an.")
         }
-        (Light::Red, None) => format!("{login} funktioniert nicht."),
-        (Light::Red, Some(step)) => format!(
+        (Verdict::Open, None) => format!("Ob {login} funktioniert, war nicht zu sehen."),
+        (Verdict::Open, Some(step)) => {
+            format!("Ob {login} funktioniert, war nicht zu sehen: Beginnen Sie mit Schritt {step}.")
+        }
+        (Verdict::Fails, None) => format!("{login} funktioniert nicht."),
+        (Verdict::Fails, Some(step)) => format!(
             "{login} funktioniert nicht: Beginnen Sie mit Schritt {step}. Nach einer Änderung an der \
              Konfiguration: saslgate reload"
         ),
     }
 }
+
+/// Of ours, inside a server's words: what stands for some that hold the credential, and where one denies the
+/// login that it offers.
+pub(super) fn translated(what: String) -> String {
+    OURS.iter().fold(what, |what, (english, german)| what.replace(english, german))
+}
+
+const OURS: [(&str, &str); 2] = [
+    ("(it repeated the credential)", "(er wiederholt die Zugangsdaten)"),
+    ("; and says to AUTH ", "; und antwortet auf AUTH "),
+];

@@ -5,6 +5,7 @@ mod advice;
 mod what;
 
 pub(super) use self::{advice::advice, what::what};
+use super::Verdict;
 use crate::check::{Light, StepKind};
 
 pub(super) fn title(kind: StepKind, protocols: &str) -> String {
@@ -36,12 +37,16 @@ pub(super) fn waits(step: usize) -> String {
     format!("Not tried: step {step} must be mended first.")
 }
 
-pub(super) fn summary(login: &str, light: Light, begin_at: Option<usize>) -> String {
-    match (light, begin_at) {
-        (Light::Green, _) | (Light::Yellow, None) => format!("{login} works."),
-        (Light::Yellow, Some(step)) => format!("{login} works; look at step {step}."),
-        (Light::Red, None) => format!("{login} does not work."),
-        (Light::Red, Some(step)) => format!(
+pub(super) fn summary(login: &str, verdict: Verdict, begin_at: Option<usize>) -> String {
+    match (verdict, begin_at) {
+        (Verdict::Works, None) => format!("{login} works."),
+        (Verdict::Works, Some(step)) => format!("{login} works; look at step {step}."),
+        (Verdict::Open, None) => format!("Whether {login} works could not be seen."),
+        (Verdict::Open, Some(step)) => {
+            format!("Whether {login} works could not be seen: begin with step {step}.")
+        }
+        (Verdict::Fails, None) => format!("{login} does not work."),
+        (Verdict::Fails, Some(step)) => format!(
             "{login} does not work: begin with step {step}. After a change in the configuration: \
              saslgate reload"
         ),

@@ -9,8 +9,21 @@ use crate::{
 };
 
 /// What to do. Empty where all is as it should be.
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn of(finding: &Finding, about: &About) -> Vec<Advice> {
+    let mut todo = likeliest(finding, about);
+    if !about.signs_in() {
+        let asked = todo.len();
+        todo.retain(|advice| !advice.is_sign_in());
+        if todo.is_empty() && asked > 0 {
+            todo.push(about.instead_of_sign_in());
+        }
+    }
+    todo
+}
+
+/// As if a person had signed in.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn likeliest(finding: &Finding, about: &About) -> Vec<Advice> {
     match finding {
         Finding::ConfigurationGood { .. }
         | Finding::LocalSideGood { .. }
@@ -112,7 +125,10 @@ pub(super) fn of(finding: &Finding, about: &About) -> Vec<Advice> {
         Finding::ClientIdWrong { .. } => vec![Advice::CorrectClientId],
         Finding::SecretWrong => vec![Advice::CorrectSecret],
         Finding::SecretExpired => vec![Advice::MakeSecret],
-        Finding::SecretMissing => vec![Advice::GiveSecret, Advice::BecomePublic],
+        // A public application cannot get tokens by itself; one that people sign in with has no need of a
+        // secret on each machine.
+        Finding::SecretMissing if about.app_only => vec![Advice::GiveSecret],
+        Finding::SecretMissing => vec![Advice::BecomePublic, Advice::GiveSecret],
         Finding::SecretNotWanted => vec![Advice::DropSecret],
         Finding::AssertionRefused { .. } => vec![match about.proof {
             Some("federated_token_file") => Advice::CompareFederation,
@@ -140,9 +156,12 @@ pub(super) fn of(finding: &Finding, about: &About) -> Vec<Advice> {
         Finding::EndpointFault { .. } => vec![Advice::Wait { seconds: None }],
         Finding::EndpointUnreachable { host, .. } => vec![
             Advice::CheckName { host: host.clone() },
-            Advice::OpenFirewall { host: host.clone(), port: HTTPS },
+            Advice::OpenFirewall { host: host.clone(), port: about.token_port() },
             Advice::CheckTokenUrl,
         ],
+        Finding::NoOauthAnswer { .. } => {
+            vec![Advice::CheckTokenUrl, Advice::Wait { seconds: None }]
+        }
         Finding::ProviderRefused { code, .. } => {
             code.map(|code| Advice::LookUpCode { code }).into_iter().collect()
         }
@@ -158,7 +177,8 @@ pub(super) fn of(finding: &Finding, about: &About) -> Vec<Advice> {
             Advice::SignIn,
         ],
         Finding::RoleMissing { role, .. } => {
-            vec![Advice::AddPermission { name: role.clone() }, Advice::AdminConsent]
+            let consent = about.cloud().is_some().then_some(Advice::AdminConsent);
+            [Advice::AddPermission { name: role.clone() }].into_iter().chain(consent).collect()
         }
         Finding::UserWrong { user, expected } => vec![
             Advice::SignInAs { user: expected.clone() },
@@ -191,13 +211,20 @@ pub(super) fn of(finding: &Finding, about: &About) -> Vec<Advice> {
         ],
         Finding::PasswordsNotTaken { .. } => vec![Advice::UseOAuth],
         Finding::UpstreamPasswordRefused { protocol, .. } => {
-            vec![Advice::SetUpstreamPassword { protocol: *protocol }, Advice::MakeAppPassword]
+            let set = Advice::SetUpstreamPassword { protocol: *protocol };
+            vec![set, Advice::MakeAppPassword, Advice::MindLockout]
         }
         Finding::TokenRefused { user, .. } => refused(about, user),
         Finding::MechanismMissing { .. } => vec![Advice::LeaveMechanismOpen],
         Finding::ServerThrottles { .. } => {
             vec![Advice::Wait { seconds: None }, Advice::FewerConnections]
         }
+        Finding::PolicyForbids { .. } => vec![Advice::EasePolicy],
+        Finding::ServerUnclear { host, .. } => vec![
+            Advice::TryAgain,
+            Advice::SuspectInterception,
+            Advice::AskOperator { host: host.clone() },
+        ],
         Finding::ConnectionBroken { .. } => vec![Advice::TryAgain, Advice::SuspectInterception],
         Finding::SmtpWorksAs { setting, .. } => {
             vec![Advice::SetSharedSmtp { setting: setting.clone() }]
@@ -212,6 +239,8 @@ pub(super) fn of(finding: &Finding, about: &About) -> Vec<Advice> {
             in_exchange_shell(about, vec![Advice::AllowSender { from: from.clone() }])
         }
         Finding::RecipientRefused { to, .. } => vec![Advice::CheckRecipient { to: to.clone() }],
+        Finding::AddressNotTaken { .. } => vec![Advice::UseAsciiAddress],
+        Finding::MailDelayed { .. } => vec![Advice::SendLater],
         Finding::MailRefused { .. } => vec![Advice::TryAgain],
         Finding::MailNotArrived { .. } => vec![Advice::WaitLonger],
         Finding::ArrivalNotVisible { to } => vec![Advice::LookThere { to: to.clone() }],
@@ -305,6 +334,22 @@ impl About {
     /// Whether an administrator with Exchange's shell stands behind the mailbox.
     fn is_microsoft_work(&self) -> bool {
         self.cloud().is_some() && !self.is_consumer()
+    }
+
+    /// Where the token endpoint listens.
+    fn token_port(&self) -> u16 {
+        let url = self.token_url.as_deref().and_then(|url| url.parse::<url::Url>().ok());
+        url.and_then(|url| url.port_or_known_default()).unwrap_or(HTTPS)
+    }
+
+    /// Whether `saslgate signin` is for it.
+    fn signs_in(&self) -> bool {
+        self.grant == Some("refresh_token")
+    }
+
+    /// Where its token comes from, for whoever cannot sign in.
+    fn instead_of_sign_in(&self) -> Advice {
+        if self.grant == Some("external") { Advice::CheckExternal } else { Advice::CorrectClientId }
     }
 }
 

@@ -214,6 +214,107 @@ fn commands_have_the_accounts_own_values() {
 }
 
 #[test]
+fn another_provider_is_not_told_of_microsofts_pages() {
+    let person = abouts().into_iter().find(|about| about.provider == "custom").unwrap();
+    let app = About {
+        app_only: true,
+        owner: None,
+        proof: Some("client_certificate"),
+        grant: Some("client_credentials"),
+        ..person.clone()
+    };
+    for about in [person, app] {
+        for finding in [
+            Finding::ScopeMissing { protocol: Protocol::Imap, scope: "mail".into(), has: vec![] },
+            Finding::RoleMissing { protocol: Protocol::Imap, role: "mail".into(), has: vec![] },
+            Finding::AudienceWrong { audience: "a".into(), expected: "b".into() },
+            Finding::ScopeWrong { code: None },
+            Finding::ClientIdWrong { code: None },
+            Finding::AdminConsentMissing { code: None },
+            Finding::AssertionRefused { code: None },
+        ] {
+            for language in LANGUAGES {
+                let text = all(&of(&finding, &about, language));
+                for page in [
+                    "API permissions",
+                    "API-Berechtigungen",
+                    "Office 365",
+                    "usual ones",
+                    "üblichen",
+                    "Certificates &",
+                    "Zertifikate &",
+                    "microsoftonline",
+                    "Entra",
+                ] {
+                    assert!(!text.contains(page), "{page}: {text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_the_last_thing_to_ask_of_people_and_the_only_one_of_applications() {
+    let first = |about: &About| of(&Finding::SecretMissing, about, Language::En).remedy;
+    let person = first(&about("microsoft365"));
+    assert!(person[0].text.starts_with("Make the application public"), "{}", person[0].text);
+    assert!(person[1].text.starts_with("Or, if"), "{}", person[1].text);
+    let app = first(&abouts().swap_remove(0));
+    assert_eq!(app.len(), 1);
+    assert!(app[0].text.starts_with("Make a secret"), "{}", app[0].text);
+}
+
+#[test]
+fn policies_are_eased_for_whom_there_is() {
+    let app = abouts().swap_remove(0);
+    for finding in
+        [Finding::ConditionalAccess { code: None }, Finding::PolicyForbids { text: String::new() }]
+    {
+        for language in LANGUAGES {
+            let text = all(&of(&finding, &app, language));
+            assert!(!text.contains(&app.token_of) && text.contains(&app.client_id), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_firewall_opens_the_port_that_is_asked() {
+    let url = Some("https://login.example.org:8443/token".to_owned());
+    let about = About { token_url: url, ..about("custom") };
+    let finding = Finding::EndpointUnreachable { host: "h".to_owned(), text: "t".to_owned() };
+    let port = lines_of(&finding, &about).into_iter().any(|line| line.ends_with(" 8443"));
+    assert!(port);
+}
+
+#[test]
+fn words_of_ours_are_translated_or_said_to_be_english() {
+    let text = "(it repeated the credential)".to_owned();
+    let finding = Finding::TokenRefused { user: "u".to_owned(), text };
+    let said = of(&finding, &about("custom"), Language::De).what;
+    assert!(said.ends_with("(er wiederholt die Zugangsdaten)"), "{said}");
+    let offered = "AUTH PLAIN; and says to AUTH XOAUTH2: 504 5.7.4".to_owned();
+    let said = of(&Finding::MechanismMissing { offered }, &about("custom"), Language::De).what;
+    assert!(said.contains("; und antwortet auf AUTH XOAUTH2: 504"), "{said}");
+    let text = "answers with HTTP 400 and no OAuth error".to_owned();
+    let finding = Finding::NoOauthAnswer { status: Some(400), text };
+    assert!(of(&finding, &about("custom"), Language::De).what.contains("auf Englisch: it answers"));
+}
+
+#[test]
+fn only_whoever_signs_in_is_told_to() {
+    for about in abouts() {
+        let signs_in = about.grant == Some("refresh_token");
+        for finding in examples::findings() {
+            for remedy in of(&finding, &about, Language::En).remedy {
+                let changes = remedy.lines.iter().any(|line| line.starts_with("grant = "));
+                let asked = remedy.lines.iter().any(|line| line.starts_with("saslgate signin"));
+                assert!(!asked || signs_in || changes, "{finding:?} {:?}", about.grant);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_borrower_is_told_to_sign_in_as_the_owner_of_the_tokens() {
     let borrower = About { token_of: "anna".to_owned(), owner: None, ..about("microsoft365") };
     assert_eq!(lines_of(&Finding::SignInMissing, &borrower), ["saslgate signin anna"]);

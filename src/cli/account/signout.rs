@@ -1,11 +1,11 @@
 //! `saslgate account signout`. The hard thing is what it does not do: the provider goes on honouring the
 //! token until somebody revokes it there.
 
-use super::{account_key, find_anywhere, open, owner};
+use super::{account_key, borrowers, find_anywhere, find_in, open, owner};
 use crate::{
     cli::{
         Failure, block_on, daemon,
-        terminal::{confirm, say},
+        terminal::{confirm, remark, say},
     },
     config::{AccountConfig, Config},
     store::{RefreshHistory, StoreError},
@@ -28,6 +28,10 @@ pub(super) fn sign_out(config: &Config, login: &str, yes: bool) -> Result<(), Fa
         };
         if !there {
             return Err(Failure::mistake(format!("{login} has no sign-in and no token to forget")));
+        }
+        // A domain's mailboxes share its token: it is the domain that is asked of.
+        if let Some(borrowers) = find_in(config, login).and_then(|it| borrowers(config, &it)) {
+            remark(borrowers);
         }
         confirm(&format!("Forget the sign-in of {login}? Its local passwords stay."), yes)?;
         store.remove_grant(&key).await?;

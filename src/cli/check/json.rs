@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::Checked;
+use super::{Checked, Skipped};
 use crate::{
     check::{
         About, Finding, Language, Light, Step, StepKind,
@@ -19,6 +19,7 @@ struct Object<'a> {
     language: Language,
     light: Light,
     accounts: Vec<Account<'a>>,
+    skipped: Vec<Skipped>,
 }
 
 #[derive(Serialize)]
@@ -51,7 +52,11 @@ struct Found<'a> {
     remedy: Vec<Remedy>,
 }
 
-pub(super) fn text(checks: &[Checked], language: Language) -> Result<String, Failure> {
+pub(super) fn text(
+    checks: &[Checked],
+    skipped: Vec<Skipped>,
+    language: Language,
+) -> Result<String, Failure> {
     let account = |it| account(it, language);
     let light = checks.iter().map(|it| it.report.light()).max().unwrap_or(Light::Green);
     let object = Object {
@@ -59,6 +64,7 @@ pub(super) fn text(checks: &[Checked], language: Language) -> Result<String, Fai
         language,
         light,
         accounts: checks.iter().map(account).collect(),
+        skipped,
     };
     serde_json::to_string_pretty(&object)
         .map_err(|error| Failure::fault(format!("cannot write JSON: {error}")))
@@ -69,7 +75,7 @@ fn account(checked: &Checked, language: Language) -> Account<'_> {
     Account {
         login: &report.login,
         light: report.light(),
-        begin_at: checked.begin_at(),
+        begin_at: report.begin_at(),
         steps: report.steps.iter().map(|it| step(it, about, language)).collect(),
     }
 }
@@ -77,7 +83,7 @@ fn account(checked: &Checked, language: Language) -> Account<'_> {
 fn step<'a>(step: &'a Step, about: &About, language: Language) -> StepObject<'a> {
     let found = |finding: &'a Finding| {
         let words = words::of(finding, about, language);
-        Found { finding, light: finding.light(), what: words.what, remedy: words.remedy }
+        Found { finding, light: step.light_of(finding), what: words.what, remedy: words.remedy }
     };
     StepObject {
         number: step.number,

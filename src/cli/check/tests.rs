@@ -94,7 +94,7 @@ fn only_the_light_is_coloured() {
 #[test]
 fn programs_see_ids_parameters_and_words() {
     let finding = Finding::MfaNeeded { code: Some(50076) };
-    let text = json::text(&[checked(vec![finding])], Language::En).unwrap();
+    let text = json::text(&[checked(vec![finding])], Vec::new(), Language::En).unwrap();
     let object: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(object["light"], "red");
     let account = &object["accounts"][0];
@@ -111,9 +111,49 @@ fn programs_see_ids_parameters_and_words() {
 #[test]
 fn a_yellow_step_is_no_failure_and_is_named() {
     let yellow = checked(vec![Finding::MailNotSent]);
-    assert_eq!((yellow.report.light(), yellow.begin_at()), (Light::Yellow, Some(2)));
-    let green = checked(vec![Finding::ClaimsOpaque]);
-    assert_eq!((green.report.light(), green.begin_at()), (Light::Green, None));
+    assert_eq!((yellow.report.light(), yellow.report.begin_at()), (Light::Yellow, Some(2)));
+    let green = checked(vec![Finding::LoginGood { user: "me".to_owned() }]);
+    assert_eq!((green.report.light(), green.report.begin_at()), (Light::Green, None));
+}
+
+#[test]
+fn a_login_that_is_not_let_in_is_where_to_begin_and_never_works() {
+    let busy = || Finding::ServerThrottles { text: "bye".to_owned() };
+    let mut remarked = checked(vec![busy()]);
+    // Yellow, too, and earlier.
+    remarked.report.steps[0].findings = vec![Finding::DaemonNotRunning];
+    assert_eq!((remarked.report.light(), remarked.report.begin_at()), (Light::Yellow, Some(2)));
+    let said = |language| text::summaries(std::slice::from_ref(&remarked), language);
+    assert_eq!(
+        said(Language::En),
+        "\nWhether me@example.com works could not be seen: begin with step 2.\n"
+    );
+    assert!(said(Language::De).contains("Beginnen Sie mit Schritt 2."));
+    // One that waits sends to what it waits for.
+    let mut waiting = checked(Vec::new());
+    waiting.report.steps[0].findings = vec![busy()];
+    waiting.report.steps[1].waits_for = Some(1);
+    assert_eq!(waiting.report.begin_at(), Some(1));
+}
+
+#[test]
+fn a_token_that_looks_wrong_is_no_verdict_where_the_servers_take_it() {
+    let wrong = || Finding::UserWrong { user: "anna".to_owned(), expected: "me".to_owned() };
+    let claims = |login: Vec<Finding>| {
+        let mut checked = checked(login);
+        checked.report.steps[0].kind = StepKind::Claims;
+        checked.report.steps[0].findings = vec![wrong()];
+        checked
+    };
+    let good = claims(vec![Finding::LoginGood { user: "me".to_owned() }]);
+    assert_eq!((good.report.light(), good.report.begin_at()), (Light::Yellow, Some(1)));
+    assert!(text::summaries(std::slice::from_ref(&good), Language::En).contains("works; look at"));
+    let json = json::text(&[good], Vec::new(), Language::En).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["accounts"][0]["steps"][0]["findings"][0]["light"], "yellow");
+    // Refused, the same is red, and there it begins.
+    let bad = claims(vec![wrong()]);
+    assert_eq!((bad.report.light(), bad.report.begin_at()), (Light::Red, Some(2)));
 }
 
 #[tokio::test]
@@ -137,15 +177,25 @@ async fn of_whole_domains_those_that_log_in_are_in_all() {
         store.write_local_password(login, &password).await.unwrap();
     }
     let listed = ["Info@example.ch", "none@example.ch", "me@example.ch"];
-    for (mailboxes, expected) in [
-        (None, &["me@example.ch"][..]),
-        (Some(&["none@example.ch"][..]), &["me@example.ch"]),
-        (Some(&listed), &["Info@example.ch", "me@example.ch"]),
+    for (mailboxes, expected, reasons) in [
+        (None, &["me@example.ch"][..], &["no_mailboxes"][..]),
+        (Some(&["none@example.ch"][..]), &["me@example.ch"], &["no_local_password"]),
+        (Some(&listed), &["Info@example.ch", "me@example.ch"], &[]),
     ] {
         let accounts = [domain(mailboxes), configured("me@example.ch")];
-        let all = with_mailbox(&accounts, &store).await.unwrap();
+        let (all, skipped) = with_mailbox(&accounts, &store).await.unwrap();
         let logins: Vec<&str> = all.iter().map(|it| it.login.as_str()).collect();
         assert_eq!(logins, expected);
+        // A program sees what was left out.
+        let json = json::text(&[], skipped, Language::En).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let skipped: Vec<&str> = json["skipped"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["reason"].as_str().unwrap())
+            .collect();
+        assert_eq!(skipped, reasons);
     }
 }
 
@@ -160,4 +210,24 @@ fn commands_mean_the_same_place_and_the_account_that_signs_in() {
     let words = check::words::of(&Finding::SignInMissing, &about, Language::En);
     let lines: Vec<String> = words.remedy.into_iter().flat_map(|it| it.lines).collect();
     assert_eq!(lines, ["saslgate signin me@example.com --config /tmp/c.toml"]);
+}
+
+#[test]
+fn a_whole_domain_is_no_login() {
+    let mut account = (*configured("*@example.ch")).clone();
+    account.identity.domain = Some(Domain { name: "example.ch".to_owned(), mailboxes: None });
+    let failure = single(Arc::new(account)).unwrap_err();
+    assert_eq!(failure.code, 2);
+    assert!(failure.text.ends_with("such as name@example.ch"), "{}", failure.text);
+    assert!(single(configured("me@example.ch")).is_ok());
+}
+
+#[test]
+fn no_parameter_hides_a_field_of_the_json() {
+    for finding in examples::findings() {
+        let json = serde_json::to_value(&finding).unwrap();
+        for field in ["light", "what", "remedy"] {
+            assert!(json.get(field).is_none(), "{field} of {json}");
+        }
+    }
 }

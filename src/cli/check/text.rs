@@ -51,8 +51,7 @@ pub(in crate::cli) fn step(
 pub(super) fn summaries(checks: &[Checked], language: Language) -> String {
     let mut text = "\n".to_owned();
     for checked in checks {
-        let (login, light) = (&checked.report.login, checked.report.light());
-        let _ = writeln!(text, "{}", words::summary(login, light, checked.begin_at(), language));
+        let _ = writeln!(text, "{}", words::summary(&checked.report, language));
     }
     text
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::{Failure, Global};
+use super::super::{Failure, Global, publish};
 use crate::{
     config::{Loaded, Mistake, Paths, Protocol, Secrets, load, load_with},
     import::emailproxy::{Installation, NewAccount, NewListener, Plan, Remark},
@@ -28,6 +28,8 @@ pub(super) struct Draft {
     /// Those that pass, new or there already.
     pub(super) accounts: Vec<Drafted>,
     pub(super) outcome: Outcome,
+    /// The sections of the ports in `main`.
+    ports: Vec<String>,
     /// At the head of each file.
     head: String,
 }
@@ -47,6 +49,8 @@ pub(super) struct Outcome {
     pub(super) done: Vec<Remark>,
     pub(super) unchanged: Vec<Remark>,
     pub(super) remarks: Vec<Remark>,
+    /// Whether something could not be written that should have been.
+    pub(super) is_fault: bool,
 }
 
 impl Outcome {
@@ -60,6 +64,12 @@ impl Outcome {
 
     pub(super) fn remark(&mut self, about: &str, text: impl Into<String>) {
         self.remarks.push(Remark::new(about, text));
+    }
+
+    /// What should have been carried over and could not.
+    pub(super) fn fault(&mut self, about: &str, text: impl Into<String>) {
+        self.is_fault = true;
+        self.remark(about, text);
     }
 
     /// Of a trial: what a password would be asked for.
@@ -86,6 +96,7 @@ impl Draft {
             main: None,
             to_add: None,
             accounts: Vec::new(),
+            ports: Vec::new(),
             outcome: Outcome { remarks: plan.remarks, ..Outcome::default() },
             head: format!(
                 "# Taken over from email-oauth2-proxy's {} by `saslgate import emailproxy`.\n",
@@ -119,11 +130,17 @@ impl Draft {
             return;
         }
         let path = self.account_path(&account);
-        if path.exists() {
-            let text = format!("not carried over: {} is there already", path.display());
-            return self.outcome.remark(&login, text);
+        let text = self.account_text(&account);
+        // One that holds just this is of an import that did not come to its end.
+        if path.exists() && !publish::holds(&path, text.as_bytes()) {
+            let text = format!(
+                "not carried over: {} is there already and holds something else: take it away, and run the import \
+                 again",
+                path.display()
+            );
+            return self.outcome.fault(&login, text);
         }
-        let mut planned = vec![(path, self.account_text(&account))];
+        let mut planned = vec![(path, text)];
         if !self.exists {
             let ports = account.protocols.iter().map(|it| any_port(*it)).collect();
             planned.push((self.paths.config.clone(), ports));
@@ -166,7 +183,7 @@ impl Draft {
             } else if self.exists {
                 missing.push(toml);
             } else {
-                self.outcome.done(&section, "the port");
+                self.ports.push(section);
                 fit.push(toml);
             }
         }
@@ -217,9 +234,17 @@ impl Draft {
         }
     }
 
+    /// The configuration's own file is written, or would be.
+    pub(super) fn ports_done(&mut self) {
+        for section in std::mem::take(&mut self.ports) {
+            self.outcome.done(&section, "the port");
+        }
+    }
+
     /// All that would be written, for the terminal.
     pub(super) fn shown(&mut self) -> String {
         self.outcome.is_try = true;
+        self.ports_done();
         let mut text = String::new();
         if let Some(main) = &self.main {
             text.push_str(&format!("# ---- {}\n{main}\n", self.paths.config.display()));

@@ -1,13 +1,13 @@
 //! The files. The hard thing is the order: secrets before the accounts that name them, accounts before the
 //! configuration that needs them, and each all at once or not at all, in the place of nothing else.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
-use super::{super::Failure, ask::Answer, draft::Draft};
+use super::{
+    super::{Failure, publish},
+    ask::Answer,
+    draft::Draft,
+};
 use crate::{
     import::emailproxy::{
         Installation, NewAccount, OwnSecret, owner_password_file_name, secret_file_name,
@@ -39,17 +39,19 @@ pub(super) fn write(
                     draft.accounts.push(account);
                 }
                 Err(error) => {
-                    draft.outcome.remark(&account.login, format!("not carried over: {error}"));
+                    draft.outcome.fault(&account.login, format!("not carried over: {error}"))
                 }
             },
         }
     }
     match &draft.main {
         Some(main) if !draft.accounts.is_empty() => {
-            publish(&draft.paths.config, main.as_bytes(), FOR_ALL)
+            publish(&draft.paths.config, main.as_bytes(), FOR_ALL)?;
+            draft.ports_done();
         }
-        Some(_) | None => Ok(()),
+        Some(_) | None => {}
     }
+    Ok(())
 }
 
 fn write_account(
@@ -97,36 +99,8 @@ fn secrets(
     Ok(secrets)
 }
 
-/// Puts a file in place, unless there is one.
 fn publish(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = Path::new(&temporary);
-    let written = (|| {
-        // Left behind by an import that was killed.
-        match fs::remove_file(temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = platform::create_new(temporary, mode)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        // Unlike a rename, a link never replaces what is there.
-        let linked = fs::hard_link(temporary, path);
-        fs::remove_file(temporary)?;
-        match linked {
-            // The same, of an import that did not come to its end.
-            Err(error)
-                if error.kind() == io::ErrorKind::AlreadyExists
-                    && fs::read(path).is_ok_and(|there| there == content) =>
-            {
-                Ok(())
-            }
-            linked => linked,
-        }?;
-        platform::sync_folder_of(path)
-    })();
-    written.map_err(|error| fault(path, &error))
+    publish::publish(path, content, mode).map(|_| ()).map_err(|error| fault(path, &error))
 }
 
 fn fault(path: &Path, error: &io::Error) -> Failure {

@@ -7,7 +7,7 @@ use super::{
     InitArgs,
     ask::{Ask, Question, choice},
     certificate,
-    conversation::place_of,
+    conversation::{at_home, place_of},
     place::Place,
 };
 use crate::{
@@ -17,7 +17,8 @@ use crate::{
     init::{Proof, file_name},
     platform,
     secret::Secret,
-    signing_key::ClientCertificate,
+    signing_key::{ClientCertificate, ServiceAccountKey},
+    tls,
 };
 
 /// Its id; empty where the key file says it.
@@ -46,7 +47,8 @@ pub(super) fn client_id(
     let question =
         Question { flag: "--client-id", name: "Client id", about, default: None, help: &help };
     ask.text(&question, args.application.client_id.as_deref(), |text| {
-        unfit_name(text).map_or_else(|| Ok(text.to_owned()), |fault| Err(fault.to_owned()))
+        let fault = if text.is_empty() { Some(NO_CLIENT_ID) } else { unfit_name(text) };
+        fault.map_or_else(|| Ok(text.to_owned()), |fault| Err(fault.to_owned()))
     })
 }
 
@@ -98,7 +100,7 @@ pub(super) fn proof(
         Kind::Certificate => existing(ask, args, place, provider, app_only),
         Kind::New if !ask.is_complete() => Ok(None),
         Kind::New => {
-            let [certificate, key] = certificate::make(&place.folder())?;
+            let [certificate, key] = certificate::make(place)?;
             if place.paths.is_of_system() {
                 platform::give_to_service(&key).map_err(|error| cert::unwritten(&key, &error))?;
             }
@@ -183,6 +185,7 @@ fn secret(
     login: &str,
 ) -> Result<(Proof, Option<Secret>), Failure> {
     if let Some(file) = &args.application.client_secret_file {
+        let file = &at_home(file);
         refuse_shared(file).map_err(Failure::mistake)?;
         if !place.paths.is_of_system() {
             return Ok((Proof::Secret(place_of(file)?), None));
@@ -247,7 +250,11 @@ fn existing(
         help: &help,
     };
     let given = args.application.client_certificate.as_deref().map(Path::to_string_lossy);
-    let certificate = ask.text(&question, given.as_deref(), there)?;
+    let certificate = ask.text(&question, given.as_deref(), |text| {
+        let certificate = there(text)?;
+        tls::check_pem_certificate(&certificate).map_err(|error| error.to_string())?;
+        Ok(certificate)
+    })?;
     let Some(certificate) = certificate else { return Ok(None) };
     let key = if let Some(key) = &args.application.client_key {
         Some(place_of(key)?)
@@ -262,7 +269,12 @@ fn existing(
             help: "The certificate and its key may be in one file. An encrypted key needs client_key_passphrase in the \
                    configuration: see saslgate.example.toml.",
         };
-        let key = ask.text(&question, None, there)?;
+        let key = ask.text(&question, None, |text| {
+            let key = there(text)?;
+            refuse_shared(&key)?;
+            ClientCertificate::read(&certificate, &key, None)?;
+            Ok(key)
+        })?;
         key.filter(|key| *key != certificate)
     };
     let key_file = key.as_ref().unwrap_or(&certificate);
@@ -281,7 +293,12 @@ fn service_account(ask: &mut Ask, args: &InitArgs, place: &Place) -> Result<Prov
         help: "This tells how, step by step: saslgate provider show google --app-only",
     };
     let given = args.application.service_account_key.as_deref().map(Path::to_string_lossy);
-    let key = ask.text(&question, given.as_deref(), there)?;
+    let key = ask.text(&question, given.as_deref(), |text| {
+        let key = there(text)?;
+        refuse_shared(&key)?;
+        ServiceAccountKey::read(&key)?;
+        Ok(key)
+    })?;
     Ok(key.map(|key| {
         for_service(place, &key);
         (Proof::ServiceAccountKey(key), None)
@@ -300,10 +317,13 @@ fn for_service(place: &Place, key: &Path) {
 
 /// A file that is there.
 fn there(text: &str) -> Result<PathBuf, String> {
-    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    let path = std::path::absolute(at_home(Path::new(text))).map_err(|error| error.to_string())?;
     match std::fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() => Ok(path),
         Ok(_) => Err("is not a file".to_owned()),
         Err(error) => Err(format!("cannot be read: {}", platform::explain(&path, &error))),
     }
 }
+
+const NO_CLIENT_ID: &str =
+    "is empty: write the application's id (client id), as the provider shows it";

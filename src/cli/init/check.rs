@@ -37,7 +37,7 @@ pub(super) fn check(
                 remark(&failure.text);
             }
             let check = global.command(&["check", &account.login]);
-            Ok(Some(format!("what the check has found (above) is mended; again: {check}")))
+            Ok(Some(format!("Mend what the check has found (above), and check again: {check}")))
         }
     }
 }

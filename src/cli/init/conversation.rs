@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cli::{Failure, terminal::remark},
     config::{Provider, TenantNeed, unfit_name},
-    init::{Answers, provider_of, tenant_of},
+    init::{Answers, is_address, provider_of, tenant_of},
     platform,
     secret::Secret,
 };
@@ -27,7 +27,11 @@ pub(super) struct Told {
 }
 
 /// The first question.
-pub(super) fn address(ask: &mut Ask, args: &InitArgs) -> Result<Option<String>, Failure> {
+pub(super) fn address(
+    ask: &mut Ask,
+    args: &InitArgs,
+    place: &Place,
+) -> Result<Option<String>, Failure> {
     if ask.is_interactive() {
         remark(
             "Every question has an explanation (?), and most have an answer in [brackets] that Enter takes.",
@@ -40,7 +44,23 @@ pub(super) fn address(ask: &mut Ask, args: &InitArgs) -> Result<Option<String>, 
         default: None,
         help: "Write the whole address, such as anna@example.ch. (For another user name than the address: --mailbox.)",
     };
-    ask.text(&question, args.address.as_deref(), |text| fit(text).map(|()| text.to_owned()))
+    if let Some(mailbox) = &args.mailbox
+        && !is_address(mailbox)
+    {
+        return Err(Failure::mistake(format!(
+            "--mailbox: `{}` {NO_ADDRESS}",
+            mailbox.escape_debug()
+        )));
+    }
+    ask.text(&question, args.address.as_deref(), |text| {
+        fit(text)?;
+        // With a mailbox, and in a configuration, the login may be any name.
+        if is_address(text) || args.mailbox.is_some() || place.known(text).is_some() {
+            Ok(text.to_owned())
+        } else {
+            Err(NO_ADDRESS.to_owned())
+        }
+    })
 }
 
 /// The others.
@@ -215,6 +235,16 @@ fn fit(name: &str) -> Result<(), String> {
 
 /// A file as the configuration names it, wherever we are.
 pub(super) fn place_of(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
+    std::path::absolute(at_home(path))
         .map_err(|error| Failure::mistake(format!("{}: {error}", path.display())))
 }
+
+/// `~/` is a shell's, and no shell reads what is typed here or stands behind a `=`.
+pub(super) fn at_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), etcetera::home_dir()) {
+        (Ok(rest), Ok(home)) => home.join(rest),
+        _ => path.to_path_buf(),
+    }
+}
+
+const NO_ADDRESS: &str = "is no mail address: write the whole address, such as anna@example.ch";

@@ -8,6 +8,7 @@ use url::Url;
 use super::{
     InitArgs,
     ask::{Ask, Question},
+    conversation::at_home,
 };
 use crate::{
     cli::{Failure, block_on, terminal::remark},
@@ -70,8 +71,8 @@ fn discovered(ask: &mut Ask, args: &InitArgs) -> Result<Option<Endpoints>, Failu
         })?;
         let Some(issuer) = issuer else { return Ok(None) };
         let Some(issuer) = issuer else { return typed(ask) };
-        let ca_file = args.custom.ca_file.as_deref();
-        match block_on(discover(&issuer, ca_file, None, PATIENCE))? {
+        let ca_file = args.custom.ca_file.as_deref().map(at_home);
+        match block_on(discover(&issuer, ca_file.as_deref(), None, PATIENCE))? {
             Ok(metadata) => return Ok(Some(told(&metadata))),
             Err(error) if ask.is_interactive() && args.custom.issuer.is_none() => {
                 remark(format_args!("  {error}"));

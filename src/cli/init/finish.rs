@@ -27,10 +27,12 @@ pub(super) fn finish(
     let account = &*account::find(&config, login)?;
     let again = again(global, login);
     let mut left = Vec::new();
+    let mut is_signed_in = true;
     match sign_in(args, global, &config, account, way) {
         Ok(true) => {}
         Ok(false) => {
-            left.push(format!("somebody signs in: {}", global.command(&["signin", login])))
+            is_signed_in = false;
+            left.push(format!("Let its owner sign in: {}", global.command(&["signin", login])))
         }
         Err(failure) => {
             complain(&failure.text);
@@ -53,11 +55,14 @@ pub(super) fn finish(
     if left.is_empty() {
         return Ok(());
     }
-    left.push(format!("the same again, with a check: {again}"));
-    Err(Failure {
-        text: format!("{login} is set up, but not finished. What is left:\n{}", left.join("\n")),
-        code: 1,
-    })
+    left.push(format!("Then do the same again, which checks everything: {again}"));
+    let left = left.join("\n  ");
+    // What somebody wanted to leave is no fault.
+    if way == Some(SignInWay::Later) && !is_signed_in {
+        remark(format_args!("\n{login} is set up. What is left:\n  {left}"));
+        return Ok(());
+    }
+    Err(Failure::fault(format!("{login} is set up, but not finished. What is left:\n  {left}")))
 }
 
 /// Whether there is nothing left to sign in for.

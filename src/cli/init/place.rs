@@ -2,13 +2,17 @@
 //! before a name appears in it, and what a mistake leaves behind is taken away again.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
-use super::conversation::Told;
+use super::{certificate, conversation::Told};
 use crate::{
-    cli::{Failure, Global, account, cert, terminal::remark},
+    cli::{
+        Failure, Global, account, cert,
+        publish::{Published, holds, publish},
+        terminal::remark,
+    },
     config::{ClientAuthentication, Config, ConfigError, Loaded, Paths, Secrets, load, load_with},
     init::{Proof, account_text, file_name, main_text},
     platform::{self, OWNER_ONLY},
@@ -64,6 +68,14 @@ impl Place {
         let written = self.put(told, &mut made);
         if written.is_err() {
             made.undo();
+            if let Proof::Certificate(certificate, _) = &told.answers.proof
+                && certificate::is_made(certificate, &self.folder())
+            {
+                remark(format_args!(
+                    "{} and its key stay: the next `saslgate init --new-client-certificate` uses them.",
+                    certificate.display()
+                ));
+            }
         }
         written
     }
@@ -72,7 +84,9 @@ impl Place {
         let answers = &told.answers;
         let accounts = self.paths.config.with_file_name("accounts.d");
         let file = accounts.join(format!("{}.toml", file_name(&answers.login)));
-        if file.exists() {
+        let text = account_text(answers);
+        // One that holds just this is of a run that was stopped before the configuration's own file.
+        if file.exists() && !holds(&file, text.as_bytes()) {
             return Err(Failure::mistake(format!(
                 "{} is there already, and has no account {} or a mistake: see `saslgate config check`",
                 file.display(),
@@ -83,7 +97,7 @@ impl Place {
         if let (Some(secret), Proof::Secret(name)) = (&told.secret, &answers.proof) {
             self.keep_secret(secret, &accounts.join(name), made)?;
         }
-        let mut planned = vec![(file, account_text(answers))];
+        let mut planned = vec![(file, text)];
         if !self.is_main_there {
             planned.push((self.paths.config.clone(), main_text(answers)));
         }
@@ -127,16 +141,19 @@ impl Place {
     fn folders(&self, accounts: &Path, made: &mut Made) -> Result<(), Failure> {
         let missing: Vec<PathBuf> =
             accounts.ancestors().take_while(|it| !it.exists()).map(Path::to_path_buf).collect();
-        let create = |folder: &Path| {
-            if self.paths.is_of_system() {
-                fs::create_dir_all(folder)
-            } else {
-                platform::create_private_folder(folder)
-            }
-        };
-        create(accounts).map_err(|error| cert::unwritten(accounts, &error))?;
+        self.create(accounts)?;
         made.folders.extend(missing.into_iter().filter(|it| !it.as_os_str().is_empty()));
         Ok(())
+    }
+
+    /// The service is another user, and a person's folder is nobody else's.
+    pub(super) fn create(&self, folder: &Path) -> Result<(), Failure> {
+        let created = if self.paths.is_of_system() {
+            fs::create_dir_all(folder)
+        } else {
+            platform::create_private_folder(folder)
+        };
+        created.map_err(|error| cert::unwritten(folder, &error))
     }
 
     fn keep_secret(&self, secret: &Secret, path: &Path, made: &mut Made) -> Result<(), Failure> {
@@ -191,12 +208,10 @@ impl Made {
 
 /// In one step, and never over another file.
 fn write_new(path: &Path, content: &[u8], mode: u32, made: &mut Made) -> Result<(), Failure> {
-    let fault = |error: io::Error| cert::unwritten(path, &error);
-    if path.exists() {
-        return Err(fault(io::ErrorKind::AlreadyExists.into()));
+    let published = publish(path, content, mode).map_err(|error| cert::unwritten(path, &error))?;
+    if published == Published::New {
+        made.files.push(path.to_path_buf());
     }
-    cert::replace_bytes(path, content, mode).map_err(fault)?;
-    made.files.push(path.to_path_buf());
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! How the application proves to the token endpoint who it is. The hard thing is that there is exactly one
 //! proof: one that is written in an account stands in the place of an inherited one of whatever kind, and
-//! a proof goes to no other endpoint than the one that it was written for.
+//! a proof goes to no other endpoint and proves no other application than the one that it was written for.
 
 use super::{
     CLIENT_WITHHELD,
-    grant::{missing, read_secret},
+    grant::{missing, read_secret_with},
 };
 use crate::{
     config::{
@@ -25,7 +25,7 @@ pub(super) fn client_authentication(
     if matches!(kind, GrantText::ServiceAccount | GrantText::External) {
         return Some(ClientAuthentication::Public);
     }
-    let layers = values.layers(Inherit::WithEndpoint).into_iter().flatten();
+    let layers = values.layers(Inherit::WithApplication).into_iter().flatten();
     let mut written = layers.map(|layer| (layer, proofs(layer.text)));
     let Some((layer, proofs)) = written.find(|(_, proofs)| !proofs.is_empty()) else {
         return none(values, kind);
@@ -33,7 +33,8 @@ pub(super) fn client_authentication(
     refuse_stray_key(values)?;
     match proofs[..] {
         [Proof::Secret] => {
-            let secret = read_secret(values, "client_secret", |t| &t.client_secret)?;
+            let inherit = Inherit::WithApplication;
+            let secret = read_secret_with(values, "client_secret", |t| &t.client_secret, inherit)?;
             Some(ClientAuthentication::Secret(secret?))
         }
         [Proof::Certificate] => certificate(values),
@@ -82,8 +83,16 @@ fn none(values: &mut Values<'_, '_>, kind: GrantText) -> Option<ClientAuthentica
     let withheld = values.is_withheld(|t| &t.client_secret)
         || values.is_withheld(|t| &t.client_certificate)
         || values.is_withheld(|t| &t.federated_token_file);
+    let is_of_another = values.is_of_another_application(|t| &t.client_secret)
+        || values.is_of_another_application(|t| &t.client_certificate)
+        || values.is_of_another_application(|t| &t.federated_token_file);
     let at = values.own.at("client_secret");
-    values.cx.mistake(&at, if withheld { CLIENT_WITHHELD } else { PROOF_MISSING })
+    let text = match (withheld, is_of_another) {
+        (true, _) => CLIENT_WITHHELD,
+        (false, true) => OF_ANOTHER_APPLICATION,
+        (false, false) => PROOF_MISSING,
+    };
+    values.cx.mistake(&at, text)
 }
 
 /// A key or passphrase without its certificate: who wrote it meant something else.
@@ -107,7 +116,7 @@ fn certificate(values: &mut Values<'_, '_>) -> Option<ClientAuthentication> {
     let inherit = if values.own.text.client_certificate.is_some() {
         Inherit::Never
     } else {
-        Inherit::WithEndpoint
+        Inherit::WithApplication
     };
     let (certificate, at) =
         values.path("client_certificate", |t| &t.client_certificate, inherit)?;
@@ -127,22 +136,22 @@ fn read_secret_from(
     values: &mut Values<'_, '_>,
     inherit: Inherit,
 ) -> Option<Option<crate::secret::Secret>> {
-    super::grant::read_secret_with(
-        values,
-        "client_key_passphrase",
-        |t| &t.client_key_passphrase,
-        inherit,
-    )
+    read_secret_with(values, "client_key_passphrase", |t| &t.client_key_passphrase, inherit)
 }
 
 /// Another system writes the file, now or soon, so only its name is judged.
 fn federated_token(values: &mut Values<'_, '_>) -> Option<ClientAuthentication> {
-    let (file, at) =
-        values.path("federated_token_file", |t| &t.federated_token_file, Inherit::WithEndpoint)?;
+    let (file, at) = values.path(
+        "federated_token_file",
+        |t| &t.federated_token_file,
+        Inherit::WithApplication,
+    )?;
     super::external::judge_foreign_file(values, &at, &file)?;
     Some(ClientAuthentication::FederatedToken { file })
 }
 
+const OF_ANOTHER_APPLICATION: &str = "is missing: this account has a client_id of its own, and the secret or \
+    certificate of [defaults] proves only the application of [defaults]: write this application's here";
 const PROOF_MISSING: &str = "is missing: grant = \"client_credentials\" needs the application's \
     secret, for example client_secret = { file = \"client-secret\" }, or a client_certificate or a \
     federated_token_file";

@@ -73,6 +73,23 @@ fn an_account_uses_the_tokens_of_another() {
 }
 
 #[test]
+fn a_password_of_the_owner_opens_nothing_for_who_uses_its_tokens() {
+    let password = "host = \"mail.example.ch\"\nauth = \"password\"\nuser = \"anna\"\n";
+    let text = anna_and(&format!(
+        "[account.pop3]\n{password}[account.smtp]\n{password}\
+         [[account]]\nlogin = \"info@example.ch\"\ntoken_from = \"anna@example.ch\"\n"
+    ));
+    let loaded = judge(&text).unwrap_or_else(|error| panic!("{error}"));
+    let [anna, info] = <[_; 2]>::try_from(loaded.config.accounts).unwrap();
+    assert!(anna.pop3.is_some() && info.pop3.is_none());
+    // A sender may go through a relay.
+    assert!(info.imap.is_some() && info.smtp.is_some());
+    let shown = loaded.sections.iter().map(ToString::to_string);
+    let shown = shown.filter(|it| it.contains("info@")).collect::<String>();
+    assert!(shown.contains("imap.host") && !shown.contains("pop3."), "{shown}");
+}
+
+#[test]
 fn a_sign_in_by_any_name_reads_the_secret_of_whoever_owns_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");

@@ -58,6 +58,39 @@ fn a_secret_goes_to_no_other_endpoint_than_the_one_it_was_written_for() {
 }
 
 #[test]
+fn a_proof_goes_with_no_other_application_than_the_one_it_was_written_for() {
+    let text = |proof: &str, account: &str| {
+        format!(
+            "[defaults]\nprovider = \"microsoft365\"\ntenant = \"t.example\"\nclient_id = \"id\"\n{proof}\n\
+             [[account]]\nlogin = \"a@example.org\"\n{account}\n"
+        )
+    };
+    let proof = |text: &str| account(text).oauth.as_ref().unwrap().client_authentication.clone();
+    let certificate = format!(
+        "client_certificate = '{}'",
+        crate::signing_key::tests::test_file("pkcs8.pem").display()
+    );
+    let secret = "client_secret = { env = \"S\" }";
+    let token = "federated_token_file = \"token\"";
+    for written in [secret, &certificate, token] {
+        for own in ["", "client_id = \"id\""] {
+            let inherited = proof(&text(written, own));
+            assert!(!matches!(inherited, ClientAuthentication::Public), "{written} {own}");
+        }
+        let other = text(written, "client_id = \"other\"");
+        assert!(matches!(proof(&other), ClientAuthentication::Public), "{written}");
+        check_mistakes(
+            &text(written, "client_id = \"other\"\ngrant = \"client_credentials\""),
+            "saslgate.toml:6: account.client_secret: is missing: this account has a client_id of its own, and the \
+             secret or certificate of [defaults] proves only the application of [defaults]: write this \
+             application's here",
+        );
+        let own = "client_id = \"other\"\nclient_secret = { env = \"T\" }";
+        assert!(proof(&text(written, own)).secret().is_some());
+    }
+}
+
+#[test]
 fn a_sign_in_reads_the_secrets_of_its_own_account_only() {
     let account = |login: &str, variable: &str| {
         format!(

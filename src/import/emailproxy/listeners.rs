@@ -1,5 +1,6 @@
 //! `[IMAP-1993]`, `[POP-1995]`, `[SMTP-1465]`: a local port and the one server behind it. The hard thing is
 //! the address: none written means every interface there, and here it must not open the network unasked.
+//! What is said of that is said once for all ports of a kind.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -35,22 +36,51 @@ pub struct Server {
 }
 
 pub(super) fn read(ini: &Ini, installation: &mut Installation) {
+    let mut moved = Vec::new();
     for section in ini.sections() {
-        let Some((protocol, port)) = split(section) else { continue };
+        let Some((protocol, port)) = split(section) else {
+            if looks_like_a_port(section) {
+                installation.remarks.push(Remark::new(section, NO_PORT));
+            }
+            continue;
+        };
         match server(ini, section, protocol, port) {
             Ok(server) => {
-                let listener =
-                    listener(ini, section, (protocol, port), server, &mut installation.remarks);
+                let (listener, remark) = listener(ini, section, (protocol, port), server);
                 if installation.listeners.iter().any(|it| it.address == listener.address) {
                     let text = "another section has the same port: not carried over";
                     installation.remarks.push(Remark::new(section, text));
                 } else {
                     installation.listeners.push(listener);
+                    moved.extend(remark.map(|text| (section, text)));
                 }
             }
             Err(text) => installation.remarks.push(Remark::new(section, text)),
         }
     }
+    tell_moved(&moved, &mut installation.remarks);
+}
+
+/// Ports that are on loopback now, all of a kind together.
+fn tell_moved(moved: &[(&str, &str)], remarks: &mut Vec<Remark>) {
+    let mut kinds: Vec<&str> = Vec::new();
+    for (_, kind) in moved {
+        if !kinds.contains(kind) {
+            kinds.push(kind);
+        }
+    }
+    for kind in kinds {
+        let of_kind = moved.iter().filter(|(_, it)| *it == kind);
+        let sections: Vec<&str> = of_kind.map(|(section, _)| *section).collect();
+        remarks.push(Remark::new(sections.join(", "), format!("{kind}: {MOVED}")));
+    }
+}
+
+/// Whether somebody may have meant a port by it. A `[name@domain]` is an account.
+fn looks_like_a_port(section: &str) -> bool {
+    let kind = section.split('-').next().unwrap_or_default();
+    let is_kind = ["IMAP", "POP", "POP3", "SMTP"].iter().any(|it| kind.eq_ignore_ascii_case(it));
+    is_kind && !section.contains('@')
 }
 
 fn split(section: &str) -> Option<(Protocol, &str)> {
@@ -95,8 +125,7 @@ fn listener(
     section: &str,
     (protocol, port): (Protocol, &str),
     server: Server,
-    remarks: &mut Vec<Remark>,
-) -> Listener {
+) -> (Listener, Option<&'static str>) {
     let file = |key| ini.get(section, key).map(str::to_owned);
     let certificate = match (file("local_certificate_path"), file("local_key_path")) {
         (Some(certificate), Some(key)) => Some([certificate, key]),
@@ -104,40 +133,32 @@ fn listener(
     };
     let port = port.parse().unwrap_or_default();
     let (ip, remark) = address(ini.get(section, "local_address"), certificate.is_some());
-    if let Some(text) = remark {
-        let name = protocol.name();
-        remarks.push(Remark::new(
-            section,
-            format!(
-                "{text}: it is at 127.0.0.1:{port} now. If programs on other machines use it, change \
-                 `address` in its [[listen]] with protocol = \"{name}\"{CLEAR}"
-            ),
-        ));
-    }
     let starttls = protocol == Protocol::Smtp && ini.is_on(section, "local_starttls");
-    Listener {
+    let listener = Listener {
         section: section.to_owned(),
         protocol,
         address: SocketAddr::new(ip, port),
         certificate,
         starttls,
         server,
-    }
+    };
+    (listener, remark)
 }
 
 /// Where it will be, and why that is not what the file says.
-fn address(written: Option<&str>, has_tls: bool) -> (IpAddr, Option<String>) {
+fn address(written: Option<&str>, has_tls: bool) -> (IpAddr, Option<&'static str>) {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let Some(written) = written else {
-        let text = "has no local_address, which meant every network of this machine";
-        return (loopback, Some(text.to_owned()));
+        return (loopback, Some("no local_address, which meant every network of this machine"));
     };
     match written.trim_matches(['[', ']']).parse::<IpAddr>() {
         Ok(ip) if ip.is_loopback() || has_tls => (ip, None),
         Err(_) if written.eq_ignore_ascii_case("localhost") => (loopback, None),
-        Ok(_) => (loopback, Some("took passwords in clear from the network".to_owned())),
-        Err(_) => (loopback, Some("has a local_address that is not an IP address".to_owned())),
+        Ok(_) => (loopback, Some("took passwords in clear from the network")),
+        Err(_) => (loopback, Some("the local_address is not an IP address")),
     }
 }
 
-const CLEAR: &str = " (with a certificate for TLS, or, if you must, allow_clear_network = true)";
+const MOVED: &str = "on 127.0.0.1 now. Where programs on other machines use such a port, change `address` in its \
+    [[listen]] (with a certificate for TLS, or, if you must, allow_clear_network = true)";
+const NO_PORT: &str = "is not a port, such as [IMAP-1993]: not carried over";

@@ -56,6 +56,22 @@ fn ports() {
 }
 
 #[test]
+fn ports_of_a_kind_are_told_of_once_and_sections_that_are_none_too() {
+    let port =
+        |name: &str| format!("[{name}]\nserver_address = mail.example.ch\nserver_port = 993\n");
+    let names = ["IMAP-1993", "SMTP-1465", "IMAP--5", "IMAP-abc", "imap-1994", "Server setup"];
+    let installation = read(names.map(port).concat().as_bytes(), None).unwrap();
+    assert_eq!(installation.listeners.len(), 2);
+    let of = |words: &str| {
+        let said = installation.remarks.iter().filter(|it| it.text.contains(words));
+        said.map(|it| it.about.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("which meant every network"), ["IMAP-1993, SMTP-1465"]);
+    assert_eq!(of("is not a port"), ["IMAP--5", "IMAP-abc", "imap-1994"]);
+    assert_eq!(installation.remarks.len(), 4, "{:#?}", installation.remarks);
+}
+
+#[test]
 fn a_preset_says_what_it_knows() {
     let (toml, secret) = account("code@example.com");
     assert_eq!(

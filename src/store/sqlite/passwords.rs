@@ -2,7 +2,7 @@
 //! thing is that a digest means nothing without its salt: the two are read in one transaction, and no
 //! digest is kept before there is a salt.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, SqliteConnection};
 
 use super::SqliteStore;
 use crate::{
@@ -98,6 +98,34 @@ impl SqliteStore {
         password: &LocalPassword,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
+        self.insert_password(&mut transaction, account, password).await?;
+        self.bump(&mut transaction).await?;
+        self.commit(transaction).await
+    }
+
+    /// The limits that there are by then, so that another process's narrower ones are not lost.
+    pub(super) async fn change_password(
+        &self,
+        account: &str,
+        password: &LocalPassword,
+        change: &LimitChange,
+    ) -> Result<PasswordLimits, StoreError> {
+        let mut transaction = self.begin().await?;
+        let before = self.limits_of(&mut transaction, account, &password.name).await?;
+        let limits = change.apply(before.unwrap_or_default());
+        let password = LocalPassword { limits: limits.clone(), ..password.clone() };
+        self.insert_password(&mut transaction, account, &password).await?;
+        self.bump(&mut transaction).await?;
+        self.commit(transaction).await?;
+        Ok(limits)
+    }
+
+    async fn insert_password(
+        &self,
+        connection: &mut SqliteConnection,
+        account: &str,
+        password: &LocalPassword,
+    ) -> Result<(), StoreError> {
         let written = sqlx::query(
             "INSERT OR REPLACE INTO local_passwords
              (account, name, digest, created, protocols, networks) VALUES (?, ?, ?, ?, ?, ?)",
@@ -108,17 +136,32 @@ impl SqliteStore {
         .bind(to_millis(password.created))
         .bind(words(&password.limits.protocols))
         .bind(words(&password.limits.networks))
-        .execute(&mut *transaction)
+        .execute(connection)
         .await;
         match written {
-            Ok(_) => {}
-            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
-                return Err(no_salt());
-            }
-            Err(error) => return Err(self.fault.of(&error)),
+            Ok(_) => Ok(()),
+            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => Err(no_salt()),
+            Err(error) => Err(self.fault.of(&error)),
         }
-        self.bump(&mut transaction).await?;
-        self.commit(transaction).await
+    }
+
+    async fn limits_of(
+        &self,
+        connection: &mut SqliteConnection,
+        account: &str,
+        name: &str,
+    ) -> Result<Option<PasswordLimits>, StoreError> {
+        let found: Option<(Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT protocols, networks FROM local_passwords WHERE account = ? AND name = ?",
+        )
+        .bind(account)
+        .bind(name)
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| self.fault.of(&error))?;
+        let Some((protocols, networks)) = found else { return Ok(None) };
+        let limits = limits(protocols.as_deref(), networks.as_deref());
+        limits.map(Some).ok_or_else(|| self.fault.damaged())
     }
 
     pub(super) async fn change_limits(
@@ -129,19 +172,10 @@ impl SqliteStore {
     ) -> Result<Option<PasswordLimits>, StoreError> {
         let broken = |error: sqlx::Error| self.fault.of(&error);
         let mut transaction = self.begin().await?;
-        let before: Option<(Option<String>, Option<String>)> = sqlx::query_as(
-            "SELECT protocols, networks FROM local_passwords WHERE account = ? AND name = ?",
-        )
-        .bind(account)
-        .bind(name)
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(broken)?;
-        let Some((protocols, networks)) = before else {
+        let Some(before) = self.limits_of(&mut transaction, account, name).await? else {
             return Ok(None);
         };
-        let before = limits(protocols.as_deref(), networks.as_deref());
-        let after = change.apply(before.ok_or_else(|| self.fault.damaged())?);
+        let after = change.apply(before);
         sqlx::query(
             "UPDATE local_passwords SET protocols = ?, networks = ? WHERE account = ? AND name = ?",
         )

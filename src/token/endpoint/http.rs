@@ -128,7 +128,7 @@ async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<Response
     let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > LONGEST_BODY {
-            return Err(Failure::passing("answers without an end", false));
+            return Err(Failure::unanswered("answers without an end"));
         }
         grow(&mut body, &chunk);
     }

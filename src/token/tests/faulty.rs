@@ -85,6 +85,15 @@ impl Store for FaultyStore {
         self.inner.write_local_password(account, password)
     }
 
+    fn change_local_password<'a>(
+        &'a self,
+        account: &'a str,
+        password: &'a LocalPassword,
+        change: &'a LimitChange,
+    ) -> StoreFuture<'a, PasswordLimits> {
+        self.inner.change_local_password(account, password, change)
+    }
+
     fn limit_local_password<'a>(
         &'a self,
         account: &'a str,

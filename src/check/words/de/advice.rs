@@ -83,12 +83,21 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
              Sitzungssteuerung „Anmeldehäufigkeit“ (Sign-in frequency) auszunehmen:",
             about.application()
         ),
+        Advice::EasePolicy if about.app_only => format!(
+            "Bitten Sie den Administrator, das für die Anwendung {} zu erlauben. Welche Richtlinie es \
+             verboten hat, steht im Anmeldeprotokoll von Microsoft Entra unter „Anmeldungen von \
+             Dienstprinzipalen“; die Richtlinien:",
+            about.application()
+        ),
         Advice::EasePolicy => format!(
             "Bitten Sie den Administrator, {} die Anwendung {} zu erlauben. Welche Richtlinie es \
              verboten hat, steht im Anmeldeprotokoll von Microsoft Entra; die Richtlinien:",
             about.owner(),
             about.application()
         ),
+        Advice::AdminConsent if about.cloud().is_none() => {
+            "Lassen Sie einen Administrator beim Anbieter zustimmen.".to_owned()
+        }
         Advice::AdminConsent => format!(
             "Lassen Sie einen Administrator von {} diesen Link öffnen und zustimmen:",
             about.tenant_or("Ihrem Mandanten")
@@ -98,9 +107,17 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
              Microsoft Entra unter „Übersicht“), zum Beispiel:",
             about.tenant_or("(keiner)")
         ),
+        Advice::CorrectClientId if about.cloud().is_none() => {
+            "Vergleichen Sie mit dem, was beim Anbieter für die Anwendung hinterlegt ist:".to_owned()
+        }
         Advice::CorrectClientId => "Vergleichen Sie mit „Anwendungs-ID (Client)“ auf der Seite der \
              Anwendung (nicht mit der Objekt-ID oder der ID eines Geheimnisses):"
             .to_owned(),
+        Advice::CorrectSecret if about.cloud().is_none() => {
+            "Kopieren Sie das Geheimnis, das der Anbieter für die Anwendung anzeigt, in die Datei, die \
+             client_secret nennt, oder lassen Sie sich ein neues geben:"
+                .to_owned()
+        }
         Advice::CorrectSecret => "Kopieren Sie den Wert des Geheimnisses, nicht seine ID, in die \
              Datei, die client_secret nennt; wird er nicht mehr angezeigt, legen Sie unter \
              „Zertifikate & Geheimnisse“ ein neues an:"
@@ -108,6 +125,11 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::MakeSecret => "Legen Sie unter „Zertifikate & Geheimnisse“ ein neues Geheimnis an, \
              und schreiben Sie seinen Wert in die Datei, die client_secret nennt:"
             .to_owned(),
+        Advice::GiveSecret if !about.app_only => {
+            "Oder, soll sie vertraulich bleiben, legen Sie unter „Zertifikate & Geheimnisse“ ein Geheimnis \
+             an, speichern Sie seinen Wert in einer Datei, die nur saslgate lesen kann, und schreiben Sie:"
+                .to_owned()
+        }
         Advice::GiveSecret => "Legen Sie unter „Zertifikate & Geheimnisse“ ein Geheimnis an, \
              speichern Sie seinen Wert in einer Datei, die nur saslgate lesen kann, und schreiben Sie:"
             .to_owned(),
@@ -115,10 +137,15 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
              tragen Sie die Rückkehradresse unter der Plattform „Web“ ein, dann wird die Anwendung \
              vertraulich."
             .to_owned(),
-        Advice::BecomePublic => "Oder machen Sie die Anwendung öffentlich: auf ihrer Seite \
+        Advice::BecomePublic => "Machen Sie die Anwendung öffentlich: auf ihrer Seite \
              „Authentifizierung“ die Plattform „Mobil- und Desktopanwendungen“, und „Öffentliche \
              Clientflows zulassen“: Ja."
             .to_owned(),
+        Advice::RegisterCertificate if about.cloud().is_none() => {
+            "Hinterlegen Sie das Zertifikat, das client_certificate nennt (ohne Schlüssel), beim Anbieter, \
+             und prüfen Sie, ob es abgelaufen ist."
+                .to_owned()
+        }
         Advice::RegisterCertificate => "Laden Sie das Zertifikat, das client_certificate nennt (ohne \
              Schlüssel), unter „Zertifikate & Geheimnisse“ zur Anwendung hoch, und prüfen Sie, ob es \
              abgelaufen ist."
@@ -137,6 +164,11 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::RegisterRedirect { .. } => "Tragen Sie bei der Anwendung unter „Authentifizierung“, \
              Plattform „Mobil- und Desktopanwendungen“, genau diese Adresse ein:"
             .to_owned(),
+        Advice::CorrectScopes { expected } if about.provider == "custom" => format!(
+            "Vergleichen Sie scopes in der Konfiguration mit dem, was der Anbieter für E-Mail \
+             vorschreibt{}. Jetzt steht dort:",
+            expected.as_deref().map(|it| format!("; nötig ist {}", shown(it))).unwrap_or_default()
+        ),
         Advice::CorrectScopes { expected: Some(expected) } => format!(
             "Entfernen Sie scopes aus der Konfiguration (dann werden die üblichen des Anbieters \
              verlangt), oder ergänzen Sie dort {}. Jetzt steht dort:",
@@ -146,6 +178,9 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
              werden die üblichen des Anbieters verlangt), oder vergleichen Sie die Liste mit den \
              Berechtigungen der Anwendung. Jetzt steht dort:"
             .to_owned(),
+        Advice::AddPermission { .. } if about.cloud().is_none() => {
+            "Lassen Sie den Betreiber des Anbieters der Anwendung diese Berechtigung geben:".to_owned()
+        }
         Advice::AddPermission { .. } if about.app_only => "Fügen Sie der Anwendung diese Berechtigung \
              hinzu, unter „API-Berechtigungen“, „Von meiner Organisation verwendete APIs“, „Office 365 \
              Exchange Online“, „Anwendungsberechtigungen“:"
@@ -184,7 +219,7 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::Wait { seconds: None } => {
             "Warten Sie einige Minuten; saslgate versucht es von selbst wieder.".to_owned()
         }
-        Advice::CheckTokenUrl => "Ist der Host falsch, berichtigen Sie tenant, provider oder \
+        Advice::CheckTokenUrl => "Ist die Adresse falsch, berichtigen Sie tenant, provider oder \
              token_url. Jetzt gilt:"
             .to_owned(),
         Advice::LookUpCode { code } => format!("Was Microsoft zu AADSTS{code} sagt:"),
@@ -196,6 +231,10 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         }
         Advice::MakeAppPassword => "Viele Anbieter verlangen ein Passwort, das eigens für ein \
              Programm erzeugt wird (App-Passwort)."
+            .to_owned(),
+
+        Advice::MindLockout => "Prüfen Sie erst danach wieder: Jede Prüfung versucht das gespeicherte \
+             Passwort einmal, und manche Server sperren einen Benutzer nach wenigen falschen."
             .to_owned(),
 
         Advice::OpenExchangeShell => "Das Folgende führt ein Administrator in Exchange Online \
@@ -264,6 +303,12 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
             if about.app_only { "der Anwendung" } else { about.owner() },
             shown(from)
         ),
+        Advice::UseAsciiAddress => "Nehmen Sie einen Empfänger, dessen Adresse in ASCII geschrieben ist; \
+             auch die des Kontos muss es sein."
+            .to_owned(),
+        Advice::SendLater => "Prüfen Sie in einigen Minuten noch einmal; der Postausgang eines \
+             Mailprogramms versucht es von selbst wieder."
+            .to_owned(),
         Advice::CheckRecipient { to } => format!(
             "Prüfen Sie, ob {} richtig geschrieben ist, oder nehmen Sie einen anderen Empfänger.",
             shown(to)

@@ -28,10 +28,13 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
                 .to_owned()
         }
         Finding::DaemonSilent { text } => {
-            format!("Ein saslgate läuft, lässt sich aber nicht befragen: {}", shown(text))
+            format!(
+                "Ein saslgate läuft, lässt sich aber nicht befragen; auf Englisch: {}",
+                shown(text)
+            )
         }
         Finding::StoreFault { text } => format!(
-            "Der Speicher für Passwörter und Tokens auf diesem Rechner ist nicht benutzbar: {}",
+            "Der Speicher für Passwörter und Tokens auf diesem Rechner ist nicht benutzbar; auf Englisch: {}",
             shown(text)
         ),
 
@@ -116,7 +119,7 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         ),
         Finding::TlsFailed { host, text } => format!(
             "Der TLS-Handshake mit {host} scheitert: Sein TLS ist zu alt, oder ein Programm \
-             dazwischen stört. Einzelheiten: {}",
+             dazwischen stört. Einzelheiten auf Englisch: {}",
             shown(text)
         ),
         Finding::ServerSilent { host, port } => format!(
@@ -125,7 +128,7 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         ),
         Finding::WrongProtocol { host, port, protocol, text } => format!(
             "Was an {host}:{port} antwortet, ist kein {protocol}-Server: Host oder Port in der \
-             Konfiguration ist falsch. Er meldet: {}",
+             Konfiguration ist falsch. Einzelheiten auf Englisch: {}",
             shown(text)
         ),
 
@@ -272,15 +275,21 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             "Der Anbieter ist ausgelastet oder begrenzt die Anfragen.".to_owned()
         }
         Finding::EndpointFault { status: Some(status), text } => format!(
-            "Beim Anbieter selbst liegt eine Störung vor (HTTP-Status {status}): {}",
+            "Beim Anbieter selbst liegt eine Störung vor (HTTP-Status {status}); auf Englisch: it {}",
             shown(text)
         ),
         Finding::EndpointFault { status: None, text } => {
-            format!("Beim Anbieter selbst liegt eine Störung vor: {}", shown(text))
+            format!("Beim Anbieter selbst liegt eine Störung vor; auf Englisch: it {}", shown(text))
         }
         Finding::EndpointUnreachable { host, text } => format!(
-            "Der Token-Endpunkt des Anbieters bei {host} ist von diesem Rechner aus nicht erreichbar: \
-             {}",
+            "Der Token-Endpunkt des Anbieters bei {host} ist von diesem Rechner aus nicht erreichbar; \
+             auf Englisch: it {}",
+            shown(text)
+        ),
+        Finding::NoOauthAnswer { status, text } => format!(
+            "Was an der eingetragenen Adresse antwortet, ist kein Token-Endpunkt für OAuth oder ist \
+             gestört{}. Meist ist token_url, tenant oder provider falsch. Einzelheiten auf Englisch: it {}.",
+            status.map(|it| format!(" (HTTP-Status {it})")).unwrap_or_default(),
             shown(text)
         ),
         Finding::ProviderRefused { error, code: number, text } => format!(
@@ -326,8 +335,8 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             if has.is_empty() { "keine".to_owned() } else { listed(has) }
         ),
         Finding::UserWrong { user, expected } => format!(
-            "Angemeldet hat sich {}; es sollte aber {} sein. Vermutlich war der Browser noch mit dem \
-             anderen Konto angemeldet.",
+            "Angemeldet hat sich {}; es sollte aber {} sein. Das ist ein anderer Name derselben Person, \
+             oder der Browser war noch mit dem anderen Konto angemeldet.",
             shown(user),
             shown(expected)
         ),
@@ -371,6 +380,12 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
              Anmeldung (SMTP AUTH). Der Server meldet: {}",
             shown(text)
         ),
+        Finding::PolicyForbids { text } => format!(
+            "Eine Richtlinie des Administrators für bedingten Zugriff oder für die Authentifizierung \
+             verbietet diese Anmeldung. Es liegt weder am Passwort noch am Token noch an saslgate. Der \
+             Server meldet: {}",
+            shown(text)
+        ),
         Finding::PasswordsNotTaken { text } => format!(
             "Der Server nimmt keine Passwörter mehr an; die Konfiguration sagt, er tue es. Er meldet: \
              {}",
@@ -396,9 +411,15 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
              meldet: {}",
             shown(text)
         ),
-        Finding::ConnectionBroken { text } => {
-            format!("Die Verbindung brach mittendrin ab: {}", shown(text))
-        }
+        Finding::ServerUnclear { host, port, text } => format!(
+            "{host}:{port} ist erreichbar, spricht dann aber nicht, wie es sein muss: Der Server ist \
+             überlastet oder gestört, oder etwas dazwischen stört ihn. Einzelheiten auf Englisch: {}",
+            shown(text)
+        ),
+        Finding::ConnectionBroken { text } => format!(
+            "Die Verbindung brach mittendrin ab. Einzelheiten auf Englisch: {}",
+            shown(text)
+        ),
         Finding::SmtpWorksAs { user, configured, .. } => format!(
             "SMTP meldet {} nicht an, wie es die Konfiguration verlangt, wohl aber {}.",
             shown(configured),
@@ -427,6 +448,16 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         Finding::RecipientRefused { to, text } => {
             format!("Der Server nimmt keine Mail an {} an. Er meldet: {}", shown(to), shown(text))
         }
+        Finding::AddressNotTaken { address } => format!(
+            "Die Adresse {} enthält Zeichen außerhalb von ASCII, und solche Adressen nimmt der Server nicht: \
+             Ihm fehlt SMTPUTF8.",
+            shown(address)
+        ),
+        Finding::MailDelayed { text } => format!(
+            "Der Server nimmt die Testmail jetzt nicht an, vielleicht aber später (Greylisting zum \
+             Beispiel). Er meldet: {}",
+            shown(text)
+        ),
         Finding::MailRefused { text } => {
             format!("Der Server nimmt die Testmail nicht an. Er meldet: {}", shown(text))
         }

@@ -77,12 +77,20 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
              session control \"Sign-in frequency\":",
             about.application()
         ),
+        Advice::EasePolicy if about.app_only => format!(
+            "Ask the administrator to allow the application {} this. The sign-in log of Microsoft Entra, \
+             under \"Service principal sign-ins\", names the policy that forbade it; the policies:",
+            about.application()
+        ),
         Advice::EasePolicy => format!(
             "Ask the administrator to allow the application {} to {}. The sign-in log of Microsoft \
              Entra names the policy that forbade it; the policies:",
             about.application(),
             about.owner()
         ),
+        Advice::AdminConsent if about.cloud().is_none() => {
+            "Let an administrator at the provider agree.".to_owned()
+        }
         Advice::AdminConsent => format!(
             "Let an administrator of {} open this link and agree:",
             about.tenant_or("the tenant")
@@ -92,9 +100,17 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
              Overview), for instance:",
             about.tenant_or("(none)")
         ),
+        Advice::CorrectClientId if about.cloud().is_none() => {
+            "Compare with what the provider has registered for the application:".to_owned()
+        }
         Advice::CorrectClientId => "Compare with \"Application (client) ID\" on the application's \
              page (not the object id, nor a secret's id):"
             .to_owned(),
+        Advice::CorrectSecret if about.cloud().is_none() => {
+            "Copy the secret that the provider shows for the application into the file that \
+             client_secret names, or have a new one made:"
+                .to_owned()
+        }
         Advice::CorrectSecret => "Copy the secret's value, not its ID, into the file that \
              client_secret names; if it is not to be seen any more, make a new one under \
              \"Certificates & secrets\":"
@@ -102,6 +118,11 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::MakeSecret => "Make a new secret under \"Certificates & secrets\" and put its value \
              into the file that client_secret names:"
             .to_owned(),
+        Advice::GiveSecret if !about.app_only => {
+            "Or, if it is to stay confidential, make a secret under \"Certificates & secrets\", put its \
+             value into a file that only saslgate can read, and write:"
+                .to_owned()
+        }
         Advice::GiveSecret => "Make a secret under \"Certificates & secrets\", put its value into a \
              file that only saslgate can read, and write:"
             .to_owned(),
@@ -111,8 +132,13 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
                 .to_owned()
         }
         Advice::BecomePublic => {
-            "Or make the application public: on its page \"Authentication\", platform \"Mobile and \
+            "Make the application public: on its page \"Authentication\", platform \"Mobile and \
              desktop applications\", and \"Allow public client flows\": Yes."
+                .to_owned()
+        }
+        Advice::RegisterCertificate if about.cloud().is_none() => {
+            "Register the certificate that client_certificate names (without its key) with the provider, \
+             and see whether it has expired."
                 .to_owned()
         }
         Advice::RegisterCertificate => {
@@ -133,6 +159,10 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::RegisterRedirect { .. } => "Register exactly this address with the application, \
              under \"Authentication\", platform \"Mobile and desktop applications\":"
             .to_owned(),
+        Advice::CorrectScopes { expected } if about.provider == "custom" => format!(
+            "Compare scopes in the configuration with what the provider documents for mail{}. Now it is:",
+            expected.as_deref().map(|it| format!("; wanted is {}", shown(it))).unwrap_or_default()
+        ),
         Advice::CorrectScopes { expected: Some(expected) } => format!(
             "Remove scopes from the configuration (then the provider's usual ones are asked for), or \
              correct it so that {} is among them. Now it is:",
@@ -142,6 +172,9 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
              provider's usual ones are asked for), or compare it with the application's permissions. \
              Now it is:"
             .to_owned(),
+        Advice::AddPermission { .. } if about.cloud().is_none() => {
+            "Have whoever runs the provider allow the application this permission:".to_owned()
+        }
         Advice::AddPermission { .. } if about.app_only => {
             "Add this permission to the application, under \"API permissions\", \"APIs my \
              organization uses\", \"Office 365 Exchange Online\", \"Application permissions\":"
@@ -184,7 +217,7 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
             "Wait some minutes; saslgate tries again by itself.".to_owned()
         }
         Advice::CheckTokenUrl => {
-            "If the host is wrong, correct the tenant, provider or token_url. Now it is:".to_owned()
+            "If the address is wrong, correct the tenant, provider or token_url. Now it is:".to_owned()
         }
         Advice::LookUpCode { code } => format!("What Microsoft says of AADSTS{code}:"),
         Advice::CheckExternal => {
@@ -198,6 +231,10 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
             "Many providers want a password that is made for one program (app password)."
                 .to_owned()
         }
+
+        Advice::MindLockout => "Check again only then: every check tries the stored password once, and some \
+             servers lock a user after a few wrong ones."
+            .to_owned(),
 
         Advice::OpenExchangeShell => {
             "An administrator does the following in Exchange Online PowerShell:".to_owned()
@@ -264,6 +301,12 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
             if about.app_only { "the application" } else { about.owner() },
             shown(from)
         ),
+        Advice::UseAsciiAddress => {
+            "Take a recipient whose address is written in ASCII; so must the account's own be.".to_owned()
+        }
+        Advice::SendLater => {
+            "Check again in some minutes; a mail program's outbox tries it again by itself.".to_owned()
+        }
         Advice::CheckRecipient { to } => {
             format!("See whether {} is written right, or take another recipient.", shown(to))
         }

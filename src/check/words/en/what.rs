@@ -267,6 +267,12 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             "The provider's token endpoint at {host} cannot be reached from this machine: {}",
             shown(text)
         ),
+        Finding::NoOauthAnswer { status, text } => format!(
+            "What answers at the configured address is no token endpoint of OAuth's, or is out of order{}. \
+             Mostly token_url, tenant or provider is wrong. It {}.",
+            status.map(|it| format!(" (HTTP status {it})")).unwrap_or_default(),
+            shown(text)
+        ),
         Finding::ProviderRefused { error, code: number, text } => format!(
             "The provider refuses{}{}: {}",
             error.as_deref().map(|it| format!(" ({})", shown(it))).unwrap_or_default(),
@@ -310,8 +316,8 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             if has.is_empty() { "none".to_owned() } else { listed(has) }
         ),
         Finding::UserWrong { user, expected } => format!(
-            "{} has signed in, but it should be {}: the browser was probably still signed in as \
-             somebody else.",
+            "{} has signed in, but it should be {}: that is another name of the same person, or the browser \
+             was still signed in as somebody else.",
             shown(user),
             shown(expected)
         ),
@@ -353,6 +359,11 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
              says: {}",
             shown(text)
         ),
+        Finding::PolicyForbids { text } => format!(
+            "A conditional access or authentication policy of the administrator forbids this login. It is \
+             neither the password nor the token nor saslgate. The server says: {}",
+            shown(text)
+        ),
         Finding::PasswordsNotTaken { text } => format!(
             "The server no longer takes passwords, and the configuration says that it does. It says: \
              {}",
@@ -373,6 +384,11 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         ),
         Finding::ServerThrottles { text } => format!(
             "The server is busy, or the mailbox has too many connections at once. It says: {}",
+            shown(text)
+        ),
+        Finding::ServerUnclear { host, port, text } => format!(
+            "{host}:{port} can be reached and then does not speak as it must: it is overloaded or broken, \
+             or something in between disturbs it. What happened: {}",
             shown(text)
         ),
         Finding::ConnectionBroken { text } => {
@@ -400,6 +416,15 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         Finding::RecipientRefused { to, text } => {
             format!("The server does not take mail to {}. It says: {}", shown(to), shown(text))
         }
+        Finding::AddressNotTaken { address } => format!(
+            "The address {} has letters beyond A to Z, and the server does not take such addresses: it has \
+             no SMTPUTF8.",
+            shown(address)
+        ),
+        Finding::MailDelayed { text } => format!(
+            "The server does not take the test mail now, but may do so later (greylisting, say). It says: {}",
+            shown(text)
+        ),
         Finding::MailRefused { text } => {
             format!("The server does not take the test mail. It says: {}", shown(text))
         }
