@@ -250,7 +250,8 @@ class Sample(unittest.TestCase):
         self.check()
         os.remove(there)
         words = self.run_import(SAMPLE, stdin=passwords)
-        self.assertIn("device@gmail.com: its sign-in (refresh token)", words)
+        self.assertNotIn("device@gmail.com: not carried over", words)
+        self.assertIn("device@gmail.com: its password, as the local one", words)
         self.check()
 
     def test_an_import_that_was_stopped_goes_on(self):
