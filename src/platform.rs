@@ -1,6 +1,8 @@
 //! What differs between operating systems, in one place. The hard thing is the mode of a file: it must
 //! be right from the first moment of the file's life.
 
+mod hold;
+
 #[cfg(unix)]
 use std::io::IsTerminal as _;
 use std::{
@@ -8,6 +10,8 @@ use std::{
     io,
     path::Path,
 };
+
+pub(crate) use self::hold::hold_folder;
 
 /// What a signal asks for; the text is the signal's name for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,6 +271,16 @@ pub(crate) fn remedy(path: &Path) -> String {
     let Some((path, owner)) = seen else {
         return REMEDY.to_owned();
     };
+    if owner != 0 && owner == nix::unistd::geteuid().as_raw() {
+        return format!("{} is yours, but its mode forbids it: chmod u+rwX", path.display());
+    }
+    // What all programs and people share is given to nobody.
+    if owner == 0 && path.is_dir() && path.components().count() <= 2 {
+        return format!(
+            "it would lie in {}, which belongs to root: name a place of your own with --config and --state",
+            path.display()
+        );
+    }
     let owner = if owner == 0 { "root".to_owned() } else { format!("the user with id {owner}") };
     format!("{} belongs to {owner}: {REMEDY}", path.display())
 }
@@ -337,8 +351,8 @@ mod tests {
         let error = io::Error::from(io::ErrorKind::PermissionDenied);
         assert_eq!(
             unreadable(Path::new("/no-such-folder/key"), &error),
-            "/no-such-folder/key: cannot be read: permission denied; / belongs to root: give it to the \
-             user that the saslgate service runs as (chown), or run the command as that user"
+            "/no-such-folder/key: cannot be read: permission denied; it would lie in /, which belongs to root: name a \
+             place of your own with --config and --state"
         );
         let other = io::Error::from(io::ErrorKind::StorageFull);
         assert_eq!(explain(Path::new("/"), &other), other.to_string());

@@ -26,6 +26,11 @@ impl Program {
         Self { folder }
     }
 
+    /// Without a configuration.
+    pub(crate) fn empty() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -10,6 +10,7 @@ mod check;
 mod cli;
 mod gateway;
 mod identities;
+mod init;
 #[cfg(target_os = "linux")]
 mod service;
 mod status;

@@ -184,8 +184,16 @@ impl From<ProtocolName> for Protocol {
 pub fn run(args: &AccountArgs, global: &Global) -> Result<(), Failure> {
     let config = global.load(Secrets::Skip)?.config;
     match &args.command {
-        AccountCommand::List => block_on(list::list(&config))?,
-        AccountCommand::Show { login } => show::show(&config, login),
+        AccountCommand::List => {
+            block_on(list::list(&config))??;
+            global.tell_place();
+            Ok(())
+        }
+        AccountCommand::Show { login } => {
+            show::show(&config, login)?;
+            global.tell_place();
+            Ok(())
+        }
         AccountCommand::Password { login, name, generate, limits } => {
             local_password::set(&config, login, name, *generate, limits)
         }

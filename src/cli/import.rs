@@ -124,6 +124,7 @@ fn summary(draft: &Draft, global: &Global) -> Result<(), Failure> {
     if !outcome.is_try && is_begun {
         next(draft, global);
     }
+    global.tell_place();
     if outcome.is_fault || is_nothing && !is_begun {
         let what =
             if is_nothing { "nothing was carried over" } else { "not everything was carried over" };

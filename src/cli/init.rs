@@ -205,7 +205,7 @@ pub fn run(args: &InitArgs, global: &Global) -> Result<(), Failure> {
         ));
         let config = place.global(global).load(Secrets::Of(login.clone()))?.config;
         let account = account::find(&config, &login)?;
-        tell_unused(&unused::unused(args, &config, &account));
+        tell_unused(&unused::unused(args, &config, &account), &place);
         (login, args.sign_in)
     } else {
         let told = conversation::hold(&mut ask, args, &place, login)?;
@@ -214,19 +214,20 @@ pub fn run(args: &InitArgs, global: &Global) -> Result<(), Failure> {
         let Some(told) = told else { return Err(Failure::mistake("something has no answer yet")) };
         place.write(&told)?;
         if let Some(config) = &place.existing {
-            tell_unused(&unused::unused_ports(args, config));
+            tell_unused(&unused::unused_ports(args, config), &place);
         }
         (told.answers.login, Some(told.way))
     };
     finish::finish(&ask, args, &place.global(global), &login, way)
 }
 
-fn tell_unused(flags: &[String]) {
+fn tell_unused(flags: &[String], place: &Place) {
     if !flags.is_empty() {
         remark(format_args!(
-            "Not used, since the configuration says otherwise and is never changed: {}. To change one, edit the \
-             account's file.",
-            flags.join(", ")
+            "Not used, since the configuration says otherwise and is never changed: {}. To change one, edit {} (ports) or \
+             the account's own file.",
+            flags.join(", "),
+            place.paths.config.display()
         ));
     }
 }

@@ -23,11 +23,17 @@ mod start;
 pub mod status;
 pub(crate) mod terminal;
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand};
 
-use self::log::{LogFormat, LogLevel};
+use self::{
+    log::{LogFormat, LogLevel},
+    terminal::remark,
+};
 use crate::{
     config::{Config, ConfigError, Loaded, Mistake, Paths, Secrets, load},
     guide::command::argument,
@@ -55,7 +61,7 @@ impl Cli {
     /// It could not be done.
     pub fn run(self) -> Result<(), Failure> {
         let Self { global, command } = self;
-        match command {
+        let done = match command {
             Command::Init(args) => init::run(&args, &global),
             Command::Run(args) => run::run(&args, &global),
             #[cfg(feature = "demo")]
@@ -72,7 +78,8 @@ impl Cli {
             Command::Cert(args) => cert::run(&args, &global),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
-        }
+        };
+        done.map_err(|failure| global.with_place(failure))
     }
 }
 
@@ -178,6 +185,38 @@ impl Global {
         place
     }
 
+    /// Says what the commands that were just named need at their end, where the places were named with options
+    /// (a variable of the shell counts for them, too).
+    fn tell_place(&self) {
+        if let Some(place) = self.place_to_type() {
+            remark(format_args!("(Commands named here need at their end:{place})"));
+        }
+    }
+
+    fn place_to_type(&self) -> Option<String> {
+        let is_set = |name: &str, value: Option<&Path>| {
+            value.is_none()
+                || std::env::var_os(name).is_some_and(|it| Some(Path::new(&it)) == value)
+        };
+        let is_in_shell = is_set("SASLGATE_CONFIG", self.config.as_deref())
+            && is_set("SASLGATE_STATE", self.state.as_deref());
+        let place = self.place();
+        (!is_in_shell && !place.is_empty()).then_some(place)
+    }
+
+    /// The same of the words of a failure.
+    fn with_place(&self, failure: Failure) -> Failure {
+        let names_command = COMMANDS.iter().any(|it| failure.text.contains(it));
+        match self.place_to_type() {
+            Some(place) if names_command && !failure.text.contains(place.trim()) => {
+                let text =
+                    format!("{}\n(Commands named here need at their end:{place})", failure.text);
+                Failure { text, ..failure }
+            }
+            Some(_) | None => failure,
+        }
+    }
+
     fn paths(&self) -> Result<Paths, Failure> {
         Ok(Paths::find(self.config.as_deref(), self.state.as_deref())?)
     }
@@ -238,6 +277,16 @@ fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
     let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
     Ok(runtime.block_on(future))
 }
+
+/// How commands that know a configuration begin in words.
+const COMMANDS: [&str; 6] = [
+    "saslgate signin ",
+    "saslgate account ",
+    "saslgate check",
+    "saslgate status",
+    "saslgate config ",
+    "saslgate reload",
+];
 
 const GLOBAL: &str = "Options of every command";
 

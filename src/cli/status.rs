@@ -58,6 +58,9 @@ pub fn run(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
         say(json::text(&overview)?)?;
     } else {
         say(table::text(&overview, super::terminal::shows_colours()))?;
+        if overview.accounts.iter().any(|account| account.next_step().is_some()) {
+            global.tell_place();
+        }
     }
     match overview.turn().exit_code() {
         0 => Ok(()),

@@ -91,6 +91,9 @@ pub(crate) fn read_secret(prompt: &str, again: bool) -> Result<Secret, Failure> 
             // The terminal is itself again; the signal's own end would cut any words short.
             std::process::exit(130);
         }
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Failure::fault("nothing was typed, and nothing was changed");
+        }
         Failure::fault(format!("cannot read from the terminal: {error}"))
     };
     let ask = |prompt: &str| {

@@ -3,7 +3,9 @@
 //! place: the key is found again from the offset.
 
 use std::{
-    fmt, io,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -83,13 +85,22 @@ impl SourceFile {
     /// Reads it from the disk.
     pub(super) fn read(path: &Path) -> Result<Self, Mistake> {
         let fault = |text| Mistake { file: path.into(), line: None, key: String::new(), text };
-        let bytes = std::fs::read(path).map_err(|error| {
+        // A pipe will do (`--config <(…)`), and one without an end must not fill the memory.
+        let read = File::open(path).and_then(|file| {
+            let mut bytes = Vec::new();
+            file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        let bytes = read.map_err(|error| {
             fault(if error.kind() == io::ErrorKind::NotFound {
                 NOT_THERE.to_owned()
             } else {
                 format!("cannot be read: {}", platform::explain(path, &error))
             })
         })?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(fault("is longer than 16 MiB: that is no configuration".into()));
+        }
         let text = String::from_utf8(bytes)
             .map_err(|_| fault("is not UTF-8 text: save it with the encoding UTF-8".into()))?;
         Ok(Self::new(path, text))
@@ -243,6 +254,9 @@ const WORDS: &[(&str, &str)] = &[
     ("expected a boolean", "expected true or false"),
     ("expected a map", "expected a table"),
 ];
+
+/// Octets of one file; an account takes a hundred.
+const LONGEST: u64 = 16 << 20;
 
 const NOT_THERE: &str = "there is no such file: check the name after --config (or in $SASLGATE_CONFIG), \
     or let `saslgate init` write the file (by hand: saslgate.example.toml explains every key)";

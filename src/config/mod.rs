@@ -31,7 +31,7 @@ use url::Url;
 pub(crate) use self::{
     account::unfit_name,
     listen::{DEFAULT_CERTIFICATE, DEFAULT_KEY},
-    oauth::is_secure,
+    oauth::{is_secure, tenant::is_tenant},
     secret_source::refuse_shared,
 };
 pub use self::{

@@ -5,7 +5,7 @@ mod client;
 mod external;
 mod grant;
 mod sign_in;
-mod tenant;
+pub(super) mod tenant;
 mod unused;
 
 use std::{path::PathBuf, time::Duration};

@@ -2,7 +2,11 @@
 //! that is empty, old or broken: whatever is missing is made in an order in which each of them ends
 //! up with the same key and the same schema.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::{self, File},
+    path::Path,
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
@@ -41,7 +45,8 @@ pub(super) async fn open(
     let path = folder.join("store.sqlite");
     let fault = Fault::new(path.clone());
     let (folder, file, words) = (folder.to_owned(), path.clone(), fault.clone());
-    let key = tokio::task::spawn_blocking(move || prepare(&folder, &file, &key, &words))
+    // Held until the schema is there: SQLite does not wait where two turn a new file into a store.
+    let (key, _held) = tokio::task::spawn_blocking(move || prepare(&folder, &file, &key, &words))
         .await
         .map_err(|error| fault.io(&error.into()))??;
     let sealer = Sealer::new(&key)?;
@@ -75,8 +80,11 @@ fn prepare(
     file: &Path,
     key: &KeySource,
     fault: &Fault,
-) -> Result<Secret, StoreError> {
+) -> Result<(Secret, Option<File>), StoreError> {
     platform::create_private_folder(folder).map_err(|error| fault.io(&error))?;
+    let is_new = fs::metadata(file).map_or(true, |it| it.len() == 0);
+    // Whoever cannot hold it may still find that nobody else is there.
+    let held = if is_new { platform::hold_folder(folder).ok().flatten() } else { None };
     let exists = file.try_exists().map_err(|error| fault.io(&error))?;
     let key = key.load(exists)?;
     if exists {
@@ -88,7 +96,7 @@ fn prepare(
         files::create_private_file(file).map_err(|error| fault.io(&error))?;
         platform::sync_folder_of(file).map_err(|error| fault.io(&error))?;
     }
-    Ok(key)
+    Ok((key, held))
 }
 
 /// Brings the schema up to date and checks the key, in one transaction that holds the write lock:

@@ -24,6 +24,9 @@ pub(super) fn set(
     limits: &LimitArgs,
 ) -> Result<(), Failure> {
     let account = of_mailbox(config, login)?;
+    if account.identity.opens.is_some() && !login.eq_ignore_ascii_case(&account.login) {
+        refuse_to_replace(config, &account, name)?;
+    }
     let change = limits.change()?;
     let secret = if generate {
         password::generate().map_err(|error| Failure::fault(error.to_string()))?
@@ -62,6 +65,23 @@ pub(super) fn remove(config: &Config, login: &str, name: &str) -> Result<(), Fai
         return Err(unknown(&account.login, name));
     }
     say(format_args!("The password \"{name}\" of {} is removed.", account.login))
+}
+
+/// Whoever names a shared mailbox may mean a password of that mailbox: the owner's own is not replaced by the way.
+fn refuse_to_replace(config: &Config, account: &AccountConfig, name: &str) -> Result<(), Failure> {
+    let stored = block_on(async {
+        Ok::<_, Failure>(open(config).await?.local_passwords(&account.key()).await?)
+    })??;
+    let is_there = stored.is_some_and(|it| it.passwords.iter().any(|it| it.name == name));
+    match &account.identity.opens {
+        Some(shared) if is_there => Err(Failure::mistake(format!(
+            "nothing was changed: {} has a password \"{name}\" already, which would be replaced. {} Or name another one \
+             with --name.",
+            account.login,
+            whose(&account.login, shared)
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// A shared mailbox that is opened by somebody's login has no password.

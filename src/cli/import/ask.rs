@@ -48,7 +48,10 @@ pub(super) fn ask(
             }
         };
         match found {
-            None => draft.outcome.remark(&account.login, SKIPPED),
+            None if account.sealed.has_refresh_token() => {
+                draft.outcome.remark(&account.login, SKIPPED)
+            }
+            None => {}
             Some(Err(Unsealed::Wrong)) => draft.outcome.remark(&account.login, WRONG),
             Some(Err(Unsealed::Iterations)) => draft.outcome.remark(&account.login, ITERATIONS),
             Some(Ok((password, opened))) => answers.push(Answer { index, password, opened }),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     import::emailproxy::{
-        Installation, NewAccount, OwnSecret, owner_password_file_name, secret_file_name,
+        Account, Installation, NewAccount, OwnSecret, owner_password_file_name, secret_file_name,
     },
     platform::{self, OWNER_ONLY},
     secret::Secret,
@@ -87,16 +87,20 @@ fn secrets(
         OwnSecret::Sealed => {
             Some(answer.and_then(|it| it.opened.client_secret.clone()).ok_or(NEEDS_PASSWORD)?)
         }
-        OwnSecret::LoginPassword => {
-            Some(answer.map(|it| it.password.clone()).ok_or(NEEDS_PASSWORD)?)
-        }
+        OwnSecret::LoginPassword => Some(password(of, answer)?),
     };
     secrets.extend(own.map(|it| (secret_file_name(&account.file_name), it)));
     if account.needs_owner_password {
-        let password = answer.map(|it| it.password.clone()).ok_or(NEEDS_PASSWORD)?;
-        secrets.push((owner_password_file_name(&account.file_name), password));
+        secrets.push((owner_password_file_name(&account.file_name), password(of, answer)?));
     }
     Ok(secrets)
+}
+
+/// The password, where it could be judged by what it opens.
+fn password(of: Option<&Account>, answer: Option<&Answer>) -> Result<Secret, &'static str> {
+    let is_asked_for = of.is_some_and(|it| it.sealed.is_there());
+    let missing = if is_asked_for { NEEDS_PASSWORD } else { NEVER_USED };
+    answer.map(|it| it.password.clone()).ok_or(missing)
 }
 
 fn publish(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
@@ -113,3 +117,5 @@ const FOR_ALL: u32 = 0o644;
 
 const NEEDS_PASSWORD: &str = "not carried over: a secret of it is only to be had with the password that its \
     mail programs send: run the import again with that password";
+const NEVER_USED: &str = "not carried over: a secret of it is the password that its mail programs send, and nothing in the \
+    file can tell whether one is right, for it was never used there: set the account up with `saslgate init`";

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cli::{Failure, terminal::remark},
-    config::{Provider, TenantNeed, unfit_name},
+    config::{Provider, TenantNeed, is_tenant, unfit_name},
     init::{Answers, is_address, provider_of, tenant_of},
     platform,
     secret::Secret,
@@ -162,11 +162,11 @@ fn tenant(
         help: "Entra admin centre (https://entra.microsoft.com), Overview: Tenant ID, or Primary domain.",
     };
     ask.text(&question, args.tenant.as_deref(), |text| {
-        let fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        if text.chars().all(fit) {
+        if is_tenant(text) {
             Ok(text.to_owned())
         } else {
-            Err("is neither a tenant's id nor a domain such as example.com".to_owned())
+            Err("is neither a tenant's id (36 characters) nor a domain such as example.com"
+                .to_owned())
         }
     })
 }

@@ -7,12 +7,13 @@ use super::{InitArgs, SignInWay, ask::Ask};
 use crate::{
     account::password::{self, Passwords},
     cli::{
-        Failure, Global, account, block_on, daemon,
+        Failure, Global, account, block_on, cert, daemon,
         signin::{self, SigninArgs},
         terminal::{complain, remark, say},
     },
     config::{AccountConfig, Config, Protocol, Secrets},
     init::settings,
+    platform,
     token::GrantStatus,
 };
 
@@ -37,10 +38,13 @@ pub(super) fn finish(
         Err(failure) => {
             complain(&failure.text);
             return Err(Failure::fault(format!(
-                "the configuration of {login} is written; nobody has signed in yet, and no local password is made\n\
-                 Go on with: {again}"
+                "the configuration of {login} is written; nobody has signed in yet\nGo on with: {again}"
             )));
         }
+    }
+    if let Some(domain) = &account.identity.domain {
+        whole_domain(global, &config, account, &domain.name);
+        return Ok(());
     }
     let password = local_password(&config, account)?;
     if left.is_empty() {
@@ -64,6 +68,22 @@ pub(super) fn finish(
     }
     Err(Failure::fault(format!("{login} is set up, but not finished. What is left:\n  {left}")))
 }
+
+/// Of a whole domain nobody has a password, and there is no mailbox to check: what is left is done for each mailbox.
+fn whole_domain(global: &Global, config: &Config, account: &AccountConfig, domain: &str) {
+    let mailbox = format!("NAME@{domain}");
+    let command = |words: &[&str]| global.command(words).replace(MAILBOX, &mailbox);
+    remark(format_args!(
+        "\n{} is set up. Each mailbox has a local password of its own; for each:\n  {}\n  {}",
+        account.login,
+        command(&["account", "password", MAILBOX, "--generate"]),
+        command(&["check", MAILBOX]),
+    ));
+    remark(start(global, config));
+}
+
+/// Stands for the mailbox until the words are quoted for a shell.
+const MAILBOX: &str = "MAILBOX";
 
 /// Whether there is nothing left to sign in for.
 fn sign_in(
@@ -103,6 +123,9 @@ fn local_password(
 ) -> Result<Option<crate::secret::Secret>, Failure> {
     block_on(async {
         let store = account::open(config).await?;
+        // Of two at once, one makes it, and the other finds it.
+        let state = &config.state_folder;
+        let _held = platform::hold_folder(state).map_err(|error| cert::unwritten(state, &error))?;
         let known = store.local_passwords(&account.key()).await?;
         if known.is_some_and(|known| !known.passwords.is_empty()) {
             return Ok(None);
@@ -142,15 +165,19 @@ fn closing(
             ));
         }
     }
-    let runs = block_on(daemon::status(config)).is_ok_and(|status| status.is_ok());
-    lines.push(if runs {
+    lines.push(start(global, config));
+    lines
+}
+
+/// What to do so that mail programs can connect.
+fn start(global: &Global, config: &Config) -> String {
+    if block_on(daemon::status(config)).is_ok_and(|status| status.is_ok()) {
         "saslgate runs, and takes the new account up by itself.".to_owned()
     } else if is_service(global) {
         "Start it now, and whenever this machine starts: systemctl enable --now saslgate".to_owned()
     } else {
         format!("Start it: {}", global.command(&["run"]))
-    });
-    lines
+    }
 }
 
 /// Whether the package's unit serves this configuration.

@@ -2,7 +2,7 @@
 //! before a name appears in it, and what a mistake leaves behind is taken away again.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
@@ -65,7 +65,10 @@ impl Place {
     /// Writes what was told, unless the whole would have a mistake.
     pub(super) fn write(&self, told: &Told) -> Result<(), Failure> {
         let mut made = Made::default();
-        let written = self.put(told, &mut made);
+        let accounts = self.paths.config.with_file_name("accounts.d");
+        // Another init may be at it.
+        let _held = self.hold(&accounts, &mut made)?;
+        let written = self.put(told, &accounts, &mut made);
         if written.is_err() {
             made.undo();
             if let Proof::Certificate(certificate, _) = &told.answers.proof
@@ -80,25 +83,38 @@ impl Place {
         written
     }
 
-    fn put(&self, told: &Told, made: &mut Made) -> Result<(), Failure> {
+    /// Makes the folders, and holds them until what is returned is dropped.
+    fn hold(&self, accounts: &Path, made: &mut Made) -> Result<Option<File>, Failure> {
+        let folder = self.folder();
+        loop {
+            self.folders(accounts, made)?;
+            let held =
+                platform::hold_folder(&folder).map_err(|error| cert::unwritten(&folder, &error))?;
+            // Whoever held it before may have taken it away again.
+            if accounts.exists() {
+                return Ok(held);
+            }
+        }
+    }
+
+    fn put(&self, told: &Told, accounts: &Path, made: &mut Made) -> Result<(), Failure> {
         let answers = &told.answers;
-        let accounts = self.paths.config.with_file_name("accounts.d");
         let file = accounts.join(format!("{}.toml", file_name(&answers.login)));
         let text = account_text(answers);
         // One that holds just this is of a run that was stopped before the configuration's own file.
         if file.exists() && !holds(&file, text.as_bytes()) {
             return Err(Failure::mistake(format!(
-                "{} is there already, and has no account {} or a mistake: see `saslgate config check`",
+                "{} is there already (from another `saslgate init`, or without an account {}): see `saslgate config check`, \
+                 or do the same again",
                 file.display(),
                 answers.login
             )));
         }
-        self.folders(&accounts, made)?;
         if let (Some(secret), Proof::Secret(name)) = (&told.secret, &answers.proof) {
             self.keep_secret(secret, &accounts.join(name), made)?;
         }
         let mut planned = vec![(file, text)];
-        if !self.is_main_there {
+        if !self.paths.config.exists() {
             planned.push((self.paths.config.clone(), main_text(answers)));
         }
         self.judge(told, &planned)?;

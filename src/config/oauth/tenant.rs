@@ -61,6 +61,12 @@ fn fit_tenant(
     }
 }
 
+/// Whether it is shaped like a tenant: an id, a domain, or one of the words that stand for many.
+pub(crate) fn is_tenant(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    MICROSOFT_SHARED_TENANTS.contains(&lower.as_str()) || is_id(&lower) || is_domain(&lower)
+}
+
 /// `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`
 fn is_id(text: &str) -> bool {
     let lengths = [8, 4, 4, 4, 12];
