@@ -40,6 +40,8 @@ class Session:
         # Everything after the login.
         self.received = bytearray()
         self.sent = bytearray()
+        # Which of the server's addresses the client came to.
+        self.address = None
         # Set when the server has closed the connection.
         self.ended = threading.Event()
 
@@ -50,6 +52,8 @@ class RecordingUpstream:
 
     # The Conversation that it has with each client.
     conversation = None
+    # Where it listens; see netns.py for others.
+    address = "127.0.0.1"
 
     def __init__(self, world, tls="implicit"):
         self.port = free_port()
@@ -67,7 +71,10 @@ class RecordingUpstream:
         self.asked = threading.Semaphore(0)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(world.certificate, world.key)
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=200)
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        self._listener = socket.create_server(
+            (self.address, self.port), family=family, backlog=200, dualstack_ipv6=family == socket.AF_INET6
+        )
         self._threads = []
         self._sockets = []
         self._faults = []
@@ -113,6 +120,7 @@ class RecordingUpstream:
 
     def _serve(self, connection):
         session = Session()
+        session.address = connection.getsockname()[0].removeprefix("::ffff:")
         try:
             talk = self.conversation(self, session, connection)
             try:
