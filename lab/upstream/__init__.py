@@ -76,7 +76,7 @@ class RecordingUpstream:
             (self.address, self.port), family=family, backlog=200, dualstack_ipv6=family == socket.AF_INET6
         )
         self._threads = []
-        self._sockets = []
+        self._talks = []
         self._faults = []
         # Set when all is over.
         self.closing = threading.Event()
@@ -92,11 +92,8 @@ class RecordingUpstream:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._acceptor.join()
         self._listener.close()
-        for connection in self._sockets:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        for talk in self._talks:
+            talk.cut()
         for thread in self._threads:
             thread.join()
         if self._faults and kind is None:
@@ -113,7 +110,6 @@ class RecordingUpstream:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self._sockets.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,))
             self._threads.append(thread)
             thread.start()
@@ -123,6 +119,10 @@ class RecordingUpstream:
         session.address = connection.getsockname()[0].removeprefix("::ffff:")
         try:
             talk = self.conversation(self, session, connection)
+            self._talks.append(talk)
+            # Over already, and nobody will cut this one.
+            if self.closing.is_set():
+                talk.cut()
             try:
                 if self.tls == "implicit":
                     talk.start_tls()
@@ -153,7 +153,18 @@ class Conversation:
     def start_tls(self):
         if self._buffer:
             raise AssertionError(f"came before the TLS handshake: {bytes(self._buffer)}")
-        self._socket = self.upstream.context.wrap_socket(self._socket, server_side=True)
+        self._socket = self.upstream.context.wrap_socket(
+            self._socket, server_side=True, do_handshake_on_connect=False
+        )
+        self._socket.do_handshake()
+
+    def cut(self):
+        """Ends whatever it waits for, also where the other side is gone without a word."""
+        try:
+            # Past TLS, which another thread is busy with.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            pass
 
     def close(self):
         self._socket.close()

@@ -200,6 +200,8 @@ class ScriptedEndpoint:
 
         class Server(ThreadingHTTPServer):
             request_queue_size = 200
+            # One that waits for a peer that is gone without a word is waited for by nobody.
+            block_on_close, daemon_threads = False, True
 
             def handle_error(self, request, address):
                 pass  # the gateway left, as tests make it do
