@@ -25,7 +25,7 @@ class House:
     def __init__(self, case, world):
         self.case, self.world = case, world
         enter = case.enterContext
-        self.certificates = certificates(world.path(f"house-{len(Gateway.all)}-{id(case)}"))
+        self.certificates = certificates(world.path(f"house-{len(Gateway.all)}-certificates"))
         hosts = "127.0.0.1 localhost\n::1 localhost\n"
         self.gateway_home = enter(Namespace("gateway", {"resolv.conf": RESOLV, "hosts": hosts}))
         self.servers_home, self.clients_home = enter(Namespace("servers")), enter(Namespace("clients"))
