@@ -66,7 +66,7 @@ class Clocks(unittest.TestCase):
 
     def test_a_clock_that_is_set_loses_nothing(self):
         clients = [self.logged_in()]
-        for offset in ("+1d", "+0", "-1d", "+2h", "+0"):
+        for offset in ("+1d", "-1d", "+0"):
             before = len(self.issued)
             self.set_clock(offset)
             # By itself: a token from the future, or one that has ended, is no token.
