@@ -237,6 +237,10 @@ class Gateway:
         return process.stop(signal.SIGINT)
 
     @property
+    def process(self):
+        return self._process
+
+    @property
     def pid(self):
         return self._process.pid
 

@@ -15,19 +15,19 @@ GATEWAY, MAIL, OTHER, MAIL6 = "10.77.0.1", "10.77.0.2", "10.77.0.3", "fd77::2"
 # Nobody is there, and nobody says so.
 NOBODY, NOBODY6 = "10.77.0.99", "fd77::99"
 LOCAL, CLIENTS = "10.78.0.1", "10.78.0.2"
-RESOLV = f"nameserver {MAIL}\n"
 TOKEN_HOST = f"token.{DOMAIN}"
 
 
 class House:
     """All of it, for one test case, which it is left with. `house.mail` and `house.local` are the wires."""
 
-    def __init__(self, case, world):
+    def __init__(self, case, world, resolver=""):
+        """`resolver` are options of resolv.conf."""
         self.case, self.world = case, world
         enter = case.enterContext
         self.certificates = certificates(world.path(f"house-{len(Gateway.all)}-certificates"))
         hosts = "127.0.0.1 localhost\n::1 localhost\n"
-        self.gateway_home = enter(Namespace("gateway", {"resolv.conf": RESOLV, "hosts": hosts}))
+        self.gateway_home = enter(Namespace("gateway", {"resolv.conf": f"nameserver {MAIL}\n{resolver}\n", "hosts": hosts}))
         self.servers_home, self.clients_home = enter(Namespace("servers")), enter(Namespace("clients"))
         self.mail = enter(Wire(
             self.gateway_home, self.servers_home, [f"{GATEWAY}/24", "fd77::1/64"],

@@ -2,6 +2,7 @@
 
 What takes too long is not measured here with a clock: the gateway is given less time than it would take."""
 
+import signal
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
@@ -78,6 +79,17 @@ class Names(unittest.TestCase):
         self.assertEqual([it.address for it in self.house.upstream.sessions[before:]], [OTHER])
         for account in (*accounts, token):
             wait_until(lambda: "L1 OK" in self.house.log_in(account), f"a login of {account.login}")
+
+    def test_a_name_that_is_never_answered_does_not_hold_up_a_stop(self):
+        self.house = House(self, lab.world(), "options timeout:30 attempts:1")
+        stuck = self.account("stuck", lambda kind: NEVER)
+        gateway = self.house.open([stuck], SETTINGS)
+        client = self.house.client()
+        client.send(f'L1 LOGIN {stuck.login} "{stuck.password()}"\r\n')
+        wait_until(lambda: "a token is at hand" in gateway.log(), "a login that looks a name up")
+        gateway.process.send(signal.SIGTERM)
+        # Well before the system's resolver gives up.
+        self.assertEqual(gateway.process.wait(15), 0)
 
     def test_a_name_that_is_never_answered_delays_no_other(self):
         stuck = self.account("stuck", lambda kind: NEVER, connection_limit="200")

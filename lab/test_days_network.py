@@ -105,6 +105,13 @@ class GoneAndBack(Case):
             client.send("DONE\r\nN1 NOOP\r\n")
             self.assertIn("N1 OK", client.answer("N1"))
         self.assertEqual(len(self.house.endpoint.forms("bob")), 1)
+        # It starts without a network, too.
+        self.gateway.stop()
+        self.house.mail.down()
+        self.gateway.start()
+        self.assertIn("L1 NO [UNAVAILABLE]", self.house.log_in(alice))
+        self.house.mail.up()
+        wait_until(lambda: "L1 OK" in self.house.log_in(alice), "a login after a start without a network")
 
 
 class Lossy(Case):

@@ -41,6 +41,12 @@ POP3 = [b"+OK ready\r\n", b"+OK\r\nSASL XOAUTH2\r\nUSER\r\n.\r\n", b"+ \r\n"]
 SMTP = [b"220 ready\r\n", b"250-hi\r\n250 AUTH XOAUTH2\r\n"]
 # What a server says before it says nothing more: each front of each of these.
 TALKS = {"imap": IMAP, "pop3": POP3, "smtp": SMTP}
+# The same in clear, up to the handshake.
+CLEAR = {
+    "imap": [b"* OK ready\r\n", b"* CAPABILITY IMAP4rev1 STARTTLS\r\n{tag} OK\r\n", b"{tag} OK go\r\n"],
+    "pop3": [b"+OK ready\r\n", b"+OK\r\nSTLS\r\n.\r\n", b"+OK go\r\n"],
+    "smtp": [b"220 ready\r\n", b"250-hi\r\n250 STARTTLS\r\n", b"220 go\r\n"],
+}
 
 
 def refused_for_now(protocol, answer):
@@ -52,19 +58,78 @@ def log_in(gateway, protocol, account):
         return client.login(account.login, account.password())
 
 
-class StuckServers(unittest.TestCase):
+class Rig:
+    """A gateway with one account on recording servers for all three protocols."""
+
+    def __init__(self, enter, deadlines, **settings):
+        world = lab.world()
+        kinds = {"imap": RecordingImap, "pop3": RecordingPop3, "smtp": RecordingSmtp}
+        self.upstreams = {protocol: enter(kind(world)) for protocol, kind in kinds.items()}
+        servers = {protocol: Server(it.port, settings=settings) for protocol, it in self.upstreams.items()}
+        self.account = Account("alice@lab.test", "robot", **servers)
+        modes = ("none", "implicit", "starttls")
+        self.gateway = enter(Gateway(world, f"stuck-{len(Gateway.all)}", [self.account], modes, deadlines))
+
+
+class Stuck(unittest.TestCase):
+    """They have seconds to wait for their deadlines, so the first tests run meanwhile."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.rig = Rig(cls.enterClassContext, DEADLINES)
+        gateway = cls.rig.gateway
+        # What the first login opens stays open.
+        log_in(gateway, "imap", cls.rig.account)
+        cls.descriptors = descriptors(gateway.pid)
+        cls.stuck = [cls.connect(*story) for story in cls.stories()]
+        cls.drips = [cls.connect(protocol, "none", b"") for protocol in RAW]
+        cls.stop = threading.Event()
+        cls.dripping = threading.Thread(target=drip, args=(cls.drips, cls.stop))
+        cls.dripping.start()
+        cls.addClassCleanup(lambda: (cls.stop.set(), cls.dripping.join()))
+        cls.floods = [cls.connect(protocol, "none", line * 3000) for protocol, line in FLOODS.items()]
+
+    @staticmethod
+    def stories():
+        """Protocol, TLS mode, and what is said before nothing more is."""
+        hello = client_hello()
+        yield from ((protocol, "implicit", octets) for protocol in RAW for octets in (b"", hello[:1], hello[:-1]))
+        yield from ((protocol, "none", b"") for protocol in RAW)
+        yield "imap", "starttls", b"a STARTTLS\r\n"
+        yield "pop3", "starttls", b"STLS\r\n"
+        yield "smtp", "starttls", b"EHLO a\r\nSTARTTLS\r\n"
+        for octets in (b"a", b"a LOGIN {5}\r\n", b"a LOGIN {5}\r\nal", b"a LOGIN {5+}\r\nalice {99}\r\n",
+                       b"a AUTHENTICATE PLAIN\r\n", b"a AUTHENTICATE LOGIN\r\nYWxpY2U=\r\n"):
+            yield "imap", "none", octets
+        for octets in (b"USER alice@lab.test\r\n", b"USER alice@lab.test\r\nPASS ", b"AUTH PLAIN\r\n"):
+            yield "pop3", "none", octets
+        for octets in (b"EHLO a", b"EHLO a\r\nAUTH LOGIN\r\n", b"EHLO a\r\nAUTH PLAIN\r\n" + plain("a", "b").encode()):
+            yield "smtp", "none", octets
+
+    @classmethod
+    def connect(cls, protocol, mode, octets):
+        client = cls.enterClassContext(socket.create_connection(("127.0.0.1", cls.rig.gateway.port(protocol, mode)), 60))
+        client.sendall(octets)
+        return client
+
+    def test_others_do_not_notice(self):
+        self.assertIn("L1 OK", log_in(self.rig.gateway, "imap", self.rig.account))
+
     def test_silence_at_each_phase_is_a_passing_fault(self):
         """TCP, TLS, greeting, capabilities, authentication, behind it."""
         world, accounts = lab.world(), []
 
-        def add(name, protocol, port):
-            accounts.append((protocol, Account(f"{name}@lab.test", "robot", **{protocol: port})))
+        def add(name, protocol, port, tls="implicit"):
+            accounts.append((protocol, Account(f"{name}@lab.test", "robot", **{protocol: Server(port, tls)})))
 
         for protocol, talk in TALKS.items():
             add(f"{protocol}-tcp", protocol, self.enterContext(Unaccepting()).port)
             add(f"{protocol}-tls", protocol, self.enterContext(Mute(world, tls=False)).port)
             for length in range(len(talk) + 1):
                 add(f"{protocol}-{length}", protocol, self.enterContext(Mute(world, talk[:length])).port)
+            for length in range(1, 4):
+                mute = self.enterContext(Mute(world, CLEAR[protocol][:length], tls=False))
+                add(f"{protocol}-clear-{length}", protocol, mute.port, "starttls")
         good = Account("good@lab.test", "robot", imap=self.enterContext(RecordingImap(world)).port)
         with Gateway(world, "stuck-servers", [*(it for _, it in accounts), good], settings=DEADLINES) as gateway:
             with ThreadPoolExecutor(len(accounts)) as pool:
@@ -95,23 +160,26 @@ class StuckServers(unittest.TestCase):
                 for answer in waiting:
                     self.assertIn("L1 NO [UNAVAILABLE]", answer.result())
 
+    def test_whoever_stops_before_a_login_is_sent_away(self):
+        """In a line, a literal, an exchange, a handshake, or by never reading the answers; or drips."""
+        gateway = self.rig.gateway
+        # All ends are the gateway's.
+        wait_until(lambda: descriptors(gateway.pid) <= self.descriptors, "all descriptors given back", patience=60)
+        for client in self.stuck + self.drips:
+            self.assertTrue(ends(client), client)
+        self.assertIn("L1 OK", log_in(gateway, "imap", self.rig.account))
+
 
 class Sessions(unittest.TestCase):
-    """Three accounts on recording servers."""
+    """An account on recording servers for all three protocols."""
 
     def start(self, deadlines, **settings):
-        world = lab.world()
-        kinds = {"imap": RecordingImap, "pop3": RecordingPop3, "smtp": RecordingSmtp}
-        self.upstreams = {protocol: self.enterContext(kind(world)) for protocol, kind in kinds.items()}
-        servers = {protocol: Server(it.port, settings=settings) for protocol, it in self.upstreams.items()}
-        self.account = Account("alice@lab.test", "robot", **servers)
-        self.gateway = self.enterContext(
-            Gateway(world, f"stuck-{len(Gateway.all)}", [self.account], ("none", "implicit", "starttls"), deadlines)
-        )
+        self.rig = Rig(self.enterContext, deadlines, **settings)
+        self.gateway, self.upstreams = self.rig.gateway, self.rig.upstreams
 
     def logged_in(self, protocol):
         client = self.enterContext(RAW[protocol](self.gateway.port(protocol)))
-        answer = client.login(self.account.login, self.account.password())
+        answer = client.login(self.rig.account.login, self.rig.account.password())
         self.assertRegex(answer, "L1 OK|[+]OK.*\r\n[+]OK|^235")
         return client
 
@@ -145,51 +213,6 @@ class Sessions(unittest.TestCase):
         self.assertLess(resident(self.gateway.pid) - before, 30_000_000)
         wait_until(lambda: self.gateway.log().count("ended: the connection to the client broke") == 5, "the ends of five")
         self.assertIn("N OK", other.command("N", "NOOP"))
-
-    def test_a_client_that_stops_before_its_login_is_sent_away(self):
-        self.start(DEADLINES)
-        # What the first login opens stays open.
-        self.assertIn("L1 OK", log_in(self.gateway, "imap", self.account))
-        idle = descriptors(self.gateway.pid)
-        stuck = [self.stuck(*story) for story in self.stories()]
-        drips = [self.stuck(protocol, "none", b"") for protocol in RAW]
-        stop = threading.Event()
-        dripping = threading.Thread(target=drip, args=(drips, stop))
-        dripping.start()
-        floods = [self.stuck(protocol, "none", line * 3000) for protocol, line in FLOODS.items()]
-        self.assertIn("L1 OK", log_in(self.gateway, "imap", self.account))
-        # All ends are the gateway's.
-        wait_until(lambda: descriptors(self.gateway.pid) <= idle, "all descriptors given back", patience=60)
-        stop.set()
-        dripping.join()
-        for client in stuck + drips:
-            self.assertTrue(ends(client), client)
-        for client in stuck + drips + floods:
-            client.close()
-        self.assertIn("L1 OK", log_in(self.gateway, "imap", self.account))
-
-    def stories(self):
-        """Protocol, TLS mode, and what is said before nothing more is."""
-        hello = client_hello()
-        yield from ((protocol, "implicit", octets) for protocol in RAW for octets in (b"", hello[:1], hello[:-1]))
-        yield from ((protocol, "none", b"") for protocol in RAW)
-        yield "imap", "starttls", b"a STARTTLS\r\n"
-        yield "pop3", "starttls", b"STLS\r\n"
-        yield "smtp", "starttls", b"EHLO a\r\nSTARTTLS\r\n"
-        for octets in (b"a", b"a LOGIN {5}\r\n", b"a LOGIN {5}\r\nal", b"a LOGIN {5+}\r\nalice {99}\r\n",
-                       b"a AUTHENTICATE PLAIN\r\n", b"a AUTHENTICATE LOGIN\r\nYWxpY2U=\r\n"):
-            yield "imap", "none", octets
-        for octets in (b"USER alice@lab.test\r\n", b"USER alice@lab.test\r\nPASS ", b"AUTH PLAIN\r\n"):
-            yield "pop3", "none", octets
-        for octets in (b"EHLO a", b"EHLO a\r\nAUTH LOGIN\r\n", b"EHLO a\r\nAUTH PLAIN\r\n" + plain("a", "b").encode()):
-            yield "smtp", "none", octets
-
-    def stuck(self, protocol, mode, octets):
-        client = socket.create_connection(("127.0.0.1", self.gateway.port(protocol, mode)), timeout=60)
-        # So that what the gateway says fits nowhere soon.
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        client.sendall(octets)
-        return client
 
 
 # Asked and never read: answers pile up.
