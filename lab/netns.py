@@ -35,10 +35,14 @@ def why_not():
         return "needs root, for network namespaces"
     if not shutil.which("ip"):
         return "needs iproute2"
-    if not os.path.exists("/dev/net/tun"):
-        return "needs /dev/net/tun"
-    with Namespace("probe") as namespace:
-        return namespace.fault
+    with Namespace("probe") as one, Namespace("probe") as other:
+        if one.fault or other.fault:
+            return one.fault or other.fault
+        try:
+            with Wire(one, other, ["10.99.0.1/24"], ["10.99.0.2/24"]):
+                return None
+        except (OSError, LabError) as error:
+            return f"no TUN devices here: {error}"
 
 
 class Namespace:
