@@ -211,8 +211,21 @@ class Sessions(unittest.TestCase):
         for number in range(200):
             self.assertIn(f"N{number} OK", other.command(f"N{number}", "NOOP"))
         self.assertLess(resident(self.gateway.pid) - before, 30_000_000)
-        wait_until(lambda: self.gateway.log().count("ended: the connection to the client broke") == 5, "the ends of five")
+        slow = self.logged_in("imap")
+        slow.send("F1 FETCH 1 BODY[]\r\n")
+        slow.line()
+        read = bytearray()
+
+        def all_five_have_ended():
+            # Slower than the mail comes, and steadily.
+            read.extend(slow.read(100_000))
+            return self.gateway.log().count("ended: the connection to the client broke") == 5
+
+        wait_until(all_five_have_ended, "the ends of five")
         self.assertIn("N OK", other.command("N", "NOOP"))
+        read.extend(slow.read(len(mail) - len(read)))
+        self.assertTrue(read == mail, "the slow reader's mail has changed")
+        self.assertIn("F1 OK", slow.answer("F1"))
 
 
 # Asked and never read: answers pile up.
