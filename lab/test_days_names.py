@@ -92,20 +92,25 @@ class Names(unittest.TestCase):
         self.assertEqual(gateway.process.wait(15), 0)
 
     def test_a_name_that_is_never_answered_delays_no_other(self):
-        stuck = self.account("stuck", lambda kind: NEVER, connection_limit="200")
-        quick = self.account("quick", lambda kind: Says(MAIL) if kind == A else NOTHING)
-        at_token = self.house.account("at-token", token_host=f"stuck.{DOMAIN}")
+        answered = lambda kind: Says(MAIL) if kind == A else NOTHING
+        stuck = self.account("stuck", answered, connection_limit="200")
+        quick = self.account("quick", answered)
+        at_token = self.house.account("at-token", token_host=f"stuck-token.{DOMAIN}")
+        self.house.names.zone[f"stuck-token.{DOMAIN}"] = lambda kind: NEVER
         self.house.names.set(f"at-token.{DOMAIN}", MAIL)
         gateway = self.house.open([stuck, quick, at_token], SETTINGS + '[limits]\nconnections_per_address = 200\n')
+        # From here on its password is known, and costs nobody a second.
+        self.assertIn("L1 OK", self.house.log_in(stuck))
+        self.house.names.zone[f"stuck.{DOMAIN}"] = lambda kind: NEVER
         waiting = []
         for account in [stuck] * 100 + [at_token] * 2:
             client = self.house.client()
             client.send(f'L1 LOGIN {account.login} "{account.password()}"\r\n')
             waiting.append(client)
-        wait_until(lambda: gateway.log().count("a token is at hand") >= 100, "a hundred logins that look a name up")
+        wait_until(lambda: gateway.log().count("a token is at hand") > 100, "a hundred logins that look a name up")
         self.assertIn("L1 OK", self.house.log_in(quick))
-        # None of them had its answer before.
-        self.assertEqual(gateway.log().count("login not possible"), 0)
+        # The others are still waiting.
+        self.assertLess(gateway.log().count("login not possible"), 100)
         # All of them share a few questions, which end after all.
         with open(f"/proc/{gateway.pid}/status", encoding="ascii") as status:
             threads = next(int(line.split()[1]) for line in status if line.startswith("Threads:"))
