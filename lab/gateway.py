@@ -45,9 +45,10 @@ class Server:
     password: str = ""
     user: str = ""
     settings: dict = field(default_factory=dict)
+    host: str = "localhost"
 
     def toml(self):
-        lines = [f'host = "localhost"\nport = {self.port}\ntls = "{self.tls}"']
+        lines = [f'host = "{self.host}"\nport = {self.port}\ntls = "{self.tls}"']
         if self.password:
             lines.append('auth = "password"')
         if self.user:
@@ -93,9 +94,10 @@ class Gateway:
 
     all = []
 
-    def __init__(self, world, name, accounts, modes=("none",), settings="", listen=""):
+    def __init__(self, world, name, accounts, modes=("none",), settings="", listen="", address="127.0.0.1", ca=None):
         """`settings` go to the head of the configuration, `listen` into each SMTP listener's table."""
         self.world, self.name, self.accounts = world, name, accounts
+        self.address, self.ca = address, ca or world.ca
         self.folder = world.path(name)
         self.state = os.path.join(self.folder, "state")
         used = {protocol for account in accounts for protocol in account.servers()}
@@ -142,14 +144,16 @@ class Gateway:
     def _toml(self, settings, listen):
         parts = [settings]
         for (protocol, mode), port in self._ports.items():
-            parts.append(f'[[listen]]\nprotocol = "{protocol}"\naddress = "127.0.0.1:{port}"\ntls = "{mode}"')
+            parts.append(f'[[listen]]\nprotocol = "{protocol}"\naddress = "{self.address}:{port}"\ntls = "{mode}"')
+            if self.address != "127.0.0.1":
+                parts.append("allow_clear_network = true")
             if protocol == "smtp":
                 parts.append(listen)
             if mode != "none":
                 parts.append(f'certificate = "{self.world.certificate}"\nkey = "{self.world.key}"')
         parts.append(
             f'[defaults]\nprovider = "custom"\ntoken_url = "{self.world.token_url}"\n'
-            f'scopes = ["mail"]\nca_file = "{self.world.ca}"'
+            f'scopes = ["mail"]\nca_file = "{self.ca}"'
         )
         parts.extend(self.account_toml(account) for account in self.accounts)
         return "\n".join(parts) + "\n"
@@ -231,6 +235,10 @@ class Gateway:
         """Ctrl-C; returns the exit code."""
         process, self._process = self._process, None
         return process.stop(signal.SIGINT)
+
+    @property
+    def process(self):
+        return self._process
 
     @property
     def pid(self):

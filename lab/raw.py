@@ -8,8 +8,8 @@ import socket
 class Raw:
     """`with Raw(port) as client:`, in clear."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+    def __init__(self, port, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=60)
         self._reader = self.socket.makefile("rb")
         self.greeting = self.greet()
 

@@ -209,6 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let early = Early { from_downstream, from_upstream: upstream.machine.into_residue() };
         let options = relay::Options {
             linger: config.deadlines.linger,
+            idle: config.deadlines.idle(self.client.protocol),
             // The rest is for saying goodbye.
             verdict: config.deadlines.shutdown / 2,
             stop: session.end().clone(),

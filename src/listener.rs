@@ -116,7 +116,7 @@ impl Listener {
         let connection_gateway = Arc::clone(gateway);
         gateway.tasks.spawn(async move {
             // Options that cannot be set are no reason to refuse mail.
-            let _ = prepare(&socket);
+            let _ = prepare(&socket, deadlines.tcp);
             let implicit_tls = terms.begin_with_tls(&socket).await;
             let client = Client {
                 number,

@@ -17,7 +17,10 @@ use tokio::{
 };
 
 pub(crate) use self::open::{Arrived, OpenError, OpenUpstream, Route, another_token, arrive, open};
-use crate::resolver::resolve;
+use crate::{
+    config::{Deadlines, TcpWaits},
+    resolver::resolve,
+};
 
 /// Why no connection came about.
 #[derive(Debug)]
@@ -45,31 +48,41 @@ impl fmt::Display for DialError {
 
 impl std::error::Error for DialError {}
 
-/// Connects to the first address of `host` that answers within `deadline`, resolution included.
+/// Connects to the first address of `host` that answers within the deadline, resolution included.
 ///
 /// # Errors
 /// What stood in the way; the last address's error where there were several.
-pub async fn dial(host: &str, port: u16, deadline: Duration) -> Result<TcpStream, DialError> {
-    let until = Instant::now() + deadline;
+pub async fn dial(host: &str, port: u16, deadlines: &Deadlines) -> Result<TcpStream, DialError> {
+    let until = Instant::now() + deadlines.connect;
     let resolved = timeout_at(until, resolve(host, port)).await;
     let addresses = resolved.map_err(|_| DialError::Timeout)?.map_err(DialError::Resolve)?;
     let addresses = interleave(addresses);
     let stream = timeout_at(until, race(addresses)).await.map_err(|_| DialError::Timeout)??;
     // Without these two a dead peer is noticed by nobody; a failure to set them is no reason to
     // refuse the mail.
-    let _ = prepare(&stream);
+    let _ = prepare(&stream, deadlines.tcp);
     Ok(stream)
 }
 
-/// No delay for small commands, and keepalive probes so that a peer that vanished behind a firewall
-/// ends its connection within some minutes, IDLE included.
+/// No delay for small commands, and an end within some minutes for a connection whose peer has vanished
+/// behind a firewall: keepalive probes find it in the silence of IDLE, the user timeout where something
+/// was sent, since no probe goes out while data waits. On Linux the latter also ends the probes.
 ///
 /// # Errors
 /// The operating system refuses an option.
-pub fn prepare(stream: &TcpStream) -> io::Result<()> {
+pub fn prepare(stream: &TcpStream, waits: TcpWaits) -> io::Result<()> {
+    let TcpWaits { keepalive, unanswered } = waits;
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let interval = (keepalive / 4).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+    // Elsewhere their number does.
+    let probes = unanswered.saturating_sub(keepalive).as_secs() / interval.as_secs().max(1);
+    let probes = u32::try_from(probes).unwrap_or(u32::MAX).clamp(1, MOST_PROBES);
+    let keepalive =
+        TcpKeepalive::new().with_time(keepalive).with_interval(interval).with_retries(probes);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_user_timeout(Some(unanswered))?;
+    Ok(())
 }
 
 /// Tries the addresses in order, a new one whenever [`STAGGER`] passes or one fails.
@@ -126,9 +139,11 @@ pub fn site(address: IpAddr) -> IpAddr {
 
 /// RFC 8305 section 8, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
-/// Well under the shortest timeout of common NAT devices.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(120);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// From one keepalive probe to the next; whole seconds are all that some systems know.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
+/// Linux takes no more.
+const MOST_PROBES: u32 = 127;
 
 #[cfg(test)]
 mod tests {

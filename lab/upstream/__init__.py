@@ -40,6 +40,8 @@ class Session:
         # Everything after the login.
         self.received = bytearray()
         self.sent = bytearray()
+        # Which of the server's addresses the client came to.
+        self.address = None
         # Set when the server has closed the connection.
         self.ended = threading.Event()
 
@@ -50,6 +52,8 @@ class RecordingUpstream:
 
     # The Conversation that it has with each client.
     conversation = None
+    # Where it listens; see netns.py for others.
+    address = "127.0.0.1"
 
     def __init__(self, world, tls="implicit"):
         self.port = free_port()
@@ -67,9 +71,12 @@ class RecordingUpstream:
         self.asked = threading.Semaphore(0)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(world.certificate, world.key)
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=200)
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        self._listener = socket.create_server(
+            (self.address, self.port), family=family, backlog=200, dualstack_ipv6=family == socket.AF_INET6
+        )
         self._threads = []
-        self._sockets = []
+        self._talks = []
         self._faults = []
         # Set when all is over.
         self.closing = threading.Event()
@@ -85,11 +92,8 @@ class RecordingUpstream:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._acceptor.join()
         self._listener.close()
-        for connection in self._sockets:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        for talk in self._talks:
+            talk.cut()
         for thread in self._threads:
             thread.join()
         if self._faults and kind is None:
@@ -106,15 +110,19 @@ class RecordingUpstream:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self._sockets.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,))
             self._threads.append(thread)
             thread.start()
 
     def _serve(self, connection):
         session = Session()
+        session.address = connection.getsockname()[0].removeprefix("::ffff:")
         try:
             talk = self.conversation(self, session, connection)
+            self._talks.append(talk)
+            # Over already, and nobody will cut this one.
+            if self.closing.is_set():
+                talk.cut()
             try:
                 if self.tls == "implicit":
                     talk.start_tls()
@@ -145,7 +153,18 @@ class Conversation:
     def start_tls(self):
         if self._buffer:
             raise AssertionError(f"came before the TLS handshake: {bytes(self._buffer)}")
-        self._socket = self.upstream.context.wrap_socket(self._socket, server_side=True)
+        self._socket = self.upstream.context.wrap_socket(
+            self._socket, server_side=True, do_handshake_on_connect=False
+        )
+        self._socket.do_handshake()
+
+    def cut(self):
+        """Ends whatever it waits for, also where the other side is gone without a word."""
+        try:
+            # Past TLS, which another thread is busy with.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            pass
 
     def close(self):
         self._socket.close()

@@ -134,6 +134,28 @@ class Hang:
         request.server.closing.wait()
 
 
+class Headers:
+    """The head of an answer, and then nothing."""
+
+    def give(self, request):
+        request.send_response(200)
+        request.send_header("Content-Length", "1000")
+        request.end_headers()
+        request.wfile.flush()
+        request.server.closing.wait()
+
+
+class Drip:
+    """An answer of which an octet comes now and then."""
+
+    def give(self, request):
+        request.send_response(200)
+        request.send_header("Content-Length", "1000")
+        request.end_headers()
+        while not request.server.closing.wait(0.1):
+            request.wfile.write(b" ")
+
+
 class Endless:
     """An answer that goes on and on."""
 
@@ -158,7 +180,7 @@ class ScriptedEndpoint:
     an answer, a list to be taken in turn (the last one stays), or a function of the form. A browser's GET goes to its
     `authorize`, where it has one."""
 
-    def __init__(self, world, certificate=None):
+    def __init__(self, world, certificate=None, address="127.0.0.1"):
         """`certificate` is (file, key); the lab's own where there is none."""
         self.port, self.answers, self.asked = free_port(), {}, []
         self._lock, endpoint = threading.Lock(), self
@@ -178,11 +200,13 @@ class ScriptedEndpoint:
 
         class Server(ThreadingHTTPServer):
             request_queue_size = 200
+            # One that waits for a peer that is gone without a word is waited for by nobody.
+            block_on_close, daemon_threads = False, True
 
             def handle_error(self, request, address):
                 pass  # the gateway left, as tests make it do
 
-        self._server = Server(("127.0.0.1", self.port), Request)
+        self._server = Server((address, self.port), Request)
         self._server.closing = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate or (world.certificate, world.key))

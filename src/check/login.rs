@@ -236,8 +236,8 @@ impl Check<'_> {
         let _ = self.cx.shown.take();
         let tap = self.cx.listener.as_ref().and_then(|listener| listener(protocol));
         let route = Route { tap, ..self.route(protocol) };
-        let deadline = self.cx.config.deadlines.connect;
-        let socket = match dial(&server.host, server.port, deadline).await {
+        let deadlines = &self.cx.config.deadlines;
+        let socket = match dial(&server.host, server.port, deadlines).await {
             Ok(socket) => socket,
             Err(error) => return Err(Failed::without_words(OpenError::Dial(error))),
         };

@@ -134,8 +134,8 @@ impl Check<'_> {
         let tried = Tried { kind: StepKind::Connect, protocols, what: server.to_string() };
         let tried = self.in_time(tried)?;
         let began = Instant::now();
-        let deadline = self.cx.config.deadlines.connect;
-        let dialled = dial(&server.host, server.port, deadline).await;
+        let deadlines = &self.cx.config.deadlines;
+        let dialled = dial(&server.host, server.port, deadlines).await;
         let finding = match &dialled {
             Ok(socket) => {
                 let address = socket.peer_addr().map(|address| address.to_string());

@@ -159,7 +159,7 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
     let output = runtime.block_on(future);
-    // A name resolution that hangs in the operating system must not hold up the end.
+    // What hangs in the operating system must not hold up the end.
     runtime.shutdown_background();
     Ok(output)
 }

@@ -4,7 +4,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    Deadlines, Limits,
+    Deadlines, Limits, TcpWaits,
     mistake::SourceFile,
     resolve::{Context, origin, place},
     show::{Row, quoted},
@@ -90,6 +90,23 @@ pub(super) fn deadlines(
             0..=3600,
         ),
         linger: waits.wait("linger", &text.linger, defaults.linger, 1..=3600),
+        imap_idle: waits.wait("imap_idle", &text.imap_idle, defaults.imap_idle, 1..=A_WEEK),
+        pop3_idle: waits.wait("pop3_idle", &text.pop3_idle, defaults.pop3_idle, 1..=A_WEEK),
+        smtp_idle: waits.wait("smtp_idle", &text.smtp_idle, defaults.smtp_idle, 1..=A_WEEK),
+        tcp: TcpWaits {
+            keepalive: waits.wait(
+                "tcp_keepalive",
+                &text.tcp_keepalive,
+                defaults.tcp.keepalive,
+                1..=7200,
+            ),
+            unanswered: waits.wait(
+                "tcp_user_timeout",
+                &text.tcp_user_timeout,
+                defaults.tcp.unanswered,
+                1..=7200,
+            ),
+        },
         drain: waits.wait("drain", &text.drain, defaults.drain, 0..=3600),
         shutdown: waits.wait("shutdown", &text.shutdown, defaults.shutdown, 0..=3600),
     };
@@ -125,11 +142,33 @@ impl Default for Deadlines {
             failed_login_delay: seconds(2),
             // The operating system tells of a slow reader's progress in steps of up to a megabyte.
             linger: seconds(180),
+            // RFC 9051 section 5.4 gives clients 30 minutes; the server's own end, with its own words,
+            // comes first.
+            imap_idle: seconds(35 * 60),
+            // RFC 1939 section 3: at least 10 minutes.
+            pop3_idle: seconds(15 * 60),
+            // RFC 5321 section 4.5.3.2: a client waits 10 minutes for what becomes of its message, and
+            // a server 5 minutes for a command.
+            smtp_idle: seconds(15 * 60),
+            tcp: TcpWaits::default(),
             drain: Duration::ZERO,
             shutdown: seconds(10),
         }
     }
 }
+
+impl Default for TcpWaits {
+    fn default() -> Self {
+        Self {
+            // Well under the shortest timeout of common NAT devices.
+            keepalive: Duration::from_secs(120),
+            // The user timeout of RFC 9293 section 3.9.1.
+            unanswered: Duration::from_secs(300),
+        }
+    }
+}
+
+const A_WEEK: u64 = 7 * 24 * 3600;
 
 /// Reads plain numbers and waits with their bounds. Out of bounds is a mistake; the default then
 /// stands in until the mistakes are told.

@@ -343,10 +343,38 @@ pub struct Deadlines {
     pub failed_login_delay: Duration,
     /// After one side has closed: how long the other may go on without a byte passing.
     pub linger: Duration,
+    /// How long an IMAP session may go on without a byte passing.
+    pub imap_idle: Duration,
+    /// The same for POP3.
+    pub pop3_idle: Duration,
+    /// The same for SMTP, and for a message whose sender has closed and may still read the verdict.
+    pub smtp_idle: Duration,
+    /// What is asked of the operating system for each connection.
+    pub tcp: TcpWaits,
     /// Over how long a stopping gateway spreads the ends of its sessions.
     pub drain: Duration,
     /// How long a stopping gateway then waits for its sessions.
     pub shutdown: Duration,
+}
+
+impl Deadlines {
+    /// How long a session of this protocol may go on without a byte passing.
+    pub fn idle(&self, protocol: Protocol) -> Duration {
+        match protocol {
+            Protocol::Imap => self.imap_idle,
+            Protocol::Pop3 => self.pop3_idle,
+            Protocol::Smtp => self.smtp_idle,
+        }
+    }
+}
+
+/// How the operating system finds out about peers that are gone without a word.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpWaits {
+    /// After so much silence it asks whether the peer is still there.
+    pub keepalive: Duration,
+    /// So long a peer may leave what is sent to it, or these questions, without an answer.
+    pub unanswered: Duration,
 }
 
 #[cfg(test)]

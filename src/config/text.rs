@@ -338,6 +338,16 @@ pub(super) struct DeadlinesText {
     pub(super) failed_login_delay: Written<DurationText>,
     /// After one side has closed: silence of the other before it is closed too. Default: 3 min.
     pub(super) linger: Written<DurationText>,
+    /// How long an IMAP session may go on without a byte passing. Default: 35 min.
+    pub(super) imap_idle: Written<DurationText>,
+    /// The same for POP3. Default: 15 min.
+    pub(super) pop3_idle: Written<DurationText>,
+    /// The same for SMTP. Default: 15 min.
+    pub(super) smtp_idle: Written<DurationText>,
+    /// Silence before the operating system asks whether a peer is still there. Default: 2 min.
+    pub(super) tcp_keepalive: Written<DurationText>,
+    /// How long a peer may leave what was sent to it without an answer. Default: 5 min.
+    pub(super) tcp_user_timeout: Written<DurationText>,
     /// Over how long a stopping gateway spreads the ends of its sessions. Default: 0 s.
     pub(super) drain: Written<DurationText>,
     /// How long a stopping gateway then waits for its sessions. Default: 10 s.

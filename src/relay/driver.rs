@@ -35,7 +35,8 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let Options { linger, verdict, stop, farewell, tap, on_delivery } = options;
+    let Options { linger, idle, verdict, stop, farewell, tap, on_delivery } = options;
+    let waits = Waits { linger, idle, verdict };
     // Every poll locks its own token's state: a token that all sessions share would be contended.
     let stop = stop.child_token();
     let mut driver = Driver {
@@ -44,7 +45,7 @@ where
         duplex: Duplex::new(relay, early),
         tap,
         on_delivery,
-        deadline: Deadline { linger, verdict, patience: Patience::Unbounded, seen: 0, sleep: None },
+        deadline: Deadline { waits, patience: Patience::Idle, seen: 0, sleep: None },
     };
     async move {
         let mut stopped = pin!(stop.cancelled());
@@ -187,10 +188,16 @@ fn tell(tap: &Wiretap, side: Side, from_peer: bool, bytes: &[u8]) {
     }
 }
 
-/// The one clock, which exists only while patience has a bound.
-struct Deadline {
+/// See [`Options`].
+struct Waits {
     linger: Duration,
+    idle: Duration,
     verdict: Duration,
+}
+
+/// The one clock.
+struct Deadline {
+    waits: Waits,
     patience: Patience,
     /// The progress at the time that the deadline counts from.
     seen: u64,
@@ -202,16 +209,17 @@ impl Deadline {
     fn poll(&mut self, cx: &mut Context<'_>, duplex: &mut Duplex) -> bool {
         let patience = duplex.patience();
         let restarts = self.patience != patience;
-        let passed = patience == Patience::WhileBytesPass && self.seen != duplex.progress();
+        let extends = matches!(patience, Patience::Idle | Patience::WhileBytesPass);
+        let passed = extends && self.seen != duplex.progress();
         (self.patience, self.seen) = (patience, duplex.progress());
         if restarts {
             // The new wait may be the shorter one.
             self.sleep = None;
         }
         let wait = match patience {
-            Patience::Unbounded => return false,
-            Patience::Verdict => self.verdict,
-            Patience::WhileBytesPass | Patience::Fixed => self.linger,
+            Patience::Idle => self.waits.idle,
+            Patience::Verdict => self.waits.verdict,
+            Patience::WhileBytesPass | Patience::Fixed => self.waits.linger,
         };
         let deadline = || Instant::now() + wait;
         let (until, sleep) = self.sleep.get_or_insert_with(|| {

@@ -41,9 +41,10 @@ pub struct Early {
 /// How long a driver may wait for the next byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Both sides are there: as long as they like.
-    Unbounded,
-    /// An end has begun: as long as bytes pass now and then.
+    /// Both sides are there, or one has ended that is still owed an answer: as long as bytes pass now
+    /// and then, which in the silence of IDLE is rarely.
+    Idle,
+    /// An end has begun: as long as bytes pass more often.
     WhileBytesPass,
     /// We are to end it, and the client is owed a verdict: a fixed time from now, and a short one.
     Verdict,
@@ -212,10 +213,12 @@ impl Duplex {
             Patience::Verdict
         } else if self.closing {
             Patience::Fixed
-        } else if self.cause.is_some() || self.upward.is_stuck() || self.downward.is_stuck() {
+        } else if self.upward.is_stuck() || self.downward.is_stuck() {
             Patience::WhileBytesPass
+        } else if self.cause.is_none() || (self.is_heard() && self.relay.owes_verdict()) {
+            Patience::Idle
         } else {
-            Patience::Unbounded
+            Patience::WhileBytesPass
         }
     }
 
@@ -230,6 +233,9 @@ impl Duplex {
             return self.close(&farewell);
         }
         if self.cause.is_none() {
+            if self.patience() == Patience::Idle {
+                return self.end_idle();
+            }
             let side = if self.upward.is_stuck() { Side::Downstream } else { Side::Upstream };
             return self.blame_for_holding(side);
         }

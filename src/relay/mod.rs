@@ -33,6 +33,9 @@ pub struct Options {
     /// right, not some seconds. The end that a [stop](Options::stop) makes takes no longer than this
     /// in all.
     pub linger: Duration,
+    /// How long both may be silent. Also, once the client has sent its last word: how long what became
+    /// of its message is waited for (RFC 5321 section 4.5.3.2.6: servers may take ten minutes).
+    pub idle: Duration,
     /// How long a stop waits for what became of a message that the upstream has whole.
     pub verdict: Duration,
     /// Ends the relay, with the farewell where one may be said.
@@ -68,6 +71,8 @@ pub enum EndCause {
     UpstreamClosed,
     /// The gateway is stopping, or the session was ended by an operator.
     Stopped,
+    /// Not a byte has passed for too long.
+    Idle,
     /// One side broke the protocol.
     Fault(RelayFault),
     /// The client's connection broke, or was closed without ending TLS (`UnexpectedEof`).
@@ -84,6 +89,7 @@ impl fmt::Display for EndCause {
             Self::ClientClosed => f.write_str("the client closed the connection"),
             Self::UpstreamClosed => f.write_str("the mail server closed the connection"),
             Self::Stopped => f.write_str("the gateway ended the session"),
+            Self::Idle => f.write_str("nothing has passed for too long"),
             Self::Fault(fault) => {
                 write!(f, "{} broke the protocol: {}", party(fault.side), fault.what)
             }

@@ -104,6 +104,11 @@ impl Failure {
         Self { origin: Origin::Unanswered, ..Self::passing(what, false) }
     }
 
+    /// Whether the connection to the provider never stood.
+    pub(super) fn never_stood(&self) -> bool {
+        self.origin == Origin::Way && self.unspent
+    }
+
     /// What stands behind it.
     pub(super) fn cause(&self, oauth: &OAuthConfig) -> Cause {
         let what = self.what.clone();

@@ -4,6 +4,7 @@
 //!
 //! | What was said | First pause | Doubled up to | Nobody asked for a token |
 //! |---|---|---|---|
+//! | no way to it | 3 s | 30 s | the same |
 //! | passing trouble | 3 s | 10 min | the same |
 //! | policy, configuration | 5 min | 6 h | the same |
 //! | somebody must sign in | 5 min | 1 day | 1 day |
@@ -55,13 +56,23 @@ pub(super) fn after(
     retry_after: Option<Duration>,
     share: f64,
 ) -> Duration {
-    let Row { first, longest, .. } = row(kind);
-    let doublings = count.saturating_sub(1).min(20);
-    let pause = first.saturating_mul(1 << doublings).min(longest);
-    let pause = pause.mul_f64(1.0 - JITTER * share.clamp(0.0, 1.0));
+    let pause = doubled(&row(kind), count, share);
     // Never earlier than asked for, and then not everybody in the same moment.
     let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
     pause.max(asked.mul_f64(1.0 + RETRY_JITTER * share.clamp(0.0, 1.0)))
+}
+
+/// The pause after the `count`-th try in a row that has not reached the provider, which no number of them
+/// bothers: once the network is back, so is the mail.
+pub(super) fn unreached(count: u32, share: f64) -> Duration {
+    let row = Row { first: SECOND * 3, longest: SECOND * 30, unasked: Duration::ZERO };
+    doubled(&row, count, share)
+}
+
+fn doubled(row: &Row, count: u32, share: f64) -> Duration {
+    let doublings = count.saturating_sub(1).min(20);
+    let pause = row.first.saturating_mul(1 << doublings).min(row.longest);
+    pause.mul_f64(1.0 - JITTER * share.clamp(0.0, 1.0))
 }
 
 /// The least pause before the provider is asked although nobody waits for a token.
@@ -120,6 +131,11 @@ impl Fuse {
             Fused::Blown { first: self.count == limit + 1, limit }
         }
     }
+
+    /// The request that was counted last has not reached the provider.
+    pub(super) fn uncount(&mut self) {
+        self.count = self.count.saturating_sub(1);
+    }
 }
 
 /// Four requests for each lifetime, but a token that ends at once is a fault and no reason.
@@ -161,6 +177,8 @@ mod tests {
         let seconds = |kind, count| after(kind, count, None, 0.0).as_secs();
         let passing: Vec<_> = (1..=10).map(|count| seconds(Unavailable, count)).collect();
         assert_eq!(passing, [3, 6, 12, 24, 48, 96, 192, 384, 600, 600]);
+        let unreached: Vec<_> = (1..=6).map(|count| unreached(count, 0.0).as_secs()).collect();
+        assert_eq!(unreached, [3, 6, 12, 24, 30, 30]);
         let policy: Vec<_> = (1..=8).map(|count| seconds(Policy, count) / 60).collect();
         assert_eq!(policy, [5, 10, 20, 40, 80, 160, 320, 360]);
         assert_eq!(seconds(Configuration, u32::MAX), 6 * 3600);

@@ -31,7 +31,7 @@ use super::{
     history::{self, Outcome, Refused},
     pause::{self, Fused},
     save::{self, FIRST_PAUSE, ROUNDS},
-    slot::{Slot, Unsaved},
+    slot::{Heard, Slot, Unsaved},
 };
 use crate::{
     config::OAuthConfig,
@@ -251,6 +251,12 @@ impl Refresh {
         let next_step = failure.advice.sentence(&self.login, &self.oauth);
         let text = format!("{reason} {next_step}");
         let error = TokenError { kind: failure.kind, text, cause: failure.cause(&self.oauth) };
+        let heard = if failure.never_stood() {
+            self.slot.uncount_request();
+            Heard::Nothing
+        } else {
+            Heard::Answer(failure.retry_after)
+        };
         let rotated = failure.rotated.map(|refresh_token| Grant {
             refresh_token: Some(refresh_token),
             // What was said was said of the one before.
@@ -260,9 +266,9 @@ impl Refresh {
         });
         let fingerprint = self.fingerprint(Some(rotated.as_ref().unwrap_or(old))).await;
         let another = self.slot.refused_another(fingerprint);
-        let (after, now) = (failure.retry_after, self.now());
+        let now = self.now();
         let share = pause::share(&self.key, now);
-        let first = self.slot.refuse(fingerprint, version, after, error.clone(), share, now);
+        let first = self.slot.refuse(fingerprint, version, heard, error.clone(), share, now);
         let (kind, trace_id) = (failure.kind.name(), failure.trace_id);
         if first {
             warn!(account = self.login, kind, trace_id, "no new access token: {error}");

@@ -102,6 +102,15 @@ pub(super) enum Boarding {
     Join(watch::Receiver<Landing>),
 }
 
+/// What a provider has said to a request that brought no token.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Heard {
+    /// It was not reached.
+    Nothing,
+    /// An answer, with when it wants to be asked again; or what came in place of one.
+    Answer(Option<Duration>),
+}
+
 impl Slot {
     /// The held token, if it is good enough. With a generation, it must be as the store has it.
     pub(super) fn held(
@@ -178,7 +187,7 @@ impl Slot {
         &self,
         fingerprint: Fingerprint,
         version: Option<i64>,
-        retry_after: Option<Duration>,
+        heard: Heard,
         error: TokenError,
         share: f64,
         now: SystemTime,
@@ -195,7 +204,10 @@ impl Slot {
         if is_definite(error.kind) {
             state.refused = Some(fingerprint);
         }
-        let pause = pause::after(error.kind, count, retry_after, share);
+        let pause = match heard {
+            Heard::Nothing => pause::unreached(count, share),
+            Heard::Answer(retry_after) => pause::after(error.kind, count, retry_after, share),
+        };
         state.failed =
             Some(Failed { fingerprint, version, repeated, count, since: now, pause, error });
         count == 1
@@ -223,6 +235,11 @@ impl Slot {
         let mut state = self.state();
         let lifetime = state.lifetime;
         state.fuse.count(lifetime, now)
+    }
+
+    /// The request has not reached the provider.
+    pub(super) fn uncount_request(&self) {
+        self.state().fuse.uncount();
     }
 
     /// Notes what a success tells about the next ones.

@@ -109,8 +109,7 @@ pub(crate) async fn open(
     credential: UpstreamCredential,
 ) -> Result<OpenUpstream, OpenError> {
     let began = Instant::now();
-    let socket =
-        dial(&config.host, config.port, route.deadlines.connect).await.map_err(OpenError::Dial)?;
+    let socket = dial(&config.host, config.port, route.deadlines).await.map_err(OpenError::Dial)?;
     let mut arrived = arrive(route, account, config, socket);
     arrived.begin_tls().await?;
     let connect_took = began.elapsed();

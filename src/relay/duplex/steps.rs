@@ -56,7 +56,7 @@ impl Duplex {
     }
 
     /// Whether the upstream may still say something, and the client hear it.
-    fn is_heard(&self) -> bool {
+    pub(super) fn is_heard(&self) -> bool {
         self.downward.output == Output::Open && !self.downward.ended
     }
 
@@ -115,6 +115,13 @@ impl Duplex {
     pub(super) fn blame_for_holding(&mut self, side: Side) {
         let what = "it sent more than can be held back while the other side is silent";
         self.fail(RelayFault { side, what });
+    }
+
+    /// Nobody has said anything for too long.
+    pub(super) fn end_idle(&mut self) {
+        self.cause = Some(EndCause::Idle);
+        let text = "Nothing has passed for too long; please log in again";
+        self.close(&Refusal::new(RefusalReason::Timeout, text));
     }
 
     fn fail(&mut self, fault: RelayFault) {

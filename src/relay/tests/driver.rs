@@ -29,12 +29,15 @@ use crate::{
 
 pub(super) const LINGER: Duration = Duration::from_secs(60);
 
+const IDLE: Duration = Duration::from_secs(900);
+
 const VERDICT: Duration = Duration::from_secs(5);
 
 pub(super) fn options(stop: &CancellationToken) -> Options {
     Options {
         on_delivery: Box::new(|_| ()),
         linger: LINGER,
+        idle: IDLE,
         verdict: VERDICT,
         stop: stop.clone(),
         farewell: Refusal::new(RefusalReason::ShuttingDown, "see you"),
@@ -144,7 +147,7 @@ async fn a_client_that_reads_nothing_stops_the_server_and_costs_nothing() {
     // The clock would stand still while the relay is busy.
     tokio::select! {
         () = stalled => panic!("everything was taken in"),
-        () = sleep(Duration::from_secs(24 * 3600)) => {}
+        () = sleep(IDLE - Duration::from_secs(1)) => {}
     }
     assert!((CAPACITY / 2..=pipe + CAPACITY + pipe).contains(&sent), "{sent} taken in");
     drop((client, server));
@@ -192,6 +195,37 @@ async fn a_silent_server_may_linger_after_the_client_has_closed() {
     assert_eq!(silent_from.elapsed().as_secs(), LINGER.as_secs());
     assert!(matches!(ended.cause, EndCause::ClientClosed), "{}", ended.cause);
     assert_eq!(rest(&mut client).await, "xxx");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_in_which_nothing_passes_ends() {
+    let Rig { mut client, mut server, relay, .. } = rig(512);
+    for _ in 0..3 {
+        sleep(IDLE - Duration::from_secs(1)).await;
+        client.write_all(b"x").await.unwrap();
+    }
+    let silent_from = Instant::now();
+    assert_eq!(
+        rest(&mut client).await,
+        "BYE Nothing has passed for too long; please log in again\n"
+    );
+    assert_eq!(silent_from.elapsed().as_secs(), IDLE.as_secs());
+    assert_eq!(rest(&mut server).await, "xxx");
+    drop((client, server));
+    let ended = relay.await.unwrap();
+    assert!(matches!(ended.cause, EndCause::Idle), "{}", ended.cause);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_not_there_for_ever() {
+    let Rig { client, mut server, relay, .. } = rig(512);
+    let sending = tokio::spawn(async move {
+        let _ = server.write_all(&[b'x'; 10 * CAPACITY]).await;
+    });
+    let ended = relay.await.unwrap();
+    assert!(matches!(ended.cause, EndCause::Idle), "{}", ended.cause);
+    sending.await.unwrap();
+    drop(client);
 }
 
 #[tokio::test(start_paused = true)]

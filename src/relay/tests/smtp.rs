@@ -63,6 +63,26 @@ fn a_stop_behind_a_message_waits_for_its_reply() {
 }
 
 #[test]
+fn a_client_that_is_gone_behind_its_message_is_owed_nothing() {
+    let mut duplex = duplex(&BEGIN);
+    give(&mut duplex, Downstream, "hi\r\n.\r\n");
+    duplex.handle_eof(Downstream);
+    duplex.handle_write_error(Downstream, std::io::ErrorKind::BrokenPipe.into());
+    assert_eq!(duplex.patience(), Patience::WhileBytesPass);
+}
+
+#[test]
+fn a_silent_session_ends_with_a_word() {
+    let mut duplex = duplex(&BEGIN[..1]);
+    assert_eq!(duplex.patience(), Patience::Idle);
+    duplex.handle_deadline();
+    let words = "421 4.4.2 Nothing has passed for too long; please log in again\r\n";
+    assert_eq!(taken(&mut duplex, Downstream), words);
+    assert!(duplex.wants_shutdown(Upstream));
+    assert_eq!(cause(duplex), "nothing has passed for too long");
+}
+
+#[test]
 fn a_stop_within_a_message_is_one_at_once() {
     for (begin, said) in [
         (&BEGIN[..], "hi\r\n"),
@@ -130,8 +150,9 @@ fn the_upstream_does_not_see_the_end_of_a_client_that_waits_for_its_reply() {
         give(&mut duplex, Downstream, said);
         duplex.handle_eof(Downstream);
         assert_eq!(taken(&mut duplex, Upstream), said);
-        assert_eq!(duplex.patience(), Patience::WhileBytesPass);
         for reply in replies {
+            // RFC 5321 section 4.5.3.2.6: a server may take ten minutes.
+            assert_eq!(duplex.patience(), Patience::Idle);
             assert!(!duplex.wants_shutdown(Upstream));
             give(&mut duplex, Upstream, reply);
             assert_eq!(taken(&mut duplex, Downstream), *reply);

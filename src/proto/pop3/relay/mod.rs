@@ -78,6 +78,10 @@ impl Relay for Pop3Relay {
     }
 
     fn farewell(&mut self, refusal: &Refusal) -> Option<Bytes> {
+        // RFC 1939 section 3: "without … sending any response to the client".
+        if refusal.reason == RefusalReason::Timeout {
+            return None;
+        }
         self.server.is_between_replies().then(|| bye(refusal).into())
     }
 
