@@ -19,7 +19,10 @@ use crate::{
     config::{Config, ConfigError, Loaded, Paths, Secrets, Section, load},
     gateway::{Gateway, warning::warn_of},
     listener::Change,
-    service::{self, notify},
+    service::{
+        self, notify,
+        sandbox::{self, Needs},
+    },
 };
 
 /// Where a configuration was read, and how it looked there.
@@ -36,10 +39,12 @@ impl Origin {
     ///
     /// # Errors
     /// Its mistakes.
-    pub fn read(paths: Paths) -> Result<(Self, Config), ConfigError> {
+    pub fn read(paths: Paths) -> Result<(Self, Config, Needs), ConfigError> {
         let (picture, loaded) = read(&paths, &[]);
-        let Loaded { config, sections, files } = loaded?;
-        Ok((Self { paths, sections, watch: Watch::new(picture, files) }, config))
+        let loaded = loaded?;
+        let needs = Needs::of(&paths, &loaded);
+        let Loaded { config, sections, files, .. } = loaded;
+        Ok((Self { paths, sections, watch: Watch::new(picture, files) }, config, needs))
     }
 }
 
@@ -63,6 +68,8 @@ pub(crate) struct Reloads(Arc<Mutex<Origin>>);
 pub enum ReloadError {
     /// The new configuration has mistakes.
     Configuration(ConfigError),
+    /// It needs what was given up at the start.
+    GivenUp(String),
     /// A port cannot be opened, or a certificate cannot be used.
     Port(io::Error),
     /// The gateway is stopping.
@@ -77,6 +84,7 @@ impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configuration(error) => error.fmt(f),
+            Self::GivenUp(what) => f.write_str(what),
             Self::Port(error) => error.fmt(f),
             Self::Stopping => f.write_str("the gateway is stopping: start it again instead"),
             Self::NoFiles => f.write_str("this gateway has no configuration files"),
@@ -173,7 +181,9 @@ async fn reload(gateway: &Arc<Gateway>, origin: &mut Origin) -> Result<Report, R
         Err(error) => [origin.watch.files(), &error.files].concat(),
     };
     origin.watch = Watch::new(picture, files);
-    let Loaded { config, sections, .. } = loaded.map_err(ReloadError::Configuration)?;
+    let loaded = loaded.map_err(ReloadError::Configuration)?;
+    sandbox::judge(&loaded).map_err(ReloadError::GivenUp)?;
+    let Loaded { config, sections, .. } = loaded;
     let change = Change::prepare(gateway, &config.listeners).await.map_err(ReloadError::Port)?;
     if gateway.closing.is_cancelled() {
         return Err(ReloadError::Stopping);
