@@ -132,6 +132,25 @@ fn every_row_leads_to_tests_that_are_there() {
     assert!(faults.is_empty(), "tests/README.md:\n{}", faults.join("\n"));
 }
 
+/// Each promise of SECURITY.md names the rows that show it, by their first words.
+#[test]
+fn every_promise_leads_to_rows() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let (readme, security) = (read("tests/README.md"), read("SECURITY.md"));
+    let rows = rows(&readme);
+    let (_, part) = security.split_once("\n## From whom, and what is promised\n").unwrap();
+    let (part, _) = part.split_once("\n## ").unwrap();
+    let lines = part.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let named = lines.skip(1).flat_map(|line| line.rsplit_once(" | ").expect("cells").1.split("; "));
+    let named: Vec<_> = named.collect();
+    assert!(named.len() > 30, "only {} were read", named.len());
+    let unknown = named.into_iter().filter(|named| {
+        let of_one = rows.iter().filter(|row| row.what.starts_with(named)).count() == 1;
+        named.is_empty() || !of_one
+    });
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&str>::new(), "none, or more than one row");
+}
+
 #[test]
 fn a_test_that_was_renamed_is_missed() {
     for reference in [
