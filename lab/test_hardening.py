@@ -16,7 +16,7 @@ import unittest
 
 import lab
 from gateway import Account, Gateway, Server, binary
-from process import free_port, run, wait_until
+from process import PATIENCE, free_port, run, wait_until
 from raw import RawImap, RawPop3, RawSmtp
 from upstream.imap import RecordingImap
 from world import CLIENT_SECRET, UPSTREAM_PASSWORD
@@ -97,9 +97,15 @@ class Memory(unittest.TestCase):
         return [name for name in os.listdir(self.folder) if name.startswith("core")]
 
     def crash(self, process, number):
-        os.kill(process.pid, number)
-        process.wait()
-        self.assertEqual(process.returncode, -number)
+        # Rust's own handler takes the first SIGSEGV for a stack that has run over, and lets the second one through.
+        for _ in range(2):
+            os.kill(process.pid, number)
+            try:
+                process.wait(2)
+                break
+            except subprocess.TimeoutExpired:
+                pass
+        self.assertEqual(process.wait(PATIENCE), -number)
 
     def test_a_crash_leaves_no_core(self):
         with open("/proc/sys/kernel/core_pattern", encoding="ascii") as file:
@@ -198,6 +204,22 @@ def copies(pid, needles):
     return found
 
 
+# Writes down what it can see of itself, and then says its second argument.
+NOTE = f"""#!{sys.executable}
+import json, os, sys
+seen = {{"environment": sorted(os.environ), "descriptors": []}}
+for number in os.listdir("/proc/self/fd"):
+    try:
+        seen["descriptors"].append((int(number), os.readlink(f"/proc/self/fd/{{number}}")))
+    except FileNotFoundError:
+        pass  # That of the listing itself.
+with open(sys.argv[1] + ".new", "w", encoding="utf-8") as file:
+    json.dump(seen, file)
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+print(sys.argv[2])
+"""
+
+
 class Children(unittest.TestCase):
     """Programs that the configuration names, and what they get to see."""
 
@@ -208,10 +230,7 @@ class Children(unittest.TestCase):
         os.mkdir(folder, 0o700)
         note = os.path.join(folder, "note")
         with open(os.open(note, os.O_WRONLY | os.O_CREAT, 0o700), "w", encoding="ascii") as file:
-            file.write(
-                "#!/bin/sh\nenv >\"$1.env\"\nls -l /proc/$$/fd >\"$1.fd\"\ntr '\\0' ' ' </proc/$$/cmdline >\"$1.argv\"\n"
-                "mv \"$1.argv\" \"$1.done\"\necho \"$2\"\n"
-            )
+            file.write(NOTE)
         program = lambda name, says: json.dumps([note, os.path.join(folder, name), says])
         accounts = [
             Account("by-program@lab.test", None, upstream.port, settings={
@@ -238,23 +257,17 @@ class Children(unittest.TestCase):
             with RawImap(gateway.port("imap")) as other:
                 self.assertIn("L1 NO", other.login(accounts[1].login, accounts[1].password()))
             for name in ("secret", "token", "hook"):
-                wait_until(lambda: os.path.exists(os.path.join(folder, f"{name}.done")), f"the {name} program")
-                seen = {
-                    line.partition("=")[0] for line in self.read(folder, f"{name}.env").splitlines()
-                }
-                self.assertLessEqual({"PATH", "LANG"}, seen, name)
-                ours = {it for it in seen if it.startswith(("SASLGATE", "NOTIFY", "WATCHDOG", "LISTEN", "CRED"))}
-                self.assertEqual(ours | seen & {"LAB_CLIENT_SECRET", "OTHER_SECRET", "RUST_BACKTRACE"}, set(), name)
-                # Standard input, output and error, and what the shell holds of its own script.
-                descriptors = re.findall(r"(\d+) -> (\S+)", self.read(folder, f"{name}.fd"))
-                others = [link for number, link in descriptors if int(number) > 2 and not link.endswith("/note")]
-                self.assertEqual(others, [], name)
-                self.assertNotIn("a-token-of", self.read(folder, f"{name}.done").replace("a-token-of-a-program", "", 1))
+                path = os.path.join(folder, name)
+                wait_until(lambda path=path: os.path.exists(path), f"the {name} program")
+                with open(path, encoding="utf-8") as file:
+                    seen = json.load(file)
+                names = set(seen["environment"])
+                self.assertLessEqual({"PATH", "LANG"}, names, name)
+                ours = {it for it in names if it.startswith(("SASLGATE", "NOTIFY", "WATCHDOG", "LISTEN", "CRED"))}
+                self.assertEqual(ours | names & {"LAB_CLIENT_SECRET", "OTHER_SECRET", "RUST_BACKTRACE"}, set(), name)
+                # Standard input, output and error alone.
+                self.assertEqual([it for it in seen["descriptors"] if it[0] > 2], [], name)
         self.assertIn("since it runs programs", gateway.log())
-
-    def read(self, folder, name):
-        with open(os.path.join(folder, name), encoding="utf-8") as file:
-            return file.read()
 
 
 class Sandbox(unittest.TestCase):
