@@ -175,15 +175,20 @@ class Copies(unittest.TestCase):
             self.assertIn("L1 OK", other.login(stored.login, stored.password()))
             # Something else in each of the buffers.
             self.assertIn("N1 OK", imap.command("N1", "NOOP"))
+            token, = world.provider("issued")[-1:]
+            bearer = base64.b64encode(f"user={account.login}\1auth=Bearer {token}\1\1".encode())
             found = copies(gateway.pid, {
+                "token": token.encode(), "bearer": bearer[-60:-8],
                 "password": account.password().encode(), "plain": plain[-40:], "secret": CLIENT_SECRET.encode(), "second": stored.password().encode(),
                 "stored": UPSTREAM_PASSWORD.encode(),
                 "login": account.login.encode(),
             })
             print(f"[{found['password']} of the local password, {found['plain']} of its base64, "
-                  f"{found['secret']} of the client secret, {found['stored']} of the stored password]", file=sys.stderr, end=" ")
+                  f"{found['secret']} of the client secret, {found['stored']} of the stored password, "
+                  f"{found['token']} of the access token]", file=sys.stderr, end=" ")
             self.assertGreater(found["login"], 0, "it found nothing at all")
-            self.assertEqual((found["password"], found["second"], found["plain"]), (0, 0, 0))
+            wiped = ("password", "second", "plain", "bearer")
+            self.assertEqual({name: found[name] for name in wiped}, dict.fromkeys(wiped, 0))
 
 
 def copies(pid, needles):
