@@ -31,6 +31,7 @@ pub struct Origin {
     paths: Paths,
     sections: Vec<Section>,
     watch: Watch,
+    needs: Needs,
 }
 
 impl Origin {
@@ -39,12 +40,19 @@ impl Origin {
     ///
     /// # Errors
     /// Its mistakes.
-    pub fn read(paths: Paths) -> Result<(Self, Config, Needs), ConfigError> {
+    pub fn read(paths: Paths) -> Result<(Self, Config), ConfigError> {
         let (picture, loaded) = read(&paths, &[]);
         let loaded = loaded?;
         let needs = Needs::of(&paths, &loaded);
         let Loaded { config, sections, files, .. } = loaded;
-        Ok((Self { paths, sections, watch: Watch::new(picture, files) }, config, needs))
+        Ok((Self { paths, sections, watch: Watch::new(picture, files), needs }, config))
+    }
+}
+
+impl Origin {
+    /// What was needed of the system when it was first read.
+    pub(crate) fn needs(&self) -> &Needs {
+        &self.needs
     }
 }
 

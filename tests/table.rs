@@ -89,7 +89,8 @@ fn find_in_lab(folder: &Path, path: &str) -> Result<(), String> {
     }
     let text = fs::read_to_string(folder.join(format!("{file}.py")));
     let text = text.map_err(|_| format!("there is no lab/{file}.py"))?;
-    let order = fs::read_to_string(folder.join("__main__.py")).map_err(|error| error.to_string())?;
+    let order =
+        fs::read_to_string(folder.join("__main__.py")).map_err(|error| error.to_string())?;
     if !order.contains(&format!("\"{file}\"")) {
         return Err(format!("{file} is not among those that the lab runs"));
     }
@@ -141,7 +142,8 @@ fn every_promise_leads_to_rows() {
     let (_, part) = security.split_once("\n## From whom, and what is promised\n").unwrap();
     let (part, _) = part.split_once("\n## ").unwrap();
     let lines = part.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
-    let named = lines.skip(1).flat_map(|line| line.rsplit_once(" | ").expect("cells").1.split("; "));
+    let named =
+        lines.skip(1).flat_map(|line| line.rsplit_once(" | ").expect("cells").1.split("; "));
     let named: Vec<_> = named.collect();
     assert!(named.len() > 30, "only {} were read", named.len());
     let unknown = named.into_iter().filter(|named| {

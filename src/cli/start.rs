@@ -34,7 +34,7 @@ pub(super) struct Prepared {
 /// Reads the configuration, starts the log, and gives up root's rights where the configuration says so.
 pub(super) fn prepare(global: &Global) -> Result<Prepared, Failure> {
     let inherited = sockets::inherited();
-    let (origin, config, needs) = Origin::read(global.paths()?)?;
+    let (origin, config) = Origin::read(global.paths()?)?;
     global.init_log();
     for remark in &inherited.remarks {
         warn!("{remark}");
@@ -55,7 +55,7 @@ pub(super) fn prepare(global: &Global) -> Result<Prepared, Failure> {
         }
     }
     // The last thing that one thread does alone: those that it starts inherit it.
-    sandbox::confine(&needs, config.service.sandbox);
+    sandbox::confine(origin.needs(), config.service.sandbox);
     Ok(Prepared { config: Arc::new(config), origin, sockets, certificates, key })
 }
 

@@ -56,7 +56,7 @@ pub(super) fn resolve(
             hooks: hooks?,
         };
         Some(Loaded {
-            programs: programs(&config, cx.secrets.take_programs()),
+            programs: programs(&config, &cx.secrets.take_programs()),
             config,
             sections: std::mem::take(&mut cx.sections),
             files: cx.take_files(),
@@ -65,7 +65,7 @@ pub(super) fn resolve(
 }
 
 /// The settings that name a program, each with its program.
-fn programs(config: &Config, for_secrets: Vec<String>) -> Vec<String> {
+fn programs(config: &Config, for_secrets: &[String]) -> Vec<String> {
     let hook = config.hooks.command.first().map(|program| format!("hooks.command ({program})"));
     let tokens = config.accounts.iter().filter_map(|account| match &account.external_token {
         Some(ExternalToken::Command(words)) => {

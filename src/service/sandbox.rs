@@ -114,7 +114,7 @@ fn enforce(needs: &Needs) {
                     "has Landlock switched off (lsm= at its command line)"
                 }
                 LandlockStatus::NotImplemented | LandlockStatus::Available { .. } => {
-                    "has no Landlock, or too old a one (Linux 5.19 or later has it)"
+                    "has no Landlock, or too old a one (Linux 5.19 or later has it), or a list of system calls hides it"
                 }
             };
             return info!("all files of this user stay open to saslgate: this kernel {why}");
