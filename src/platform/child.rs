@@ -24,6 +24,7 @@ pub(crate) fn environment_of_program() -> Vec<(OsString, OsString)> {
 }
 
 /// For the browser of the person who signs in, whose own environment this is: all but what is ours.
+#[cfg_attr(not(unix), allow(dead_code))]
 pub(crate) fn environment_of_browser() -> Vec<(OsString, OsString)> {
     passed(|name| !is_ours(name))
 }

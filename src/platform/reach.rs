@@ -2,6 +2,8 @@
 //! that the operating system says "permission denied" and no more, where a restart is the remedy and not a `chmod`:
 //! so it is kept here for whoever explains an error.
 
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
+
 use std::{
     fs,
     path::{Path, PathBuf},

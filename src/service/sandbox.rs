@@ -3,6 +3,8 @@
 //! goes by folders: files are replaced by new ones under their names, and a rule for a file would stay with the old
 //! one. And programs would inherit it, so whoever configures one does without.
 
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
+
 use std::{collections::BTreeSet, env, path::PathBuf};
 
 use tracing::{info, warn};
