@@ -20,7 +20,7 @@ ORDER = [
     "test_sending", "test_faults_pop3", "test_faults_smtp", "test_tokens",
     "test_grants", "test_signin", "test_init", "test_import", "test_errors", "test_check", "test_stores",
     "test_passwords", "test_identities", "test_reload", "test_service",
-    "test_days_network", "test_days_names", "test_days_stuck", "test_days_clock", "test_soak",
+    "test_hardening", "test_days_network", "test_days_names", "test_days_stuck", "test_days_clock", "test_soak",
     "test_secrets",
 ]
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use url::Url;
 
-use crate::{config::Hooks, resolver::HttpResolver, tls, token::Change};
+use crate::{config::Hooks, platform, resolver::HttpResolver, tls, token::Change};
 
 /// Delivers changes until `stop`, one after the other; `hooks` says each time to whom.
 pub async fn deliver(
@@ -90,6 +90,8 @@ async fn run(command: &[String], message: &[u8]) -> Result<(), String> {
     let fault = |error: io::Error| format!("{program}: {error}");
     let mut child = Command::new(program)
         .args(arguments)
+        .env_clear()
+        .envs(platform::environment_of_program())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

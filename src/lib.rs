@@ -31,6 +31,8 @@ pub mod demo;
 #[cfg(feature = "gateway")]
 pub mod discovery;
 #[cfg(feature = "gateway")]
+mod fingerprint;
+#[cfg(feature = "gateway")]
 pub mod gateway;
 #[cfg(feature = "gateway")]
 pub mod guide;

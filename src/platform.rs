@@ -1,7 +1,10 @@
 //! What differs between operating systems, in one place. The hard thing is the mode of a file: it must
 //! be right from the first moment of the file's life.
 
+mod child;
 mod hold;
+mod memory;
+pub(crate) mod reach;
 
 #[cfg(unix)]
 use std::io::IsTerminal as _;
@@ -11,7 +14,11 @@ use std::{
     path::Path,
 };
 
-pub(crate) use self::hold::hold_folder;
+pub(crate) use self::{
+    child::{environment_of_program, hide},
+    hold::hold_folder,
+    memory::keep_private,
+};
 
 /// What a signal asks for; the text is the signal's name for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,10 +154,33 @@ pub(crate) fn survive_interrupt<T>(ask: impl FnOnce() -> T) -> io::Result<T> {
 /// the browser does. No shell sees the link.
 pub(crate) fn open_link(link: String, failed: impl FnOnce() + Send + 'static) {
     std::thread::spawn(move || {
-        if open::that_detached(link).is_err() {
+        if launch(&link).is_err() {
             failed();
         }
     });
+}
+
+/// The first launcher that starts and does not fail; in a group of its own, so that Ctrl-C here ends no browser.
+#[cfg(unix)]
+fn launch(link: &str) -> io::Result<()> {
+    use std::{os::unix::process::CommandExt as _, process::Stdio};
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for mut launcher in open::commands(link) {
+        launcher.env_clear().envs(child::environment_of_browser()).process_group(0);
+        launcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        match launcher.status() {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => last = io::Error::other(status.to_string()),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// The shell of Windows starts it, and not we: in the environment of the desktop.
+#[cfg(not(unix))]
+fn launch(link: &str) -> io::Result<()> {
+    open::that_detached(link)
 }
 
 /// Whether a browser that is opened here would be seen by whoever types.
@@ -255,11 +285,13 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
 /// An error of the operating system about this file; where rights are the reason, with whose it is and
 /// what to do.
 pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        format!("{error}; {}", remedy(path))
-    } else {
-        error.to_string()
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error.to_string();
     }
+    if reach::left().is_some_and(|left| !left.covers(path)) {
+        return format!("{error}; {}", reach::REMEDY);
+    }
+    format!("{error}; {}", remedy(path))
 }
 
 /// What to do about a file that belongs to another user. A file that cannot even be looked at lies in

@@ -19,7 +19,10 @@ use crate::{
     config::{Config, ConfigError, Loaded, Paths, Secrets, Section, load},
     gateway::{Gateway, warning::warn_of},
     listener::Change,
-    service::{self, notify},
+    service::{
+        self, notify,
+        sandbox::{self, Needs},
+    },
 };
 
 /// Where a configuration was read, and how it looked there.
@@ -28,6 +31,7 @@ pub struct Origin {
     paths: Paths,
     sections: Vec<Section>,
     watch: Watch,
+    needs: Needs,
 }
 
 impl Origin {
@@ -38,8 +42,17 @@ impl Origin {
     /// Its mistakes.
     pub fn read(paths: Paths) -> Result<(Self, Config), ConfigError> {
         let (picture, loaded) = read(&paths, &[]);
-        let Loaded { config, sections, files } = loaded?;
-        Ok((Self { paths, sections, watch: Watch::new(picture, files) }, config))
+        let loaded = loaded?;
+        let needs = Needs::of(&paths, &loaded);
+        let Loaded { config, sections, files, .. } = loaded;
+        Ok((Self { paths, sections, watch: Watch::new(picture, files), needs }, config))
+    }
+}
+
+impl Origin {
+    /// What was needed of the system when it was first read.
+    pub(crate) fn needs(&self) -> &Needs {
+        &self.needs
     }
 }
 
@@ -63,6 +76,8 @@ pub(crate) struct Reloads(Arc<Mutex<Origin>>);
 pub enum ReloadError {
     /// The new configuration has mistakes.
     Configuration(ConfigError),
+    /// It needs what was given up at the start.
+    GivenUp(String),
     /// A port cannot be opened, or a certificate cannot be used.
     Port(io::Error),
     /// The gateway is stopping.
@@ -77,6 +92,7 @@ impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configuration(error) => error.fmt(f),
+            Self::GivenUp(what) => f.write_str(what),
             Self::Port(error) => error.fmt(f),
             Self::Stopping => f.write_str("the gateway is stopping: start it again instead"),
             Self::NoFiles => f.write_str("this gateway has no configuration files"),
@@ -173,7 +189,9 @@ async fn reload(gateway: &Arc<Gateway>, origin: &mut Origin) -> Result<Report, R
         Err(error) => [origin.watch.files(), &error.files].concat(),
     };
     origin.watch = Watch::new(picture, files);
-    let Loaded { config, sections, .. } = loaded.map_err(ReloadError::Configuration)?;
+    let loaded = loaded.map_err(ReloadError::Configuration)?;
+    sandbox::judge(&loaded).map_err(ReloadError::GivenUp)?;
+    let Loaded { config, sections, .. } = loaded;
     let change = Change::prepare(gateway, &config.listeners).await.map_err(ReloadError::Port)?;
     if gateway.closing.is_cancelled() {
         return Err(ReloadError::Stopping);

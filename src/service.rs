@@ -4,6 +4,7 @@
 
 pub mod notify;
 pub mod privileges;
+pub mod sandbox;
 pub mod sockets;
 pub mod watchdog;
 

@@ -15,6 +15,7 @@ mod init;
 mod service;
 mod status;
 mod support;
+mod table;
 // Its runner for the pure machines is tests/transcripts.rs's.
 #[allow(dead_code, unused_imports)]
 mod transcript;

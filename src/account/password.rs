@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     config::{AccountConfig, Protocol},
+    fingerprint::fingerprint,
     secret::Secret,
     store::{
         LocalPassword, PasswordUse, Store, StoreError,
@@ -249,12 +250,11 @@ impl Passwords {
                 StoreError::Unavailable("the password checker has stopped; restart saslgate".into())
             }
         })?;
-        Ok(tag(&hmac::Key::new(hmac::HMAC_SHA256, key.expose()), &[DIGEST_LABEL]))
+        Ok(digest_of(&key))
     }
 
     fn cache_key(&self, account: &str, password: &Secret) -> [u8; 32] {
-        // An account's key has no NUL, so the two cannot run into each other.
-        tag(&self.process_key, &[account.as_bytes(), b"\0", password.expose()])
+        fingerprint(&self.process_key, &[account.as_bytes(), password.expose()])
     }
 
     fn successes(&self) -> MutexGuard<'_, Successes> {
@@ -302,16 +302,14 @@ fn find<'a>(candidates: &'a [LocalPassword], digest: &[u8; 32]) -> Vec<&'a Local
     candidates.iter().filter(is_it).collect()
 }
 
-fn tag(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = hmac::Context::with_key(key);
-    for part in parts {
-        context.update(part);
-    }
-    let mut tag = [0; 32];
-    for (to, from) in tag.iter_mut().zip(context.sign().as_ref()) {
+/// What the store has of a password, made from what its evaluation gave.
+fn digest_of(key: &Secret) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+    let mut digest = [0; 32];
+    for (to, from) in digest.iter_mut().zip(hmac::sign(&key, DIGEST_LABEL).as_ref()) {
         *to = *from;
     }
-    tag
+    digest
 }
 
 fn random<const N: usize>() -> io::Result<[u8; N]> {

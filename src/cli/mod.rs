@@ -37,6 +37,7 @@ use self::{
 use crate::{
     config::{Config, ConfigError, Loaded, Mistake, Paths, Secrets, load},
     guide::command::argument,
+    platform,
 };
 
 /// Lets mail software that only knows a user name and a password go on working with mail servers that
@@ -61,6 +62,10 @@ impl Cli {
     /// It could not be done.
     pub fn run(self) -> Result<(), Failure> {
         let Self { global, command } = self;
+        // First of all, and for every command: each of them may come to hold a secret.
+        if let Err(fault) = platform::keep_private() {
+            terminal::complain(&fault);
+        }
         let done = match command {
             Command::Init(args) => init::run(&args, &global),
             Command::Run(args) => run::run(&args, &global),

@@ -12,7 +12,7 @@ use crate::{
     reload::Origin,
     service::{
         privileges::{self, Plan, Start},
-        sockets,
+        sandbox, sockets,
     },
     store::key::KeySource,
     tls::Certificates,
@@ -54,6 +54,8 @@ pub(super) fn prepare(global: &Global) -> Result<Prepared, Failure> {
             become_user(&plan, &config, global)?;
         }
     }
+    // The last thing that one thread does alone: those that it starts inherit it.
+    sandbox::confine(origin.needs(), config.service.sandbox);
     Ok(Prepared { config: Arc::new(config), origin, sockets, certificates, key })
 }
 

@@ -24,6 +24,8 @@ pub struct Loaded {
     pub sections: Vec<Section>,
     /// The files that were asked for beside the configuration's own: certificates, keys, secrets.
     pub files: Vec<PathBuf>,
+    /// What the daemon runs: the settings, each with its program.
+    pub programs: Vec<String>,
 }
 
 /// Whether client secrets are read.

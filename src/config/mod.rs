@@ -44,7 +44,7 @@ pub use self::{
     paths::Paths,
     provider::{Provider, ProviderServer, TenantNeed},
     redirect_uri::{Loopback, RedirectUri},
-    service::ServiceConfig,
+    service::{Sandbox, ServiceConfig},
     show::{Row, Section, Source},
 };
 

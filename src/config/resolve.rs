@@ -11,7 +11,7 @@ use std::{
 use toml::Spanned;
 
 use super::{
-    AccountConfig, Config, Loaded, Protocol, Secrets, SigninRefusal, account,
+    AccountConfig, Config, ExternalToken, Loaded, Protocol, Secrets, SigninRefusal, account,
     hooks::hooks,
     limits::{deadlines, limits},
     listen::{judge_served, listeners},
@@ -45,21 +45,39 @@ pub(super) fn resolve(
     let in_use: Vec<Protocol> = Protocol::ALL.into_iter().filter(listens).collect();
     let accounts = accounts(main, &text, account_files, &account_texts, &in_use, &mut cx);
     cx.finish(main, |cx| {
+        let config = Config {
+            listeners,
+            accounts,
+            limits: limits?,
+            deadlines: deadlines?,
+            state_folder: state_folder.into(),
+            signin_refusal,
+            service: service?,
+            hooks: hooks?,
+        };
         Some(Loaded {
-            config: Config {
-                listeners,
-                accounts,
-                limits: limits?,
-                deadlines: deadlines?,
-                state_folder: state_folder.into(),
-                signin_refusal,
-                service: service?,
-                hooks: hooks?,
-            },
+            programs: programs(&config, &cx.secrets.take_programs()),
+            config,
             sections: std::mem::take(&mut cx.sections),
             files: cx.take_files(),
         })
     })
+}
+
+/// The settings that name a program, each with its program.
+fn programs(config: &Config, for_secrets: &[String]) -> Vec<String> {
+    let hook = config.hooks.command.first().map(|program| format!("hooks.command ({program})"));
+    let tokens = config.accounts.iter().filter_map(|account| match &account.external_token {
+        Some(ExternalToken::Command(words)) => {
+            words.first().map(|program| format!("token_command ({program})"))
+        }
+        Some(ExternalToken::File(_)) | None => None,
+    });
+    let secrets = for_secrets.iter().map(|program| format!("a secret's command ({program})"));
+    let mut programs: Vec<_> = hook.into_iter().chain(tokens).chain(secrets).collect();
+    programs.sort_unstable();
+    programs.dedup();
+    programs
 }
 
 /// What all the judging shares.

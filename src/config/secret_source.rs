@@ -22,11 +22,12 @@ pub(super) struct SecretReader {
     chosen: bool,
     seen: HashMap<String, Result<Secret, String>>,
     files: Vec<PathBuf>,
+    programs: Vec<String>,
 }
 
 impl SecretReader {
     pub(super) fn new(mode: Secrets) -> Self {
-        Self { mode, chosen: false, seen: HashMap::new(), files: Vec::new() }
+        Self { mode, chosen: false, seen: HashMap::new(), files: Vec::new(), programs: Vec::new() }
     }
 
     /// What is read from now on belongs to an account of which this says whether it has a login name.
@@ -48,14 +49,25 @@ impl SecretReader {
         std::mem::take(&mut self.files)
     }
 
+    /// The programs that tell secrets.
+    pub(super) fn take_programs(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.programs)
+    }
+
     /// The secret, or what is wrong and how to put it right. Without leave to read, an empty secret.
     pub(super) fn read(
         &mut self,
         file: &SourceFile,
         source: &SecretText,
     ) -> Result<Secret, String> {
+        if let SecretText::Env(name) = source {
+            platform::hide(name);
+        }
         if !self.may_read() {
             return Ok(Secret::default());
+        }
+        if let SecretText::Command(words) = source {
+            self.programs.extend(words.first().cloned());
         }
         self.files.extend(file_of(file, source));
         let key = format!("{}\n{source:?}", file.path().display());
@@ -129,8 +141,7 @@ pub(crate) fn refuse_shared(path: &Path) -> Result<(), String> {
     ))
 }
 
-/// Runs a program without a shell and takes what it prints. It inherits the environment, since
-/// password stores need it.
+/// Runs a program without a shell and takes what it prints.
 fn run(words: &[String], patience: Duration) -> Result<Secret, String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("names no program: write [\"program\", \"argument\", …]".into());
@@ -138,6 +149,8 @@ fn run(words: &[String], patience: Duration) -> Result<Secret, String> {
     let fault = |error: io::Error| format!("the program {program} cannot be run: {error}");
     let mut child = Command::new(program)
         .args(arguments)
+        .env_clear()
+        .envs(platform::environment_of_program())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

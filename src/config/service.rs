@@ -3,9 +3,9 @@
 
 use super::{
     mistake::SourceFile,
-    resolve::{At, Context},
+    resolve::{At, Context, origin},
     show::{Row, quoted},
-    text::{ServiceText, Written},
+    text::{SandboxText, ServiceText, Written},
 };
 
 /// Who the daemon is once its ports are open.
@@ -15,6 +15,18 @@ pub struct ServiceConfig {
     pub user: Option<String>,
     /// And with this group, instead of the user's own.
     pub group: Option<String>,
+    /// Which files it may still open then.
+    pub sandbox: Sandbox,
+}
+
+/// Whether the daemon gives up the files that it does not need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sandbox {
+    /// Where the system has a way, and nothing is configured that stands against it.
+    #[default]
+    Auto,
+    /// It does not.
+    Off,
 }
 
 pub(super) fn service(
@@ -29,10 +41,13 @@ pub(super) fn service(
         let at = At::new(file, group.span().start, "service.group");
         cx.mistake::<()>(&at, "has no effect without service.user: write that one as well");
     }
-    if !rows.is_empty() {
-        cx.section("[service]", rows);
-    }
-    Some(ServiceConfig { user: user?, group: group? })
+    let (sandbox, word) = match text.sandbox.as_ref().map(|it| it.get_ref()) {
+        None | Some(SandboxText::Auto) => (Sandbox::Auto, "auto"),
+        Some(SandboxText::Off) => (Sandbox::Off, "off"),
+    };
+    rows.push(Row::new("sandbox", quoted(word), origin(file, &text.sandbox)));
+    cx.section("[service]", rows);
+    Some(ServiceConfig { user: user?, group: group?, sandbox })
 }
 
 fn name(

@@ -362,6 +362,15 @@ pub(super) struct ServiceText {
     pub(super) user: Written<String>,
     /// Default: the user's own.
     pub(super) group: Written<String>,
+    /// Default: `auto`.
+    pub(super) sandbox: Written<SandboxText>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SandboxText {
+    Auto,
+    Off,
 }
 
 /// A time in words: `"300ms"`, `"50s"`, `"5m"`, `"1m 30s"`.

@@ -11,7 +11,7 @@ use std::{
 
 use aws_lc_rs::{hmac, rand::SystemRandom};
 
-use crate::{config::Protocol, secret::Secret};
+use crate::{config::Protocol, fingerprint::fingerprint, secret::Secret};
 
 /// How a password stands with its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +92,7 @@ impl Trials {
     }
 
     fn digest(&self, password: &Secret) -> [u8; 32] {
-        let tag = hmac::sign(&self.key, password.expose());
-        let mut digest = [0; 32];
-        digest.copy_from_slice(tag.as_ref());
-        digest
+        fingerprint(&self.key, &[password.expose()])
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<(String, Protocol), Known>> {

@@ -133,6 +133,8 @@ mod unix {
         if now != (uid, uid, gid, gid) || setuid(Uid::from_raw(0)).is_ok() {
             return Err(format!("root's rights are still there after becoming {}", plan.user));
         }
+        // A change of user sets it anew, by a setting of the system.
+        platform::keep_private()?;
         Ok(())
     }
 
@@ -153,7 +155,8 @@ mod unix {
         use super::*;
 
         fn plan_for(user: Option<&str>, group: Option<&str>) -> Result<Start, String> {
-            plan(&ServiceConfig { user: user.map(str::to_owned), group: group.map(str::to_owned) })
+            let [user, group] = [user, group].map(|it| it.map(str::to_owned));
+            plan(&ServiceConfig { user, group, ..ServiceConfig::default() })
         }
 
         #[test]

@@ -56,6 +56,8 @@ pub(super) async fn open(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // No file beside the store's own: a daemon can write in its folder only.
+        .pragma("temp_store", "memory")
         .busy_timeout(BUSY)
         .disable_statement_logging();
     let mut connection = options.connect().await.map_err(|error| fault.of(&error))?;

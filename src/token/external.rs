@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     config::{AccountConfig, ExternalToken},
+    platform,
     secret::Secret,
     signing_key,
 };
@@ -218,14 +219,15 @@ impl Run {
     }
 }
 
-/// Without a shell. It inherits the environment, since token programs need it; what it says on its standard
-/// error may hold a token, and is dropped.
+/// Without a shell. What it says on its standard error may hold a token, and is dropped.
 async fn run(words: &[String]) -> Result<Secret, String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("names no program".to_owned());
     };
     let mut child = process::Command::new(program)
         .args(arguments)
+        .env_clear()
+        .envs(platform::environment_of_program())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -5,9 +5,15 @@ use super::*;
 #[test]
 fn a_user_and_a_group_are_names() {
     let loaded = judge(&good_and("[service]\nuser = \"mail\"\ngroup = \"certs\"\n")).unwrap();
-    let expected = ServiceConfig { user: Some("mail".into()), group: Some("certs".into()) };
+    let expected = ServiceConfig {
+        user: Some("mail".into()),
+        group: Some("certs".into()),
+        sandbox: Sandbox::Auto,
+    };
     assert_eq!(loaded.config.service, expected);
     assert_eq!(judge(GOOD).unwrap().config.service, ServiceConfig::default());
+    let off = judge(&good_and("[service]\nsandbox = \"off\"\n")).unwrap();
+    assert_eq!(off.config.service.sandbox, Sandbox::Off);
 }
 
 #[test]
