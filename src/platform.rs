@@ -1,6 +1,8 @@
 //! What differs between operating systems, in one place. The hard thing is the mode of a file: it must
 //! be right from the first moment of the file's life.
 
+pub(crate) mod descriptors;
+
 #[cfg(unix)]
 use std::io::IsTerminal as _;
 use std::{

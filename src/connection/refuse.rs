@@ -4,10 +4,11 @@
 use crate::{
     config::{AccountConfig, Authentication, Protocol, SigninRefusal, UpstreamConfig},
     guide::command::argument,
+    platform::descriptors,
     proto::{Refusal, RefusalReason, Rejection, verdict::is_about_the_credential},
     store::StoreError,
     token::{TokenError, TokenErrorKind},
-    upstream::OpenError,
+    upstream::{DialError, OpenError},
 };
 
 pub(super) fn wrong_login() -> Refusal {
@@ -127,6 +128,14 @@ pub(super) fn upstream(
 ) -> Refusal {
     let mailbox = account.mailbox(protocol);
     let (reason, text) = match error {
+        OpenError::Dial(DialError::Connect(error)) if descriptors::are_used_up(error) => (
+            RefusalReason::UpstreamUnavailable,
+            format!(
+                "the gateway has no file descriptors left ({error}), please try again later; its \
+                 operator should {}",
+                descriptors::REMEDY
+            ),
+        ),
         OpenError::Rejected(Rejection::Credential { text }) if !is_about_the_credential(text) => (
             RefusalReason::Policy,
             format!(

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Listener, Load, Shared, Terms, alpn, cannot_listen};
+use super::{Listener, Load, Shared, Terms, alpn, cannot_listen, shortage::Shortage};
 use crate::{
     config::{ListenConfig, Protocol},
     gateway::Gateway,
@@ -25,6 +25,8 @@ pub(crate) struct Ports {
     /// Kept for as long as the process lives, since whoever handed them over has them open too: a port
     /// that is closed and opened again cannot be bound.
     inherited: Mutex<Vec<StdListener>>,
+    /// Descriptors are the process's, not a port's.
+    pub(super) shortage: Shortage,
 }
 
 /// An open port.
@@ -77,6 +79,16 @@ impl Ports {
     /// Closes what was handed over and is not in use, or clients would wait there for nobody.
     pub(crate) fn disinherit(&self) {
         self.inherited().clear();
+    }
+
+    /// Where descriptors are short: whoever has waited longest without a login, at any port, makes room.
+    pub(super) fn make_room(&self) -> bool {
+        let open = self.open().clone();
+        let oldest = open
+            .iter()
+            .filter_map(|port| Some((port.shared.load().oldest()?, port)))
+            .min_by_key(|(number, _)| *number);
+        oldest.is_some_and(|(_, port)| port.shared.load().push_out())
     }
 
     /// A socket for this address: an inherited one, or a new one.
