@@ -48,7 +48,7 @@ pub fn faults(plan: &Plan, outcome: &Outcome, seen: &Seen, meanwhile: Meanwhile)
 }
 
 fn verdicts(plan: &Plan, outcome: &Outcome, meanwhile: Meanwhile) -> Vec<Verdict> {
-    use Verdict::{Left, LetIn, NoWord, NotNow, WrongPassword};
+    use Verdict::{Left, NoWord, NotNow, WrongPassword};
     let mut allowed = match plan.knows {
         Knows::WrongPassword | Knows::NoSuchName => vec![WrongPassword],
         Knows::Revocable if !meanwhile.valid && !meanwhile.revoked => vec![WrongPassword],
@@ -183,4 +183,96 @@ fn is_goodbye(plan: &Plan, outcome: &Outcome) -> bool {
 
 fn front(octets: &[u8]) -> String {
     octets[..octets.len().min(200)].escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection without any fault, and what must come of it.
+    fn undisturbed() -> (Plan, Outcome, Seen) {
+        let plan = (0..).map(|number| Plan::new(1, number)).find(|plan| {
+            let faultless = plan.client_fault.is_none() && plan.server_fault.is_none();
+            let right = plan.account == Account::Steady && plan.knows == Knows::Right;
+            faultless && right && plan.protocol == Protocol::Smtp && plan.exchanges.len() > 4
+        });
+        let plan = plan.unwrap();
+        let outcome = Outcome {
+            verdict: Verdict::LetIn,
+            words: String::new(),
+            sent: plan.exchanges.iter().map(|it| it.client.len()).sum(),
+            answers: plan.exchanges.len(),
+            part: 0,
+            deviation: Vec::new(),
+            end: String::new(),
+            fault: None,
+            token_seen: false,
+            late: false,
+        };
+        let seen = Seen {
+            attempts: 1,
+            let_in: 1,
+            received: upward(&plan).map(|(_, octets)| octets).sum(),
+            sent: plan.exchanges.iter().map(|it| it.answer().len()).sum(),
+            ..Seen::default()
+        };
+        (plan, outcome, seen)
+    }
+
+    #[track_caller]
+    fn check(expected: &str, spoil: impl FnOnce(&mut Plan, &mut Outcome, &mut Seen)) {
+        let (mut plan, mut outcome, mut seen) = undisturbed();
+        spoil(&mut plan, &mut outcome, &mut seen);
+        let faults = faults(&plan, &outcome, &seen, Meanwhile::default()).join("; ");
+        let found = if expected.is_empty() { faults.is_empty() } else { faults.contains(expected) };
+        assert!(found, "{expected:?}, and it says {faults:?}");
+    }
+
+    #[test]
+    fn each_kind_of_fault_is_seen() {
+        check("", |_, _, _| ());
+        check("saw a token", |_, outcome, _| outcome.token_seen = true);
+        check("saw a local password", |_, _, seen| seen.password_seen = true);
+        check("hangs", |_, outcome, _| outcome.late = true);
+        check("2 sessions", |_, _, seen| seen.let_in = 2);
+        check("does not know", |_, _, seen| seen.let_in = 0);
+        check("WrongPassword, not one of", |_, it, _| it.verdict = Verdict::WrongPassword);
+        check("NotNow, not one of", |_, it, _| it.verdict = Verdict::NotNow);
+        check("LetIn, not one of", |plan, _, _| plan.knows = Knows::WrongPassword);
+        check("LetIn, not one of", |plan, _, _| plan.account = Account::SignedOut);
+        check("did not come whole", |_, outcome, _| outcome.answers -= 1);
+        check("reached the upstream", |_, _, seen| seen.received -= 1);
+        check("something else at", |_, _, seen| seen.deviation = Some("AUTH".to_owned()));
+        check("behind the last answer", |_, it, _| it.deviation = b"421 4.4.2 x\r\n".to_vec());
+        check("got something else", |_, it, _| it.deviation = b"250 Ok\r\n".to_vec());
+        check("the upstream sent", |_, _, seen| seen.sent -= 1);
+        check("octets before the end", |plan, outcome, _| {
+            plan.server_fault = Some((9, ServerFault::Close));
+            outcome.answers -= 1;
+        });
+        check("came after a half-close", |_, outcome, _| {
+            outcome.fault = Some(ClientFault::HalfClose);
+            outcome.answers -= 1;
+        });
+        check("whole octets reached", |_, outcome, seen| {
+            outcome.fault = Some(ClientFault::HalfClose);
+            seen.received -= 1;
+        });
+    }
+
+    #[test]
+    fn a_goodbye_has_a_reason_and_a_place() {
+        let cut = |plan: &mut Plan, outcome: &mut Outcome| {
+            plan.server_fault = Some((9, ServerFault::Reset));
+            outcome.answers -= 1;
+        };
+        check("", |plan, outcome, _| {
+            cut(plan, outcome);
+            outcome.deviation = b"421 4.4.2 the mail server closed the connection\r\n".to_vec();
+        });
+        check("something else", |plan, outcome, _| {
+            cut(plan, outcome);
+            outcome.deviation = b"250-2.421 4.4.2 in the middle of a line\r\n".to_vec();
+        });
+    }
 }

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -63,8 +63,6 @@ struct Soak {
     revocable: Mutex<Revocable>,
     /// Rises when the gateway is killed, and when it is there again.
     starts: AtomicU64,
-    /// No more connections for now.
-    pause: AtomicBool,
 }
 
 /// Connections at once.
@@ -85,7 +83,6 @@ async fn random_faults_on_both_legs() {
         figures: Figures::default(),
         revocable: Mutex::default(),
         starts: AtomicU64::new(0),
-        pause: AtomicBool::new(false),
     });
     soak.world.gateway.start();
     soak.new_revocable(0);
