@@ -454,6 +454,10 @@ async fn read(
     let mut chance = Chance::new(plan.number, 1);
     let mut chunk = vec![0; 32 * 1024];
     loop {
+        // Whoever does not say goodbye leaves when there is nothing more to hear.
+        if !plan.polite && expected.at == plan.exchanges.len() {
+            return "done".to_owned();
+        }
         let most = if plan.slow_reader { 1 + chance.below(chunk.len()) } else { chunk.len() };
         match reader.read(&mut chunk[..most]).await {
             Ok(0) => return "end of file".to_owned(),
@@ -463,10 +467,6 @@ async fn read(
                 expected.see(&chunk[..count]);
                 progress.answers.store(expected.at, Ordering::SeqCst);
                 progress.more.notify_waiters();
-                // Whoever does not say goodbye leaves when there is nothing more to hear.
-                if !plan.polite && expected.at == plan.exchanges.len() {
-                    return "done".to_owned();
-                }
             }
         }
         if plan.slow_reader {

@@ -1,5 +1,5 @@
 //! The built program as a child process between clients and servers that the tests play: random faults against a
-//! model (`soak`), and bad days in numbers (`crowds`, `shortage`). See `scripts/soak`.
+//! model (`soak`), and bad days in numbers (`crowd`, `shortage`). See `scripts/soak`.
 #![cfg(all(feature = "gateway", target_os = "linux"))]
 // A test that unwraps says what it relies on, and fails where it is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -8,12 +8,14 @@
 
 mod chance;
 mod client;
+mod crowd;
 mod endpoint;
 mod gateway;
 mod judge;
 mod plan;
 mod script;
 mod secrets;
+mod shortage;
 mod soak;
 mod upstream;
 mod wire;

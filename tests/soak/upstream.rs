@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -50,7 +51,10 @@ pub struct Upstreams {
 /// What is wrong with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Character {
+    /// Does what the connection's plan says.
     Honest(Protocol),
+    /// Lets everybody in, and answers every line; FETCH has no end.
+    Plain(Protocol),
     Busy(Protocol),
     Aborting,
     Silent,
@@ -132,6 +136,13 @@ impl Upstreams {
                     let _ = wire.send(words).await;
                     let _ = wire.stream.shutdown().await;
                     while matches!(wire.fill().await, Ok(1..)) {}
+                }
+            }
+            Character::Plain(protocol) => {
+                // What the system keeps of a flood is not what is measured.
+                let _ = SockRef::from(&socket).set_send_buffer_size(64 * 1024);
+                if let Ok(wire) = self.secure(socket, chance).await {
+                    let _ = be_plain(protocol, wire).await;
                 }
             }
             Character::Honest(protocol) => {
@@ -425,4 +436,44 @@ async fn fail_login(protocol: Protocol, fault: ServerFault, wire: &mut Wire) -> 
     }
     while wire.fill().await? > 0 {}
     Ok(())
+}
+
+async fn be_plain(protocol: Protocol, mut wire: Wire) -> Result<(), Stop> {
+    if ask(protocol, &mut wire).await?.is_none() {
+        return Ok(());
+    }
+    admit(protocol, &mut wire).await?;
+    loop {
+        while let Some(end) = memchr::memchr(b'\n', &wire.read) {
+            let line: Vec<u8> = wire.read.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            let tag = line.split(' ').next().unwrap_or_default();
+            if line.contains(" FETCH ") {
+                flood(&mut wire).await?;
+            }
+            let answer = match protocol {
+                Protocol::Imap => format!("{tag} OK done\r\n"),
+                Protocol::Pop3 => "+OK\r\n".to_owned(),
+                Protocol::Smtp => "250 2.0.0 Ok\r\n".to_owned(),
+            };
+            wire.stream.write_all(answer.as_bytes()).await?;
+            wire.stream.flush().await?;
+        }
+        // Of a line without an end only the end would matter.
+        if wire.read.len() > 100_000 {
+            wire.read.clear();
+        }
+        if wire.fill_for_long().await? == 0 {
+            return Ok(wire.stream.shutdown().await?);
+        }
+    }
+}
+
+/// Until the gateway is gone.
+async fn flood(wire: &mut Wire) -> Result<(), Stop> {
+    let chunk = [b'x'; 16 * 1024];
+    wire.stream.write_all(b"* 1 FETCH (BODY[] {4000000000}\r\n").await?;
+    loop {
+        wire.stream.write_all(&chunk).await?;
+    }
 }
