@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
+use socket2::SockRef;
 use tokio::{net::TcpListener, task::spawn_blocking};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -253,6 +254,8 @@ fn listener(
     terms: Terms,
 ) -> io::Result<(Listener, SocketAddr)> {
     let address = socket.local_addr()?;
+    // Again, for inherited ones as well; if that fails, the queue is as long as it was.
+    let _ = SockRef::from(&socket).listen(BACKLOG);
     let shared = Arc::new(Shared {
         terms: RwLock::new(Arc::new(terms)),
         load: Mutex::new(Load::default()),
@@ -278,6 +281,11 @@ fn refused(address: SocketAddr, open: &[Port], error: &io::Error) -> io::Error {
         _ => cannot_listen(address, error),
     }
 }
+
+/// Connections that may wait to be accepted; the system allows no more than its own maximum (on Linux
+/// `net.core.somaxconn`, 4096). One that finds the queue full believes that it is connected and waits for a
+/// greeting, which nobody sends: the system has forgotten it, and remembers only those that speak first.
+const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -32,6 +33,7 @@ pub struct Endpoint {
 impl Endpoint {
     pub async fn open(seed: u64, tls: Arc<Tls>) -> (SocketAddr, Arc<Self>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        SockRef::from(&listener).listen(4096).unwrap();
         let address = listener.local_addr().unwrap();
         let endpoint = Arc::new(Self { seed, ..Self::default() });
         let shared = Arc::clone(&endpoint);

@@ -25,6 +25,7 @@ use crate::{
     judge::{self, Meanwhile},
     plan::{Account, Knows, Plan},
     upstream::Seen,
+    wire::PATIENCE,
     world::World,
 };
 
@@ -176,7 +177,7 @@ impl Soak {
             number += 1;
             sleep(PACE).await;
         }
-        let ended = timeout(Duration::from_secs(120), async {
+        let ended = timeout(PATIENCE * 3, async {
             while let Some(ended) = tasks.join_next().await {
                 ended.unwrap();
             }
@@ -268,7 +269,7 @@ impl Soak {
         let password = client::password(plan, &revocable);
         let outcome = client::run(plan, address, &self.world.tls, &password).await;
         let number = plan.number;
-        let ended = timeout(Duration::from_secs(60), self.world.upstreams.wait_for_end(number));
+        let ended = timeout(PATIENCE, self.world.upstreams.wait_for_end(number));
         let ended = ended.await.is_ok();
         let mut seen = self.world.upstreams.take(number);
         if !ended {

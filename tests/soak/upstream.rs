@@ -74,6 +74,7 @@ impl Upstreams {
 
     pub async fn open(self: &Arc<Self>, character: Character) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        SockRef::from(&listener).listen(4096).unwrap();
         let address = listener.local_addr().unwrap();
         let servers = Arc::clone(self);
         tokio::spawn(async move {

@@ -198,4 +198,4 @@ pub async fn send<W: tokio::io::AsyncWrite + Unpin>(
 }
 
 /// Longer than everything that the gateway may wait for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -22,7 +22,7 @@ pub struct World {
 }
 
 /// Generous where the machine may be busy, short where a plan waits for the end.
-const HEAD: &str = "[deadlines]\nverdict = \"40s\"\nupstream_answer = \"8s\"\ntoken = \"8s\"\nfailed_login_delay = \"10ms\"\n\
+const HEAD: &str = "[deadlines]\nverdict = \"55s\"\nupstream_answer = \"20s\"\ntoken = \"20s\"\nfailed_login_delay = \"10ms\"\n\
     linger = \"15s\"\nshutdown = \"5s\"\n[limits]\nconnections_per_listener = 2000\nlogin_failures = 1\n";
 
 impl World {
