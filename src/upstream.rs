@@ -68,8 +68,20 @@ pub async fn dial(host: &str, port: u16, deadline: Duration) -> Result<TcpStream
 /// The operating system refuses an option.
 pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    bound_unsent(stream)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// Has the system take no more than what keeps the line busy. Without it the queue of a peer that does not read
+/// grows to some megaoctets in the kernel, and with a thousand such peers TCP runs out of memory for the whole
+/// machine; ours would never show it.
+fn bound_unsent(stream: &TcpStream) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = stream;
+    Ok(())
 }
 
 /// Tries the addresses in order, a new one whenever [`STAGGER`] passes or one fails.
@@ -124,6 +136,10 @@ pub fn site(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Octets that wait in the kernel beside those that are on their way: two of the relay's buffers. The system
+/// asks for more when half of them are gone.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 128 * 1024;
 /// RFC 8305 section 8, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
 /// Well under the shortest timeout of common NAT devices.

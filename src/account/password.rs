@@ -150,8 +150,7 @@ impl Passwords {
         for form in forms(password) {
             let place = self.worker.place(site).await.map_err(unchecked)?;
             // Behind a restart many come with the same one: whoever was first has found it.
-            let found_meanwhile =
-                self.successes().confirm(&cache_key, generation, stored.as_ref());
+            let found_meanwhile = self.successes().confirm(&cache_key, generation, stored.as_ref());
             if let Some(success) = found_meanwhile.filter(permitted) {
                 return Ok(self.right(key, success, origin));
             }

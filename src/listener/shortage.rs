@@ -53,7 +53,8 @@ impl Shortage {
 /// Whether the error is about the connection that was to be accepted, and not about accepting (accept(2)).
 pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
-    [Kind::ConnectionAborted, Kind::ConnectionReset, Kind::ConnectionRefused].contains(&error.kind())
+    [Kind::ConnectionAborted, Kind::ConnectionReset, Kind::ConnectionRefused]
+        .contains(&error.kind())
 }
 
 /// Between two log lines that say the same.

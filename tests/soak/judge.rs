@@ -130,7 +130,10 @@ fn relay(
         }
     }
     let ended_well = [ServerFault::Close, ServerFault::Truncation].map(Some);
-    if outcome.fault.is_none() && !cut_by_us && ended_well.contains(&server_fault) && got != seen.sent
+    if outcome.fault.is_none()
+        && !cut_by_us
+        && ended_well.contains(&server_fault)
+        && got != seen.sent
     {
         faults.push(format!("the client got {got} of {} octets before the end", seen.sent));
     }
@@ -147,7 +150,8 @@ fn half_closed(plan: &Plan, outcome: &Outcome, seen: &Seen, faults: &mut Vec<Str
         end <= outcome.sent
     });
     let whole = whole.count();
-    let owed: usize = upward(plan).take_while(|(at, _)| *at < whole).map(|(_, octets)| octets).sum();
+    let owed: usize =
+        upward(plan).take_while(|(at, _)| *at < whole).map(|(_, octets)| octets).sum();
     if seen.received < owed {
         faults.push(format!("{} of {owed} whole octets reached the upstream", seen.received));
     }
@@ -177,7 +181,8 @@ fn is_goodbye(plan: &Plan, outcome: &Outcome) -> bool {
         Protocol::Pop3 => &[b"-ERR [SYS/TEMP] ", b"-ERR "],
         Protocol::Smtp => &[b"421 4.", b"221 2.0.0 "],
     };
-    let is_line = deviation.ends_with(b"\r\n") && memchr::memchr_iter(b'\n', deviation).count() == 1;
+    let is_line =
+        deviation.ends_with(b"\r\n") && memchr::memchr_iter(b'\n', deviation).count() == 1;
     is_line && words.iter().any(|word| deviation.starts_with(word))
 }
 

@@ -20,3 +20,6 @@ mod soak;
 mod upstream;
 mod wire;
 mod world;
+
+/// They measure one process on one machine, so one has its turn at a time.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -253,8 +253,7 @@ impl Plan {
     fn draw_server_fault(&mut self, chance: &mut Chance) {
         use ServerFault as F;
         let total = self.exchanges.iter().map(|it| it.answer().len()).sum::<usize>();
-        let login =
-            [F::LoginReset, F::LoginClose, F::LoginSilence, F::LoginGarbage, F::LoginBusy];
+        let login = [F::LoginReset, F::LoginClose, F::LoginSilence, F::LoginGarbage, F::LoginBusy];
         let later = [F::Reset, F::Close, F::Close, F::Truncation, F::Garbage, F::Silence];
         let kind = if chance.percent(25) { chance.pick(&login) } else { chance.pick(&later) };
         self.server_fault = Some((chance.below(total.max(1)), kind));

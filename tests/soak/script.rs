@@ -46,12 +46,7 @@ impl Exchange {
     }
 }
 
-pub fn script(
-    protocol: Protocol,
-    number: u64,
-    polite: bool,
-    chance: &mut Chance,
-) -> Vec<Exchange> {
+pub fn script(protocol: Protocol, number: u64, polite: bool, chance: &mut Chance) -> Vec<Exchange> {
     let mut script = Vec::new();
     for at in 0..1 + chance.below(6) {
         // A guarded command waits for its turn, so that the place of its answer is known.

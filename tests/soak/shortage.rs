@@ -23,6 +23,7 @@ async fn stage() -> Stage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_never_logs_in_makes_room_and_it_is_told_once() {
+    let _turn = crate::TURN.lock().await;
     let stage = stage().await;
     let mut first = stage.connect(Protocol::Imap, LocalTls::None).await;
     assert!(is_greeting(&first.line().await.unwrap()));
@@ -52,6 +53,7 @@ async fn who_never_logs_in_makes_room_and_it_is_told_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_take_all_descriptors_stay_and_nobody_hears_of_a_wrong_password() {
+    let _turn = crate::TURN.lock().await;
     let stage = stage().await;
     // The first login of all needs a token, too, and the store: they come when there is nothing left.
     let mut greeted = Vec::new();

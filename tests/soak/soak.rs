@@ -73,6 +73,7 @@ const PACE: Duration = Duration::from_millis(12);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_faults_on_both_legs() {
+    let _turn = crate::TURN.lock().await;
     let variable = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
     let seconds = variable("SASLGATE_SOAK_SECONDS").unwrap_or(60);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -131,7 +132,7 @@ impl Soak {
         while Instant::now() + round / 2 < until {
             count += 1;
             next = self.round(count, next, round, all > Duration::from_secs(300)).await;
-            let killed = self.starts.load(Ordering::SeqCst);
+            let killed = self.starts.load(Ordering::SeqCst) / 2;
             let (descriptors, memory) = self.rest().await;
             let (_, peak) = self.world.gateway.memory();
             println!(
@@ -323,8 +324,8 @@ impl Soak {
         .await
     }
 
-    /// Behind the first round nothing grows. Two descriptors are what the store's pool may have opened since,
-    /// four mebioctets what the allocator's arenas keep.
+    /// Behind the first round nothing grows. Four descriptors are what the store's pool may have opened since; a
+    /// quarter and four mebioctets what the allocator keeps in pieces.
     fn judge_rest(&self, rested: &[(usize, u64)]) {
         let Some((&(descriptors, memory), later)) = rested.split_first() else { return };
         for (count, &(now, memory_now)) in later.iter().enumerate() {
@@ -350,7 +351,11 @@ impl Soak {
         println!("verdicts: {:?}", figures.verdicts.into_inner().unwrap());
         println!("faults: {:?}", figures.faults.into_inner().unwrap());
         println!("token endpoint: {:?}", world.endpoint.answers.lock().unwrap());
-        println!("at the end: {} descriptors, memory {:?} KiB", world.gateway.descriptors(), world.gateway.memory());
+        println!(
+            "at the end: {} descriptors, memory {:?} KiB",
+            world.gateway.descriptors(),
+            world.gateway.memory()
+        );
         let mut failures = figures.failures.into_inner().unwrap();
         failures.extend(world.endpoint.strange.lock().unwrap().iter().cloned());
         failures.extend(world.upstreams.strays.lock().unwrap().iter().cloned());

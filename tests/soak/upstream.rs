@@ -108,7 +108,8 @@ impl Upstreams {
     }
 
     async fn serve(&self, character: Character, mut socket: TcpStream) {
-        let mut chance = Chance::new(self.seed, u64::from(socket.peer_addr().map_or(0, |it| it.port())));
+        let mut chance =
+            Chance::new(self.seed, u64::from(socket.peer_addr().map_or(0, |it| it.port())));
         match character {
             Character::Aborting => {
                 let mut hello = [0; 64];

@@ -15,11 +15,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::{
-    chance::Chance,
-    plan::ClientFault,
-    secrets::Scanner,
-};
+use crate::{chance::Chance, plan::ClientFault, secrets::Scanner};
 
 /// An authority, and a certificate of it for this machine.
 pub struct Tls {
