@@ -150,36 +150,8 @@ async fn log_in(
     if plan.protocol == Protocol::Smtp {
         ehlo(wire).await?;
     }
-    let mut last = present(plan, wire, password).await?;
-    if plan.eager {
-        last.extend(first_batch(&plan.exchanges).iter().flat_map(|it| it.client.clone()));
-    }
-    let login = last.len()
-        - if plan.eager {
-            first_batch(&plan.exchanges).iter().map(|it| it.client.len()).sum()
-        } else {
-            0
-        };
-    let before = wire.written;
-    let sent = wire.send(&last).await;
-    outcome.sent = (wire.written - before).saturating_sub(login);
-    match sent {
-        // The login is out, the fault comes behind it: the verdict counts.
-        Err(Stop::Fault(fault)) if wire.written - before >= login => {
-            outcome.fault = Some(fault);
-            match fault {
-                ClientFault::HalfClose => wire.stream.shutdown().await?,
-                ClientFault::Garbage => {
-                    wire.fault = None;
-                    wire.send(GARBAGE).await?;
-                    wire.stream.shutdown().await?;
-                }
-                ClientFault::Silence => {}
-                ClientFault::Reset | ClientFault::Close => return Err(Stop::Fault(fault)),
-            }
-        }
-        sent => sent?,
-    }
+    let last = present(plan, wire, password).await?;
+    send_last(plan, wire, last, outcome).await?;
     loop {
         let line = wire.line().await?;
         let verdict = judge(plan.protocol, &line);
@@ -188,6 +160,40 @@ async fn log_in(
             outcome.verdict = verdict;
             return Ok(());
         }
+    }
+}
+
+/// The login's last part, with the first commands behind it where the plan is eager.
+async fn send_last(
+    plan: &Plan,
+    wire: &mut Wire,
+    mut last: Vec<u8>,
+    outcome: &mut Outcome,
+) -> Result<(), Stop> {
+    let login = last.len();
+    if plan.eager {
+        last.extend(first_batch(&plan.exchanges).iter().flat_map(|it| it.client.clone()));
+    }
+    let before = wire.written;
+    let sent = wire.send(&last).await;
+    let written = wire.written - before;
+    outcome.sent = written.saturating_sub(login);
+    match sent {
+        // The login is out, the fault comes behind it: the verdict counts.
+        Err(Stop::Fault(fault)) if written >= login => {
+            outcome.fault = Some(fault);
+            match fault {
+                ClientFault::HalfClose => Ok(wire.stream.shutdown().await?),
+                ClientFault::Garbage => {
+                    wire.fault = None;
+                    wire.send(GARBAGE).await?;
+                    Ok(wire.stream.shutdown().await?)
+                }
+                ClientFault::Silence => Ok(()),
+                ClientFault::Reset | ClientFault::Close => Err(Stop::Fault(fault)),
+            }
+        }
+        sent => sent,
     }
 }
 

@@ -253,6 +253,10 @@ fn port(words: &str) -> ((Protocol, LocalTls), SocketAddr) {
 
 /// Waits for something that comes by itself; fails after a minute.
 #[track_caller]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process does not tell when it has got somewhere"
+)]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(60);
     while !is_so() {

@@ -180,18 +180,7 @@ impl Plan {
     pub fn new(seed: u64, number: u64) -> Self {
         let mut chance = Chance::new(seed, number);
         let protocol = chance.pick(&Protocol::ALL);
-        let account = match chance.below(100) {
-            0..70 => Account::Steady,
-            70..78 => Account::Flaky,
-            78..84 => Account::Refusing,
-            84..86 => Account::SignedOut,
-            86..88 => Account::Closed,
-            88..90 => Account::Aborting,
-            90..91 => Account::Silent,
-            91..93 => Account::Noise,
-            93..95 => Account::Busy,
-            _ => Account::Revocable,
-        };
+        let account = draw_account(&mut chance);
         let knows = match (account, chance.below(100)) {
             (Account::Revocable, 0..60) => Knows::Revocable,
             (_, 95..98) => Knows::WrongPassword,
@@ -306,6 +295,21 @@ impl Plan {
             self.slow_reader,
             self.slow_server,
         )
+    }
+}
+
+fn draw_account(chance: &mut Chance) -> Account {
+    match chance.below(100) {
+        0..70 => Account::Steady,
+        70..78 => Account::Flaky,
+        78..84 => Account::Refusing,
+        84..86 => Account::SignedOut,
+        86..88 => Account::Closed,
+        88..90 => Account::Aborting,
+        90..91 => Account::Silent,
+        91..93 => Account::Noise,
+        93..95 => Account::Busy,
+        _ => Account::Revocable,
     }
 }
 
