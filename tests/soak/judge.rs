@@ -117,6 +117,10 @@ fn relay(
     if !outcome.deviation.is_empty() && !goodbye && !server_noise && !client_noise {
         faults.push(format!("the client got something else: {}", front(&outcome.deviation)));
     }
+    // What the client has said wrong may be answered by anybody, but between two lines.
+    if client_noise && !server_noise && !goodbye && is_altered(plan, outcome) {
+        faults.push(format!("a line was altered: {}", front(&outcome.deviation)));
+    }
     let troubled = outcome.fault.is_some() || server_fault.is_some() || cut_by_us;
     if !troubled {
         if outcome.answers < plan.exchanges.len() {
@@ -140,6 +144,13 @@ fn relay(
     if outcome.fault == Some(ClientFault::HalfClose) && server_fault.is_none() && !cut_by_us {
         half_closed(plan, outcome, seen, faults);
     }
+}
+
+/// Whether what came instead begins like the line that was expected.
+fn is_altered(plan: &Plan, outcome: &Outcome) -> bool {
+    let expected = plan.exchanges.get(outcome.answers).map(|it| it.answer());
+    let line = expected.and_then(|answer| answer.get(outcome.part..outcome.part + 8));
+    line.is_some_and(|line| outcome.deviation.starts_with(line))
 }
 
 /// What was whole when the client ended its input is answered.
@@ -262,6 +273,20 @@ mod tests {
         check("whole octets reached", |_, outcome, seen| {
             outcome.fault = Some(ClientFault::HalfClose);
             seen.received -= 1;
+        });
+    }
+
+    #[test]
+    fn noise_excuses_no_altered_line() {
+        check("a line was altered", |plan, outcome, _| {
+            outcome.fault = Some(ClientFault::Garbage);
+            outcome.answers = 0;
+            outcome.deviation = [&plan.exchanges[0].answer()[..8], b"?\r\n"].concat();
+        });
+        check("", |_, outcome, _| {
+            outcome.fault = Some(ClientFault::Garbage);
+            outcome.answers = 0;
+            outcome.deviation = b"500 5.5.2 what?\r\n".to_vec();
         });
     }
 
