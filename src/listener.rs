@@ -3,6 +3,7 @@
 
 mod load;
 mod ports;
+mod shortage;
 
 use std::{
     fmt, io,
@@ -22,6 +23,7 @@ use crate::{
     config::{Limits, ListenConfig, ListenTls, Protocol},
     connection::{self, Client},
     gateway::Gateway,
+    platform::descriptors,
     upstream::prepare,
 };
 
@@ -85,11 +87,14 @@ impl Listener {
                     pause = SHORTEST_PAUSE;
                     self.hand_over(&gateway, socket, address);
                 }
+                Some(Err(error)) if shortage::is_of_one_connection(&error) => {}
                 Some(Err(error)) => {
-                    error!(
-                        "cannot accept connections, trying again in {pause:?}: {error} (\"too many \
-                         open files\" is raised with ulimit -n or LimitNOFILE=)"
-                    );
+                    if descriptors::are_used_up(&error) {
+                        gateway.ports.shortage.met();
+                        gateway.ports.make_room();
+                    } else {
+                        error!("cannot accept connections, trying again in {pause:?}: {error}");
+                    }
                     let waited = tokio::time::sleep(pause);
                     if self.shared.close.run_until_cancelled(waited).await.is_none() {
                         return;
@@ -103,7 +108,15 @@ impl Listener {
     fn hand_over(&self, gateway: &Arc<Gateway>, socket: TcpStream, address: SocketAddr) {
         let number = gateway.next_connection();
         let (terms, config) = (self.shared.terms(), gateway.config());
-        let place = Shared::admit(&self.shared, gateway, &config.limits, number, address.ip());
+        let is_short = descriptors::only_reserve_is_left(&socket);
+        if is_short {
+            gateway.ports.shortage.met();
+        } else {
+            gateway.ports.shortage.over();
+        }
+        let room = is_short.then(|| gateway.ports.make_room());
+        let place =
+            Shared::admit(&self.shared, gateway, &config.limits, number, address.ip(), room);
         let Some(place) = place else {
             debug!(connection = number, client = %address, "too many connections, cut off");
             return;
@@ -142,16 +155,21 @@ impl Listener {
 }
 
 impl Shared {
-    /// Counts a connection in; `None`: not even a word can be spared for it.
+    /// Counts a connection in; `None`: not even a word can be spared for it. `room` says whether there is some
+    /// where descriptors are short.
     fn admit(
         shared: &Arc<Self>,
         gateway: &Gateway,
         limits: &Limits,
         number: u64,
         address: IpAddr,
+        room: Option<bool>,
     ) -> Option<Place> {
         let evicted = gateway.closing.child_token();
-        let admission = shared.load().admit(limits, number, address, evicted.clone());
+        let admission = match room {
+            Some(false) => shared.load().turn_away(),
+            Some(true) | None => shared.load().admit(limits, number, address, evicted.clone()),
+        };
         let admitted = match admission {
             Admission::Welcome => true,
             Admission::SendAway => false,

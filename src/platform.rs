@@ -2,6 +2,7 @@
 //! be right from the first moment of the file's life.
 
 mod child;
+pub(crate) mod descriptors;
 mod hold;
 mod memory;
 pub(crate) mod reach;

@@ -73,6 +73,7 @@ pub async fn dial(host: &str, port: u16, deadlines: &Deadlines) -> Result<TcpStr
 pub fn prepare(stream: &TcpStream, waits: TcpWaits) -> io::Result<()> {
     let TcpWaits { keepalive, unanswered } = waits;
     stream.set_nodelay(true)?;
+    bound_unsent(stream)?;
     let interval = (keepalive / 4).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
     // Elsewhere their number does.
     let probes = unanswered.saturating_sub(keepalive).as_secs() / interval.as_secs().max(1);
@@ -82,6 +83,17 @@ pub fn prepare(stream: &TcpStream, waits: TcpWaits) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     SockRef::from(stream).set_tcp_user_timeout(Some(unanswered))?;
+    Ok(())
+}
+
+/// Has the system take no more than what keeps the line busy. Without it the queue of a peer that does not read
+/// grows to some megaoctets in the kernel, and with a thousand such peers TCP runs out of memory for the whole
+/// machine; ours would never show it.
+fn bound_unsent(stream: &TcpStream) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = stream;
     Ok(())
 }
 
@@ -137,6 +149,10 @@ pub fn site(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Octets that wait in the kernel beside those that are on their way: two of the relay's buffers. The system
+/// asks for more when half of them are gone.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 128 * 1024;
 /// RFC 8305 section 8, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
 /// From one keepalive probe to the next; whole seconds are all that some systems know.

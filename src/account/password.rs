@@ -21,7 +21,7 @@ use self::fit::{MAX_PASSWORDS, fit};
 use super::{
     last_use::{LastUses, UsedPassword},
     successes::{Success, Successes},
-    worker::{Worker, WorkerError},
+    worker::{Place, Worker, WorkerError},
 };
 use crate::{
     config::{AccountConfig, Protocol},
@@ -149,7 +149,13 @@ impl Passwords {
         let salt = stored.as_ref().map_or(self.dummy_salt, |stored| stored.salt);
         let mut found = Vec::new();
         for form in forms(password) {
-            let digest = self.digest(form, salt, site).await?;
+            let place = self.worker.place(site).await.map_err(unchecked)?;
+            // Behind a restart many come with the same one: whoever was first has found it.
+            let found_meanwhile = self.successes().confirm(&cache_key, generation, stored.as_ref());
+            if let Some(success) = found_meanwhile.filter(permitted) {
+                return Ok(self.right(key, success, origin));
+            }
+            let digest = self.digest(place, form, salt).await?;
             let candidates = stored.as_ref().map_or(&[][..], |stored| &stored.passwords);
             found.extend(find(candidates, &digest));
         }
@@ -215,7 +221,8 @@ impl Passwords {
         }
         let proposed = random().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let salt = self.store.password_salt(&key, proposed).await?;
-        let digest = self.digest(as_utf8(password), salt, None).await?;
+        let place = self.worker.place(None).await.map_err(unchecked)?;
+        let digest = self.digest(place, as_utf8(password), salt).await?;
         let created = whole_seconds(SystemTime::now());
         let password = LocalPassword {
             name: name.to_owned(),
@@ -238,18 +245,11 @@ impl Passwords {
 
     async fn digest(
         &self,
+        place: Place<'_>,
         password: Secret,
         salt: [u8; 16],
-        site: Option<IpAddr>,
     ) -> Result<[u8; 32], StoreError> {
-        let key = self.worker.stretch(password, salt, site).await.map_err(|error| match error {
-            WorkerError::Busy => {
-                StoreError::Unavailable("too many password checks are waiting; try again".into())
-            }
-            WorkerError::Gone => {
-                StoreError::Unavailable("the password checker has stopped; restart saslgate".into())
-            }
-        })?;
+        let key = self.worker.stretch(place, password, salt).await.map_err(unchecked)?;
         Ok(digest_of(&key))
     }
 
@@ -266,6 +266,13 @@ impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passwords").finish_non_exhaustive()
     }
+}
+
+fn unchecked(error: WorkerError) -> StoreError {
+    StoreError::Unavailable(match error {
+        WorkerError::Busy => "too many password checks are waiting; try again".into(),
+        WorkerError::Gone => "the password checker has stopped; restart saslgate".into(),
+    })
 }
 
 /// The texts that these octets may mean, in UTF-8; at least one, at most two.

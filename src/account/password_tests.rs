@@ -248,3 +248,28 @@ async fn only_a_right_password_within_its_limits_is_noted_as_used() {
     passwords.keep_last_uses(&stop).await;
     assert_eq!(used().await, Some(("smtp".to_owned(), "192.0.2.1".to_owned())));
 }
+
+/// As behind a restart, when every mail program logs in again in the same moment.
+#[tokio::test]
+async fn those_who_come_together_with_the_same_password_share_its_check() {
+    let (passwords, _) = passwords();
+    set(&passwords, "a@x", "laptop", b"one").await;
+    let passwords = Arc::new(passwords);
+    let before = passwords.worker.asked.load(Ordering::Relaxed);
+    let mut checks = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let passwords = Arc::clone(&passwords);
+        checks.spawn(async move {
+            let (protocol, address) = ANYWHERE;
+            let origin = Origin { protocol, address: address.parse().unwrap() };
+            let account = account("a@x");
+            passwords.verify(Some(&account), &Secret::new("one"), origin, None).await
+        });
+    }
+    for checked in checks.join_all().await {
+        assert!(matches!(checked, Ok(Checked::Right(_))), "{checked:?}");
+    }
+    // Those who were in the queue when the first came out of it.
+    let evaluations = passwords.worker.asked.load(Ordering::Relaxed) - before;
+    assert!(evaluations < 100, "{evaluations} of 300 were evaluated");
+}

@@ -82,36 +82,50 @@ impl Worker {
         }
     }
 
-    /// Argon2id of the password, asked for by a client at `site`; `None`: no client's share counts.
+    /// Waits for a place in the queue, for a client at `site`; `None`: no client's share counts.
+    pub(super) async fn place(&self, site: Option<IpAddr>) -> Result<Place<'_>, WorkerError> {
+        let share = site.map(|site| self.sites.enter(site));
+        let waited = timeout(PATIENCE, async {
+            let of_site = match &share {
+                Some(share) => Some(owned(&share.semaphore).await?),
+                None => None,
+            };
+            Ok((of_site, owned(&self.places).await?))
+        });
+        let (of_site, in_queue) = waited.await.unwrap_or(Err(WorkerError::Busy))?;
+        Ok(Place { in_queue, _of_site: of_site, _share: share })
+    }
+
+    /// Argon2id of the password.
     pub(super) async fn stretch(
         &self,
+        place: Place<'_>,
         password: Secret,
         salt: [u8; 16],
-        site: Option<IpAddr>,
     ) -> Result<StretchedKey, WorkerError> {
         #[cfg(test)]
         self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let share = site.map(|site| self.sites.enter(site));
-        let waited = timeout(PATIENCE, async {
-            let share = match &share {
-                Some(share) => {
-                    Some(share.semaphore.acquire().await.map_err(|_| WorkerError::Gone)?)
-                }
-                None => None,
-            };
-            let places = Arc::clone(&self.places);
-            let place = places.acquire_owned().await.map_err(|_| WorkerError::Gone)?;
-            Ok((share, place))
-        });
-        let (_share, place) = waited.await.unwrap_or(Err(WorkerError::Busy))?;
+        // The site's share is kept until the answer.
+        let Place { in_queue, _of_site, _share } = place;
         let (reply, answer) = oneshot::channel();
-        let job = Job { password, salt, reply, place };
+        let job = Job { password, salt, reply, place: in_queue };
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => WorkerError::Busy,
             TrySendError::Disconnected(_) => WorkerError::Gone,
         })?;
         answer.await.ok().flatten().ok_or(WorkerError::Gone)
     }
+}
+
+/// A place in the queue, and in the site's share.
+pub(super) struct Place<'a> {
+    in_queue: OwnedSemaphorePermit,
+    _of_site: Option<OwnedSemaphorePermit>,
+    _share: Option<Share<'a>>,
+}
+
+async fn owned(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, WorkerError> {
+    Arc::clone(semaphore).acquire_owned().await.map_err(|_| WorkerError::Gone)
 }
 
 /// The sites that have evaluations under way or waiting, each with its share.
@@ -191,8 +205,9 @@ const KEY_LENGTH: usize = 32;
 /// At 20 ms each, the last in the queue waits little more than a second.
 const QUEUE: usize = 64;
 
-/// How long a place in the queue is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a place in the queue is waited for: behind a restart all mail programs come at once, and a
+/// thousand passwords take that long on one core. Those who wait cost nothing.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Evaluations of one site at once: small beside the queue, enough for an office whose mail programs
 /// all start together.
@@ -210,10 +225,10 @@ mod tests {
     async fn a_full_queue_refuses_after_a_while() {
         let (jobs, _receiver) = sync_channel(1);
         let worker = Worker::of_queue(jobs, 1);
-        let first = worker.stretch(Secret::new("a"), [0; 16], None);
+        let first = stretch(&worker, Secret::new("a"), [0; 16], None);
         let second = async {
             let began = tokio::time::Instant::now();
-            let refused = worker.stretch(Secret::new("b"), [0; 16], None).await;
+            let refused = stretch(&worker, Secret::new("b"), [0; 16], None).await;
             (refused.map(|_| ()), began.elapsed())
         };
         tokio::select! {
@@ -227,8 +242,8 @@ mod tests {
     async fn a_place_that_becomes_free_is_taken() {
         let (jobs, receiver) = sync_channel(1);
         let worker = Worker::of_queue(jobs, 1);
-        let first = worker.stretch(Secret::new("a"), [0; 16], None);
-        let second = worker.stretch(Secret::new("b"), [0; 16], None);
+        let first = stretch(&worker, Secret::new("a"), [0; 16], None);
+        let second = stretch(&worker, Secret::new("b"), [0; 16], None);
         let threads = async {
             tokio::task::yield_now().await;
             for expected in ["a", "b"] {
@@ -247,13 +262,13 @@ mod tests {
     async fn a_site_cannot_fill_the_queue() {
         let (jobs, receiver) = sync_channel(QUEUE);
         let worker = Worker::of_queue(jobs, QUEUE);
-        let guess = || worker.stretch(Secret::new("guess"), [0; 16], site(1));
+        let guess = || stretch(&worker, Secret::new("guess"), [0; 16], site(1));
         let mut guesses: Vec<_> = (0..QUEUE).map(|_| Box::pin(guess())).collect();
         for guess in &mut guesses {
             assert!(poll_once(guess).await.is_pending());
         }
         assert_eq!(worker.places.available_permits(), QUEUE - SHARE);
-        let mut other = Box::pin(worker.stretch(Secret::new("other"), [0; 16], site(2)));
+        let mut other = Box::pin(stretch(&worker, Secret::new("other"), [0; 16], site(2)));
         assert!(poll_once(&mut other).await.is_pending());
         assert_eq!(worker.places.available_permits(), QUEUE - SHARE - 1);
         assert_eq!(worker.sites.lock().len(), 2);
@@ -276,6 +291,15 @@ mod tests {
         drop(not_let_go_yet);
     }
 
+    async fn stretch(
+        worker: &Worker,
+        password: Secret,
+        salt: [u8; 16],
+        site: Option<IpAddr>,
+    ) -> Result<StretchedKey, WorkerError> {
+        worker.stretch(worker.place(site).await?, password, salt).await
+    }
+
     /// Polls a future once.
     async fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
         std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx)))
@@ -288,7 +312,7 @@ mod tests {
     async fn the_parameters_are_those_of_the_stored_digests() {
         let worker = Worker::with_threads(1, 1).unwrap();
         let key =
-            worker.stretch(Secret::new("password"), *b"0123456789abcdef", None).await.unwrap();
+            stretch(&worker, Secret::new("password"), *b"0123456789abcdef", None).await.unwrap();
         let hex: String = key.expose().iter().map(|octet| format!("{octet:02x}")).collect();
         assert_eq!(hex, "d2ab07b39ef7f8b806227cd86fbb11aa5393066a98e17eacacd126eb26e9276d");
     }

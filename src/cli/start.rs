@@ -9,6 +9,7 @@ use super::{Failure, Global};
 use crate::{
     config::Config,
     listener,
+    platform::descriptors,
     reload::Origin,
     service::{
         privileges::{self, Plan, Start},
@@ -36,6 +37,7 @@ pub(super) fn prepare(global: &Global) -> Result<Prepared, Failure> {
     let inherited = sockets::inherited();
     let (origin, config) = Origin::read(global.paths()?)?;
     global.init_log();
+    descriptors::raise_limit();
     for remark in &inherited.remarks {
         warn!("{remark}");
     }

@@ -1,13 +1,16 @@
 //! From what went wrong to the [`Refusal`] that the client hears: the reason chooses the code on the
 //! wire, the sentence says what to do. Only a wrong local login may look like one.
 
+use std::io;
+
 use crate::{
     config::{AccountConfig, Authentication, Protocol, SigninRefusal, UpstreamConfig},
     guide::command::argument,
+    platform::descriptors,
     proto::{Refusal, RefusalReason, Rejection, verdict::is_about_the_credential},
     store::StoreError,
     token::{TokenError, TokenErrorKind},
-    upstream::OpenError,
+    upstream::{DialError, OpenError},
 };
 
 pub(super) fn wrong_login() -> Refusal {
@@ -127,6 +130,9 @@ pub(super) fn upstream(
 ) -> Refusal {
     let mailbox = account.mailbox(protocol);
     let (reason, text) = match error {
+        OpenError::Dial(DialError::Connect(error)) if descriptors::are_used_up(error) => {
+            return no_descriptors(error);
+        }
         OpenError::Rejected(Rejection::Credential { text }) if !is_about_the_credential(text) => (
             RefusalReason::Policy,
             format!(
@@ -178,6 +184,15 @@ pub(super) fn upstream(
         ),
     };
     Refusal::new(reason, text)
+}
+
+/// The fault is the gateway's own, not the mail server's.
+fn no_descriptors(error: &io::Error) -> Refusal {
+    let text = format!(
+        "the gateway has no file descriptors left ({error}), please try again later; its operator should {}",
+        descriptors::REMEDY
+    );
+    Refusal::new(RefusalReason::UpstreamUnavailable, text)
 }
 
 /// The rows that a person must do something about, and whose text is worth an alert.

@@ -46,16 +46,31 @@ impl Load {
         let crowd = !is_loopback(address) && from_here >= limits.connections_per_address;
         // Only one that is let in pushes another out: a crowd must not cost others their place.
         if crowd || !self.make_room(limits.connections_per_listener) {
-            if self.sent_away >= SENT_AWAY {
-                return Admission::CutOff;
-            }
-            self.sent_away += 1;
-            return Admission::SendAway;
+            return self.turn_away();
         }
         self.connections += 1;
         *self.per_address.entry(site(address)).or_default() += 1;
         self.before_login.insert(number, evicted);
         Admission::Welcome
+    }
+
+    /// There is no room for it.
+    pub(super) fn turn_away(&mut self) -> Admission {
+        if self.sent_away >= SENT_AWAY {
+            return Admission::CutOff;
+        }
+        self.sent_away += 1;
+        Admission::SendAway
+    }
+
+    /// The number of whoever has waited longest without a login.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.before_login.first_key_value().map(|(number, _)| *number)
+    }
+
+    /// Has whoever has waited longest without a login go.
+    pub(super) fn push_out(&mut self) -> bool {
+        self.before_login.pop_first().map(|(_, end)| end.cancel()).is_some()
     }
 
     /// Whoever waits longest without a login goes first. They need a moment to go, which bounds how
@@ -65,7 +80,7 @@ impl Load {
             return true;
         }
         let leaving = self.connections - limit;
-        leaving < LEAVING && self.before_login.pop_first().map(|(_, end)| end.cancel()).is_some()
+        leaving < LEAVING && self.push_out()
     }
 
     pub(super) fn leave(&mut self, number: u64, address: IpAddr) {

@@ -7,12 +7,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
+use socket2::SockRef;
 use tokio::{net::TcpListener, task::spawn_blocking};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Listener, Load, Shared, Terms, alpn, cannot_listen};
+use super::{Listener, Load, Shared, Terms, alpn, cannot_listen, shortage::Shortage};
 use crate::{
     config::{ListenConfig, Protocol},
     gateway::Gateway,
@@ -25,6 +26,8 @@ pub(crate) struct Ports {
     /// Kept for as long as the process lives, since whoever handed them over has them open too: a port
     /// that is closed and opened again cannot be bound.
     inherited: Mutex<Vec<StdListener>>,
+    /// Descriptors are the process's, not a port's.
+    pub(super) shortage: Shortage,
 }
 
 /// An open port.
@@ -77,6 +80,16 @@ impl Ports {
     /// Closes what was handed over and is not in use, or clients would wait there for nobody.
     pub(crate) fn disinherit(&self) {
         self.inherited().clear();
+    }
+
+    /// Where descriptors are short: whoever has waited longest without a login, at any port, makes room.
+    pub(super) fn make_room(&self) -> bool {
+        let open = self.open().clone();
+        let oldest = open
+            .iter()
+            .filter_map(|port| Some((port.shared.load().oldest()?, port)))
+            .min_by_key(|(number, _)| *number);
+        oldest.is_some_and(|(_, port)| port.shared.load().push_out())
     }
 
     /// A socket for this address: an inherited one, or a new one.
@@ -241,6 +254,8 @@ fn listener(
     terms: Terms,
 ) -> io::Result<(Listener, SocketAddr)> {
     let address = socket.local_addr()?;
+    // Again, for inherited ones as well; if that fails, the queue is as long as it was.
+    let _ = SockRef::from(&socket).listen(BACKLOG);
     let shared = Arc::new(Shared {
         terms: RwLock::new(Arc::new(terms)),
         load: Mutex::new(Load::default()),
@@ -266,6 +281,11 @@ fn refused(address: SocketAddr, open: &[Port], error: &io::Error) -> io::Error {
         _ => cannot_listen(address, error),
     }
 }
+
+/// Connections that may wait to be accepted; the system allows no more than its own maximum (on Linux
+/// `net.core.somaxconn`, 4096). One that finds the queue full believes that it is connected and waits for a
+/// greeting, which nobody sends: the system has forgotten it, and remembers only those that speak first.
+const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {
