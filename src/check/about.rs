@@ -27,6 +27,8 @@ pub struct About {
     pub tenant: Option<String>,
     /// The token endpoint.
     pub token_url: Option<String>,
+    /// The HTTP proxy on the way there: host and port.
+    pub proxy: Option<String>,
     /// Where a browser comes back to.
     pub redirect_uri: Option<String>,
     /// Asked for.
@@ -56,6 +58,10 @@ impl About {
             client_id: oauth.map(|it| it.client_id.clone()).unwrap_or_default(),
             tenant: oauth.and_then(|it| crate::token::tenant(it)).map(str::to_owned),
             token_url: oauth.map(|it| it.token_url.to_string()),
+            proxy: oauth.and_then(|it| it.proxy.as_ref()).map(|it| {
+                let port = it.port_or_known_default().unwrap_or_default();
+                format!("{}:{port}", it.host_str().unwrap_or_default())
+            }),
             redirect_uri: oauth
                 .and_then(|it| it.sign_in.redirect_uri.as_ref())
                 .map(|it| it.as_str().to_owned()),

@@ -112,7 +112,7 @@ impl Claims {
         if wrong || is_graph {
             findings.push(Finding::AudienceWrong {
                 audience: self.audiences.join(" "),
-                expected: about.resource().unwrap_or_else(|| EXCHANGE_DEFAULT.to_owned()),
+                expected: about.resource().unwrap_or_else(|| about.exchange().to_owned()),
             });
         } else if exchange {
             let missing = protocols.iter().filter_map(|it| self.missing(about, *it));
@@ -152,7 +152,7 @@ impl Claims {
             protocol,
             scope: format!(
                 "{}/{}",
-                about.resource().unwrap_or_else(|| EXCHANGE_DEFAULT.to_owned()),
+                about.resource().unwrap_or_else(|| about.exchange().to_owned()),
                 scope(protocol)
             ),
             has: self.scopes.clone(),
@@ -188,11 +188,24 @@ impl About {
             || self.scopes.iter().any(|scope| is_exchange(scope))
     }
 
+    /// What Exchange is called in its scopes, in the account's cloud.
+    fn exchange(&self) -> &'static str {
+        match self.provider {
+            "microsoft365-gcc-high" | "microsoft365-dod" => "https://outlook.office365.us",
+            "microsoft365-21vianet" => "https://partner.outlook.cn",
+            _ if self.app_only => EXCHANGE_DEFAULT,
+            _ => "https://outlook.office.com",
+        }
+    }
+
     /// For what the scopes ask: their common front.
     fn resource(&self) -> Option<String> {
+        // Where the mail servers are Exchange's, a scope of another service is the very fault.
+        let is_of_servers = |scope: &&String| !self.expects_exchange() || is_exchange(scope);
         let url = self
             .scopes
             .iter()
+            .filter(is_of_servers)
             .find_map(|scope| Url::parse(scope).ok().filter(|url| url.has_host()))?;
         Some(url.origin().ascii_serialization())
     }

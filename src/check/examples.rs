@@ -17,6 +17,7 @@ pub(crate) fn findings() -> Vec<Finding> {
             grant: Some("refresh_token".to_owned()),
         },
         Finding::LocalPasswordMissing,
+        Finding::LocalPasswordsShutOut { names: strings(&["printer"]) },
         Finding::LocalSideGood {
             listeners: strings(&["127.0.0.1:1143 (IMAP)", "127.0.0.1:1587 (SMTP)"]),
             passwords: 3,
@@ -96,6 +97,8 @@ pub(crate) fn findings() -> Vec<Finding> {
         Finding::AdminConsentMissing { code: Some(90210) },
         Finding::TenantWrong { code: Some(90210) },
         Finding::ClientIdWrong { code: Some(90210) },
+        Finding::NotAssigned,
+        Finding::ApplicationDisabled,
         Finding::SecretWrong,
         Finding::SecretExpired,
         Finding::SecretMissing,
@@ -116,6 +119,10 @@ pub(crate) fn findings() -> Vec<Finding> {
         Finding::EndpointUnreachable {
             host: "mail.example.ch".to_owned(),
             text: "535 5.7.3 words of the other side".to_owned(),
+        },
+        Finding::ProxyUnreachable {
+            host: "proxy.example.ch:3128".to_owned(),
+            text: "Connection refused".to_owned(),
         },
         Finding::NoOauthAnswer {
             status: Some(404),

@@ -25,6 +25,11 @@ pub enum Finding {
     },
     /// No mail program can log in.
     LocalPasswordMissing,
+    /// There are local passwords, and none may be used by anybody who can connect.
+    LocalPasswordsShutOut {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// A local password is there, and a daemon listens.
     LocalSideGood {
         /// Local addresses, with their protocols.
@@ -262,6 +267,10 @@ pub enum Finding {
         /// The AADSTS number.
         code: Option<u32>,
     },
+    /// The user is not assigned to the application, which demands it (50105).
+    NotAssigned,
+    /// The application is disabled in the tenant (7000112).
+    ApplicationDisabled,
     /// The client secret is wrong (7000215).
     SecretWrong,
     /// The client secret has ended (7000222).
@@ -316,6 +325,13 @@ pub enum Finding {
     /// The token endpoint cannot be reached.
     EndpointUnreachable {
         /// Its host.
+        host: String,
+        /// Why.
+        text: String,
+    },
+    /// The HTTP proxy of the configuration does not bring a connection to the token endpoint about.
+    ProxyUnreachable {
+        /// Its host and port.
         host: String,
         /// Why.
         text: String,
@@ -584,6 +600,7 @@ impl Finding {
             | Self::MailSent { .. }
             | Self::MailArrived { .. } => Light::Green,
             Self::LocalPasswordMissing
+            | Self::LocalPasswordsShutOut { .. }
             | Self::DaemonNotRunning
             | Self::DaemonSilent { .. }
             | Self::TimeUp { .. }
@@ -624,6 +641,8 @@ impl Finding {
             | Self::AdminConsentMissing { .. }
             | Self::TenantWrong { .. }
             | Self::ClientIdWrong { .. }
+            | Self::NotAssigned
+            | Self::ApplicationDisabled
             | Self::SecretWrong
             | Self::SecretExpired
             | Self::SecretMissing
@@ -638,6 +657,7 @@ impl Finding {
             | Self::GrantNotAllowed
             | Self::EndpointFault { .. }
             | Self::EndpointUnreachable { .. }
+            | Self::ProxyUnreachable { .. }
             | Self::NoOauthAnswer { .. }
             | Self::ProviderRefused { .. }
             | Self::ExternalTokenFails { .. }

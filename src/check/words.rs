@@ -130,6 +130,18 @@ fn shown(text: &str) -> String {
     printable(text.as_bytes(), MAX_QUOTED)
 }
 
+/// Words from outside behind words of ours; empty where there are none.
+fn said(before: &str, text: &str) -> String {
+    let text = shown(text);
+    if text.is_empty() { text } else { format!("{before}{text}") }
+}
+
+/// The HTTP status, in brackets and after a space, where the words behind it do not say it.
+fn status_unless_in(status: Option<u16>, text: &str) -> String {
+    let status = status.map(|it| it.to_string()).filter(|it| !text.contains(it.as_str()));
+    status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+}
+
 /// Of a list from outside.
 fn listed(names: &[String]) -> String {
     shown(&names.join(", "))

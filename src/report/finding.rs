@@ -56,6 +56,7 @@ pub(super) fn about(about: &About, names: &mut StandIns) -> About {
         client_id: names.other("client", &about.client_id),
         tenant,
         token_url: about.token_url.as_deref().map(|it| names.url(it)),
+        proxy: about.proxy.as_deref().map(|it| names.host(it)),
         redirect_uri: about.redirect_uri.as_deref().map(|it| names.url(it)),
         scopes: about.scopes.iter().map(|it| names.permission(it)).collect(),
         // Paths of this machine.

@@ -161,6 +161,7 @@ fn about() -> About {
         token_url: Some(
             "https://login.microsoftonline.com/firma-geheim.ch/oauth2/v2.0/token".to_owned(),
         ),
+        proxy: None,
         redirect_uri: Some("https://mx7.firma-geheim.ch/Kuendigung".to_owned()),
         scopes: vec![seeded(), "https://outlook.office.com/SMTP.Send".to_owned()],
         app_only: false,

@@ -254,9 +254,9 @@ const fn row<T>(
 
 #[rustfmt::skip]
 const AADSTS: &[Row<u32>] = &[
-    row(&[700082, 70008], TokenErrorKind::SignIn, "says that the sign-in has ended because it was not used for too long", SignIn),
+    row(&[700082, 700084, 70008], TokenErrorKind::SignIn, "says that the sign-in has ended because it was not used for too long", SignIn),
     row(&[70043], TokenErrorKind::SignIn, "says that the administrator's sign-in frequency has ended the sign-in", SignIn),
-    row(&[50173, 50132, 50133], TokenErrorKind::SignIn, "says that the sign-in was revoked or the password has changed", SignIn),
+    row(&[50173, 50132, 50133, 70000, 54005, 50089], TokenErrorKind::SignIn, "says that the sign-in was revoked or the password has changed", SignIn),
     row(&[50076, 50079, 50072, 50074, 50078], TokenErrorKind::SignIn, "asks for multi-factor authentication", SignIn),
     row(&[50158, 53003, 530032, 53000, 53001, 50097, 50005], Policy, "says that conditional access or device rules forbid this", AskAdministrator),
     row(&[65001, 65004, 90094, 90095], TokenErrorKind::SignIn, "says that nobody has agreed to the application's permissions", Consent),
@@ -268,7 +268,9 @@ const AADSTS: &[Row<u32>] = &[
     row(&[70021, 700211, 700212, 700213, 700214], Configuration, "knows no federated credential that fits the assertion", CheckSecret),
     row(&[700024], Configuration, "says that the application's assertion is not valid at this time", CheckClock),
     row(&[700027, 50012, 70002, 700023, 700030], Configuration, "does not accept the application's credentials", CheckSecret),
-    row(&[700016, 70001, 7000112], Configuration, "does not know the application in this tenant, or it is disabled", CheckApplication),
+    row(&[700016, 70001], Configuration, "does not know the application in this tenant", CheckApplication),
+    row(&[7000112], Policy, "says that the application is disabled in this tenant", AskAdministrator),
+    row(&[50105], Policy, "says that the user is not assigned to the application", AskAdministrator),
     row(&[90002, 50194, 90130, 9002332, 9001023, 90038], Configuration, "says that the tenant does not exist or does not fit the application", CheckApplication),
     row(&[50020, 50034], Configuration, "does not know the user in this tenant", CheckApplication),
     row(&[50011], Configuration, "says that the redirect address is not registered with the application", RegisterRedirect),

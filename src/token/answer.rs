@@ -9,7 +9,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
-    Cause, TokenErrorKind,
+    Cause, CertificateFault, TokenErrorKind,
     advice::{self, Advice},
 };
 use crate::{config::OAuthConfig, secret::Secret};
@@ -74,6 +74,8 @@ pub(super) enum Origin {
     Request,
     /// From the way to the token endpoint.
     Way,
+    /// From the certificate of whoever answers there.
+    Certificate(CertificateFault),
     /// From an answer that was too slow or too long.
     Unanswered,
     /// From its answer, with the HTTP status.
@@ -117,6 +119,10 @@ impl Failure {
             Origin::Way => {
                 let host = oauth.token_url.host_str().unwrap_or_default().to_owned();
                 Cause::Unreachable { host, what }
+            }
+            Origin::Certificate(fault) => {
+                let host = oauth.token_url.host_str().unwrap_or_default().to_owned();
+                Cause::Certificate { host, fault }
             }
             Origin::Unanswered => Cause::Unanswered { what },
             Origin::Answer(status) => Cause::Provider {
@@ -317,7 +323,10 @@ fn sort(status: u16, error: Option<&str>, codes: &[u32]) -> Failure {
         Some((code, row)) => (row.kind, row.what, row.advice, format!("AADSTS{code}")),
         None => {
             let row = advice::of_error(error);
-            (row.kind, row.what, row.advice, name(error, codes))
+            // Microsoft says invalid_grant of much else than a sign-in that has ended.
+            let is_vague = error == "invalid_grant" && !codes.is_empty();
+            let what = if is_vague { "does not accept the sign-in" } else { row.what };
+            (row.kind, what, row.advice, name(error, codes))
         }
     };
     let what = format!("{what} ({shown})");

@@ -26,6 +26,13 @@ pub enum Cause {
         /// Why, without a subject.
         what: String,
     },
+    /// Whoever answers in the token endpoint's place shows a certificate that is not believed.
+    Certificate {
+        /// The endpoint's host.
+        host: String,
+        /// What is wrong with it.
+        fault: CertificateFault,
+    },
     /// The token endpoint was reached, and its answer did not come to an end.
     Unanswered {
         /// What it did, without a subject.
@@ -51,4 +58,17 @@ pub enum Cause {
     Person,
     /// Something of our own, that passes.
     Own,
+}
+
+/// Why a certificate is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// Nobody who is trusted has signed it.
+    UnknownIssuer,
+    /// It is for other names.
+    Name,
+    /// It has ended.
+    Expired,
+    /// It has not begun.
+    NotYetValid,
 }

@@ -23,7 +23,7 @@ use crate::{
     store::{Store, StoreError},
 };
 pub(crate) use advice::tenant;
-pub use cause::Cause;
+pub use cause::{Cause, CertificateFault};
 use endpoint::Endpoint;
 pub(crate) use endpoint::fetch;
 use grant::Need;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::token::{Cause, TokenError, TokenErrorKind};
+use crate::token::{Cause, CertificateFault, TokenError, TokenErrorKind};
 
 const MAILBOX: &str = "info@example.ch";
 
@@ -20,6 +20,7 @@ fn about(app_only: bool) -> About {
         client_id: "app-id".into(),
         tenant: Some("example.ch".into()),
         token_url: Some("https://login.microsoftonline.com/example.ch/oauth2/v2.0/token".into()),
+        proxy: None,
         redirect_uri: Some("http://localhost".into()),
         scopes: vec!["https://outlook.office.com/IMAP.AccessAsUser.All".into()],
         app_only,
@@ -307,7 +308,9 @@ fn each_code_of_the_provider_is_one_cause() {
         (&[65_001, 65_004], "consent_missing"),
         (&[90_094, 90_095], "admin_consent_missing"),
         (&[90_002, 50_194, 90_130, 9_002_332, 9_001_023, 90_038], "tenant_wrong"),
-        (&[700_016, 70_001, 7_000_112], "client_id_wrong"),
+        (&[700_016, 70_001], "client_id_wrong"),
+        (&[7_000_112], "application_disabled"),
+        (&[50_105], "not_assigned"),
         (&[7_000_215, 70_002], "secret_wrong"),
         (&[7_000_222], "secret_expired"),
         (&[7_000_218], "secret_missing"),
@@ -319,7 +322,7 @@ fn each_code_of_the_provider_is_one_cause() {
         (&[50_020, 50_034], "user_unknown"),
         (&[50_053, 50_055, 50_057, 50_126, 50_144], "user_unusable"),
         (&[50_196], "endpoint_throttled"),
-        (&[1], "provider_refused"),
+        (&[1, 99_999], "provider_refused"),
     ] {
         for code in codes {
             // A word that means something else: the code says more.
@@ -441,4 +444,37 @@ fn claims_are_read_and_judged() {
     assert_eq!(judged(r#"{"aud":"mail"}"#, &custom), ["claims_good"]);
     assert_eq!(judged(r#"{"aud":"mail","scope":"openid mail:imap"}"#, &custom), ["claims_good"]);
     assert_eq!(judged(r#"{"aud":"mail","scope":["openid"]}"#, &custom), ["scope_missing"]);
+}
+
+#[test]
+fn a_number_that_nobody_knows_is_looked_up_and_not_guessed_at() {
+    let of = |error, code| token_error(&refused(error, code), &about(false)).id();
+    assert_eq!(of("invalid_grant", Some(99_999)), "provider_refused");
+    assert_eq!(of("invalid_grant", None), "grant_revoked");
+    assert_eq!(of("admin_policy_enforced", None), "admin_consent_missing");
+}
+
+#[test]
+fn a_certificate_at_the_token_endpoint_is_told_as_at_a_mail_server() {
+    let of = |fault| {
+        let cause = Cause::Certificate { host: "login.example.ch".to_owned(), fault };
+        let error = TokenError { kind: TokenErrorKind::Unavailable, text: String::new(), cause };
+        token_error(&error, &about(false)).id()
+    };
+    assert_eq!(of(CertificateFault::UnknownIssuer), "certificate_unknown_issuer");
+    assert_eq!(of(CertificateFault::Name), "certificate_name_mismatch");
+    assert_eq!(of(CertificateFault::Expired), "certificate_expired");
+    assert_eq!(of(CertificateFault::NotYetValid), "certificate_not_yet_valid");
+}
+
+#[test]
+fn a_proxy_that_refuses_is_not_the_providers_fault() {
+    let about = About { proxy: Some("proxy.example.ch:3128".to_owned()), ..about(false) };
+    let of = |what: &str| {
+        let cause = Cause::Unreachable { host: "h".to_owned(), what: what.to_owned() };
+        let error = TokenError { kind: TokenErrorKind::Unavailable, text: String::new(), cause };
+        token_error(&error, &about).id()
+    };
+    assert_eq!(of("cannot be reached (Connection refused)"), "proxy_unreachable");
+    assert_eq!(of("broke the connection off (eof)"), "endpoint_unreachable");
 }

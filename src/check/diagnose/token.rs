@@ -3,7 +3,7 @@
 
 use crate::{
     check::{About, Finding},
-    token::{Cause, TokenError, TokenErrorKind},
+    token::{Cause, CertificateFault, TokenError, TokenErrorKind},
 };
 
 /// Why there is no token.
@@ -32,8 +32,15 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
             })
         }
         Cause::Unreachable { host, what } => {
-            Finding::EndpointUnreachable { host: host.clone(), text: what.clone() }
+            let inner =
+                what.strip_prefix("cannot be reached (").and_then(|it| it.strip_suffix(')'));
+            let text = inner.unwrap_or(what).to_owned();
+            match (&about.proxy, inner) {
+                (Some(proxy), Some(_)) => Finding::ProxyUnreachable { host: proxy.clone(), text },
+                _ => Finding::EndpointUnreachable { host: host.clone(), text },
+            }
         }
+        Cause::Certificate { host, fault } => certificate(host.clone(), *fault),
         Cause::Unanswered { what } => Finding::NoOauthAnswer { status: None, text: what.clone() },
         Cause::SignInMissing => Finding::SignInMissing,
         Cause::Store { text } => Finding::StoreFault { text: text.clone() },
@@ -48,11 +55,26 @@ pub fn token_error(error: &TokenError, about: &About) -> Finding {
     }
 }
 
+/// What is wrong with what the token endpoint shows, as at a mail server.
+fn certificate(host: String, fault: CertificateFault) -> Finding {
+    match fault {
+        CertificateFault::UnknownIssuer => {
+            Finding::CertificateUnknownIssuer { host, issuer: None, sha256: None }
+        }
+        CertificateFault::Name => Finding::CertificateNameMismatch { host, names: Vec::new() },
+        CertificateFault::Expired => Finding::CertificateExpired { host },
+        CertificateFault::NotYetValid => Finding::CertificateNotYetValid { host },
+    }
+}
+
 /// What a sign-in that has failed means; `None` where the error's own sentence says all that is known.
 pub fn signin_error(error: &TokenError, about: &About) -> Option<Finding> {
     if !matches!(
         error.cause,
-        Cause::Provider { .. } | Cause::Unreachable { .. } | Cause::Unanswered { .. }
+        Cause::Provider { .. }
+            | Cause::Unreachable { .. }
+            | Cause::Certificate { .. }
+            | Cause::Unanswered { .. }
     ) {
         return None;
     }
@@ -73,8 +95,8 @@ impl Refused<'_> {
     fn by_code(&self) -> Option<Finding> {
         let code = self.code;
         Some(match code? {
-            700_082 | 70_008 => Finding::GrantExpired { code },
-            50_173 | 50_132 | 50_133 => Finding::GrantRevoked { code },
+            700_082 | 700_084 | 70_008 => Finding::GrantExpired { code },
+            50_173 | 50_132 | 50_133 | 70_000 | 54_005 | 50_089 => Finding::GrantRevoked { code },
             70_043 => Finding::SignInFrequency,
             50_076 | 50_079 | 50_072 | 50_074 | 50_078 => Finding::MfaNeeded { code },
             53_003 | 50_158 | 530_032 => Finding::ConditionalAccess { code },
@@ -84,7 +106,9 @@ impl Refused<'_> {
             90_002 | 50_194 | 90_130 | 9_002_332 | 9_001_023 | 90_038 => {
                 Finding::TenantWrong { code }
             }
-            700_016 | 70_001 | 7_000_112 => Finding::ClientIdWrong { code },
+            700_016 | 70_001 => Finding::ClientIdWrong { code },
+            7_000_112 => Finding::ApplicationDisabled,
+            50_105 => Finding::NotAssigned,
             7_000_215 => Finding::SecretWrong,
             7_000_222 => Finding::SecretExpired,
             7_000_218 => Finding::SecretMissing,
@@ -110,7 +134,8 @@ impl Refused<'_> {
         let google = self.about.grant == Some("service_account");
         Some(match self.word? {
             "unauthorized_client" | "access_denied" if google => Finding::DelegationMissing,
-            "invalid_grant" if self.about.grant == Some("refresh_token") => {
+            // A number that is not known says more than the word: it is looked up, and not guessed at.
+            "invalid_grant" if code.is_none() && self.about.grant == Some("refresh_token") => {
                 Finding::GrantRevoked { code }
             }
             "invalid_client" | "deleted_client" | "disabled_client" if !google => {
@@ -118,6 +143,7 @@ impl Refused<'_> {
             }
             "unauthorized_client" | "unsupported_grant_type" => Finding::GrantNotAllowed,
             "consent_required" => self.consent(),
+            "admin_policy_enforced" => Finding::AdminConsentMissing { code },
             "invalid_scope" | "invalid_resource" | "invalid_target" => Finding::ScopeWrong { code },
             "mfa_required" => Finding::MfaNeeded { code },
             _ => return None,

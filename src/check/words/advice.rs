@@ -13,6 +13,8 @@ use crate::{
 pub(super) enum Advice {
     // ---- Here -------------------------------------------------------------------------------------
     SetLocalPassword,
+    LiftLimits,
+    OpenPort,
     StartDaemon,
     LookAtDaemon,
     LookAtStore,
@@ -44,6 +46,9 @@ pub(super) enum Advice {
     AdminConsent,
     UseOwnTenant,
     CorrectClientId,
+    AssignUser,
+    EnableApplication,
+    CheckProxy,
     CorrectSecret,
     MakeSecret,
     GiveSecret,
@@ -110,6 +115,15 @@ impl Advice {
         let one = |line: String| vec![line];
         match self {
             Self::SetLocalPassword => one(format!("saslgate account password {login}{place}")),
+            Self::LiftLimits => one(format!(
+                "saslgate account limit-password {login} --network any --protocol any{place}"
+            )),
+            Self::CheckProxy => about
+                .proxy
+                .iter()
+                .map(|proxy| setting("proxy", &format!("http://{proxy}")))
+                .collect(),
+            Self::AssignUser | Self::EnableApplication => application_page(about),
             Self::StartDaemon => one(format!("saslgate run{place}")),
             Self::LookAtDaemon => one(format!("saslgate status{place}")),
             Self::LookAtStore => one(format!("saslgate config show{place}")),
@@ -136,7 +150,9 @@ impl Advice {
             Self::AdminConsent => about.admin_consent_url().into_iter().collect(),
             Self::UseOwnTenant => one(setting("tenant", &about.own_tenant())),
             Self::CorrectClientId => application(about),
-            Self::CorrectSecret | Self::MakeSecret | Self::GiveSecret => {
+            // How the account names its file is its own affair; where it has none yet, it is shown how.
+            Self::CorrectSecret | Self::MakeSecret => application_page(about),
+            Self::GiveSecret => {
                 let mut lines = one("client_secret = { file = \"client-secret\" }".to_owned());
                 lines.extend(application_page(about));
                 lines
@@ -210,6 +226,7 @@ impl Advice {
             )),
             Self::AllowSender { from } => one(command::add_send_as(from, who(about))),
             Self::AskOperator { .. }
+            | Self::OpenPort
             | Self::SuspectInterception
             | Self::VerifyAgain
             | Self::TryAgain

@@ -40,6 +40,10 @@ fn likeliest(finding: &Finding, about: &About) -> Vec<Advice> {
         | Finding::MailArrived { .. } => Vec::new(),
 
         Finding::LocalPasswordMissing => vec![Advice::SetLocalPassword],
+        Finding::LocalPasswordsShutOut { .. } => vec![Advice::LiftLimits, Advice::OpenPort],
+        Finding::NotAssigned => signed_in_after(about, vec![Advice::AssignUser]),
+        Finding::ApplicationDisabled => vec![Advice::EnableApplication],
+        Finding::ProxyUnreachable { .. } => vec![Advice::CheckProxy],
         Finding::DaemonNotRunning => vec![Advice::StartDaemon],
         Finding::DaemonSilent { .. } => vec![Advice::LookAtDaemon],
         Finding::StoreFault { .. } => vec![Advice::LookAtStore],
@@ -123,6 +127,9 @@ fn likeliest(finding: &Finding, about: &About) -> Vec<Advice> {
         Finding::AdminConsentMissing { .. } => signed_in_after(about, vec![Advice::AdminConsent]),
         Finding::TenantWrong { .. } => vec![Advice::UseOwnTenant, Advice::CorrectClientId],
         Finding::ClientIdWrong { .. } => vec![Advice::CorrectClientId],
+        Finding::SecretWrong if about.cloud().is_none() => {
+            vec![Advice::CorrectSecret, Advice::CorrectClientId]
+        }
         Finding::SecretWrong => vec![Advice::CorrectSecret],
         Finding::SecretExpired => vec![Advice::MakeSecret],
         // A public application cannot get tokens by itself; one that people sign in with has no need of a
@@ -162,6 +169,11 @@ fn likeliest(finding: &Finding, about: &About) -> Vec<Advice> {
         Finding::NoOauthAnswer { .. } => {
             vec![Advice::CheckTokenUrl, Advice::Wait { seconds: None }]
         }
+        Finding::ProviderRefused { error: Some(word), code: None, .. }
+            if word == "access_denied" =>
+        {
+            vec![Advice::SignIn]
+        }
         Finding::ProviderRefused { code, .. } => {
             code.map(|code| Advice::LookUpCode { code }).into_iter().collect()
         }
@@ -171,11 +183,13 @@ fn likeliest(finding: &Finding, about: &About) -> Vec<Advice> {
             let scopes = Advice::CorrectScopes { expected: Some(expected.clone()) };
             signed_in_after(about, vec![scopes])
         }
-        Finding::ScopeMissing { scope, .. } => vec![
-            Advice::CorrectScopes { expected: Some(scope.clone()) },
-            Advice::AddPermission { name: scope.clone() },
-            Advice::SignIn,
-        ],
+        Finding::ScopeMissing { scope, .. } => {
+            let correct = Advice::CorrectScopes { expected: Some(scope.clone()) };
+            let is_asked_for = about.scopes.iter().any(|it| it.eq_ignore_ascii_case(scope));
+            let correct = (!is_asked_for).then_some(correct);
+            let rest = [Advice::AddPermission { name: scope.clone() }, Advice::SignIn];
+            correct.into_iter().chain(rest).collect()
+        }
         Finding::RoleMissing { role, .. } => {
             let consent = about.cloud().is_some().then_some(Advice::AdminConsent);
             [Advice::AddPermission { name: role.clone() }].into_iter().chain(consent).collect()

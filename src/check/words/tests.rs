@@ -24,6 +24,7 @@ fn about(provider: &'static str) -> About {
         client_id: "11111111-2222-3333-4444-555555555555".to_owned(),
         tenant: Some(tenant.clone()),
         token_url: Some(format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token")),
+        proxy: None,
         redirect_uri: Some("http://localhost".to_owned()),
         scopes: vec!["https://outlook.office.com/IMAP.AccessAsUser.All".to_owned()],
         app_only: false,
@@ -208,9 +209,11 @@ fn commands_have_the_accounts_own_values() {
         "Set-CASMailbox -Identity 'info@example.ch' -ImapEnabled $true"
     );
     assert_eq!(
-        lines_of(&Finding::SecretExpired, &work)[0],
+        lines_of(&Finding::SecretMissing, &app)[0],
         "client_secret = { file = \"client-secret\" }"
     );
+    // It has one, wherever that is: a line of ours would not be the account's own.
+    assert!(lines_of(&Finding::SecretExpired, &work)[0].starts_with("https://"));
 }
 
 #[test]

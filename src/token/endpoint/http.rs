@@ -23,7 +23,10 @@ use crate::{
     resolver::HttpResolver,
     secret::Secret,
     tls,
-    token::answer::{Failure, Response},
+    token::{
+        CertificateFault,
+        answer::{Failure, Origin, Response},
+    },
 };
 
 /// What the adapter has handed past the crate.
@@ -161,14 +164,42 @@ fn grow(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 
 /// Before the connection stood, nothing was sent, and the refresh token is certainly unspent.
 fn failed(error: &reqwest::Error) -> Failure {
-    let mut cause: &dyn Error = error;
+    let mut cause: &(dyn Error + 'static) = error;
+    let mut certificate = certificate_fault(cause);
     while let Some(deeper) = cause.source() {
         cause = deeper;
+        certificate = certificate.or_else(|| certificate_fault(cause));
     }
-    if error.is_connect() {
+    if let Some(fault) = certificate {
+        let what = format!("shows a certificate that is not believed ({cause})");
+        Failure { origin: Origin::Certificate(fault), ..Failure::passing(what, true) }
+    } else if error.is_connect() {
         Failure::passing(format!("cannot be reached ({cause})"), true)
     } else {
         Failure::passing(format!("broke the connection off ({cause})"), false)
+    }
+}
+
+/// What rustls has against a certificate, if that is it.
+fn certificate_fault(error: &(dyn Error + 'static)) -> Option<CertificateFault> {
+    use rustls::CertificateError::{
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        NotValidYet, NotValidYetContext, UnknownIssuer,
+    };
+    // An error of the system's kind hides what it was made of from `source`.
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let inner = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref());
+    let Some(rustls::Error::InvalidCertificate(fault)) = inner else { return None };
+    if matches!(fault, UnknownIssuer | BadSignature) {
+        Some(CertificateFault::UnknownIssuer)
+    } else if matches!(fault, NotValidForName | NotValidForNameContext { .. }) {
+        Some(CertificateFault::Name)
+    } else if matches!(fault, Expired | ExpiredContext { .. }) {
+        Some(CertificateFault::Expired)
+    } else if matches!(fault, NotValidYet | NotValidYetContext { .. }) {
+        Some(CertificateFault::NotYetValid)
+    } else {
+        None
     }
 }
 

@@ -8,6 +8,12 @@ use crate::{check::About, config::Protocol, guide::command};
 pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
     match advice {
         Advice::SetLocalPassword => "Vergeben Sie ein Passwort für das Mailprogramm:".to_owned(),
+        Advice::LiftLimits => "Heben Sie die Grenzen eines Passworts auf, oder fassen Sie sie weiter (--name NAME für ein \
+             anderes als „default“):"
+            .to_owned(),
+        Advice::OpenPort => "Oder öffnen Sie einen Port, wo die Grenzen es erlauben: eine Tabelle [[listen]] mit diesem \
+             Protokoll und einer Adresse, die das Netz erreicht."
+            .to_owned(),
         Advice::StartDaemon => "Starten Sie es (oder seinen Dienst):".to_owned(),
         Advice::LookAtDaemon => {
             "Sehen Sie nach, wie es ihm geht; antwortet es nicht, starten Sie es neu:".to_owned()
@@ -95,6 +101,9 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
             about.owner(),
             about.application()
         ),
+        Advice::AdminConsent if about.is_google() => "Lassen Sie den Administrator von Google Workspace der Anwendung \
+             vertrauen: Admin-Konsole, Sicherheit, Zugriff und Datenkontrolle, API-Steuerung, App-Zugriff verwalten."
+            .to_owned(),
         Advice::AdminConsent if about.cloud().is_none() => {
             "Lassen Sie einen Administrator beim Anbieter zustimmen.".to_owned()
         }
@@ -112,6 +121,17 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         }
         Advice::CorrectClientId => "Vergleichen Sie mit „Anwendungs-ID (Client)“ auf der Seite der \
              Anwendung (nicht mit der Objekt-ID oder der ID eines Geheimnisses):"
+            .to_owned(),
+        Advice::AssignUser => format!(
+            "Lassen Sie einen Administrator {} der Anwendung zuweisen (Unternehmensanwendungen, „Benutzer und Gruppen“), \
+             oder dort „Zuweisung erforderlich“ auf Nein stellen. Die Anwendung:",
+            about.owner()
+        ),
+        Advice::EnableApplication => "Lassen Sie einen Administrator sie wieder aktivieren: Unternehmensanwendungen, \
+             „Eigenschaften“, „Aktiviert für die Benutzeranmeldung“. Die Anwendung:"
+            .to_owned(),
+        Advice::CheckProxy => "Prüfen Sie, ob der Proxy läuft und diesen Rechner durchlässt, oder berichtigen oder \
+             entfernen Sie die Einstellung:"
             .to_owned(),
         Advice::CorrectSecret if about.cloud().is_none() => {
             "Kopieren Sie das Geheimnis, das der Anbieter für die Anwendung anzeigt, in die Datei, die \
@@ -170,13 +190,13 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
             expected.as_deref().map(|it| format!("; nötig ist {}", shown(it))).unwrap_or_default()
         ),
         Advice::CorrectScopes { expected: Some(expected) } => format!(
-            "Entfernen Sie scopes aus der Konfiguration (dann werden die üblichen des Anbieters \
-             verlangt), oder ergänzen Sie dort {}. Jetzt steht dort:",
+            "Steht scopes in der Konfiguration, entfernen Sie es (dann werden die üblichen des Anbieters verlangt), oder \
+             berichtigen Sie es so, dass einer für {} darunter ist. Jetzt gilt:",
             shown(expected)
         ),
-        Advice::CorrectScopes { expected: None } => "Entfernen Sie scopes aus der Konfiguration (dann \
-             werden die üblichen des Anbieters verlangt), oder vergleichen Sie die Liste mit den \
-             Berechtigungen der Anwendung. Jetzt steht dort:"
+        Advice::CorrectScopes { expected: None } => "Steht scopes in der Konfiguration, entfernen Sie es (dann \
+             werden die üblichen des Anbieters verlangt). Sonst vergleichen Sie die Liste mit den Berechtigungen der \
+             Anwendung. Jetzt gilt:"
             .to_owned(),
         Advice::AddPermission { .. } if about.cloud().is_none() => {
             "Lassen Sie den Betreiber des Anbieters der Anwendung diese Berechtigung geben:".to_owned()
@@ -249,6 +269,10 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::AllowMailbox { mailbox } => {
             format!("Lassen Sie {} das Postfach {} öffnen:", about.owner(), shown(mailbox))
         }
+        Advice::CheckMailbox { mailbox } if about.cloud().is_none() => format!(
+            "Prüfen Sie, ob es das Postfach {} unter genau diesem Namen gibt.",
+            shown(mailbox)
+        ),
         Advice::CheckMailbox { mailbox } => format!(
             "Prüfen Sie, ob es das Postfach {} unter genau diesem Namen gibt und ob es eine Lizenz \
              hat.",

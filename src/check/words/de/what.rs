@@ -1,6 +1,6 @@
 //! What was seen, in German.
 
-use super::super::{code, listed, shown};
+use super::super::{code, listed, said, shown, status_unless_in};
 use crate::check::{About, Finding};
 
 /// What was seen, and whose fault it is.
@@ -18,6 +18,11 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
              kein lokales Passwort."
                 .to_owned()
         }
+        Finding::LocalPasswordsShutOut { names } => format!(
+            "Kein Mailprogramm kann sich anmelden: Die Grenzen der lokalen Passwörter ({}) lassen kein Protokoll und kein \
+             Netz übrig, aus dem jemand Verbindung aufnehmen kann.",
+            listed(names)
+        ),
         Finding::LocalSideGood { listeners, passwords } => format!(
             "saslgate läuft und nimmt Verbindungen an ({}); lokale Passwörter: {passwords}.",
             listed(listeners)
@@ -114,8 +119,8 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         ),
         Finding::StartTlsMissing { host, port, text } => format!(
             "Der Server {host}:{port} beginnt kein STARTTLS: Die Einstellung tls passt nicht zu \
-             diesem Port, oder ein Programm dazwischen hat es entfernt. Er meldet: {}",
-            shown(text)
+             diesem Port, oder ein Programm dazwischen hat es entfernt.{}",
+            said(" Er meldet: ", text)
         ),
         Finding::TlsFailed { host, text } => format!(
             "Der TLS-Handshake mit {host} scheitert: Sein TLS ist zu alt, oder ein Programm \
@@ -202,8 +207,22 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             about.application(),
             code(*number)
         ),
+        Finding::NotAssigned => format!(
+            "{} darf die Anwendung {} nicht benutzen: Sie verlangt, dass ihre Benutzer zugewiesen sind (AADSTS50105).",
+            about.owner(),
+            about.application()
+        ),
+        Finding::ApplicationDisabled => format!(
+            "Die Anwendung {} ist in diesem Mandanten deaktiviert (AADSTS7000112).",
+            about.application()
+        ),
+        Finding::SecretWrong if about.cloud().is_none() => format!(
+            "Der Anbieter nimmt nicht an, womit sich die Anwendung {} ausweist: Das Clientgeheimnis ist falsch, oder die \
+             Client-ID, oder die Anwendung wurde gelöscht.",
+            about.application()
+        ),
         Finding::SecretWrong => format!(
-            "Das Clientgeheimnis der Anwendung {} ist falsch (AADSTS7000215 bei Microsoft). Oft wurde \
+            "Das Clientgeheimnis der Anwendung {} ist falsch (AADSTS7000215). Oft wurde \
              die ID des Geheimnisses kopiert statt seines Werts.",
             about.application()
         ),
@@ -274,16 +293,19 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         Finding::EndpointThrottled { retry_after_seconds: None } => {
             "Der Anbieter ist ausgelastet oder begrenzt die Anfragen.".to_owned()
         }
-        Finding::EndpointFault { status: Some(status), text } => format!(
-            "Beim Anbieter selbst liegt eine Störung vor (HTTP-Status {status}); auf Englisch: it {}",
+        Finding::EndpointFault { status, text } => format!(
+            "Beim Anbieter selbst liegt eine Störung vor{}; auf Englisch: it {}.",
+            status_unless_in(*status, text),
             shown(text)
         ),
-        Finding::EndpointFault { status: None, text } => {
-            format!("Beim Anbieter selbst liegt eine Störung vor; auf Englisch: it {}", shown(text))
-        }
         Finding::EndpointUnreachable { host, text } => format!(
             "Der Token-Endpunkt des Anbieters bei {host} ist von diesem Rechner aus nicht erreichbar; \
-             auf Englisch: it {}",
+             auf Englisch: {}",
+            shown(text)
+        ),
+        Finding::ProxyUnreachable { host, text } => format!(
+            "Der Weg zum Token-Endpunkt führt über den eingetragenen Proxy {host}, und der bringt die Verbindung nicht \
+             zustande. Einzelheiten auf Englisch: {}",
             shown(text)
         ),
         Finding::NoOauthAnswer { status, text } => format!(

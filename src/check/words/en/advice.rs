@@ -8,6 +8,12 @@ use crate::{check::About, config::Protocol, guide::command};
 pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
     match advice {
         Advice::SetLocalPassword => "Set a password for the mail program:".to_owned(),
+        Advice::LiftLimits => {
+            "Lift the limits of a password, or widen them (--name NAME for another one than \"default\"):".to_owned()
+        }
+        Advice::OpenPort => "Or open a port where its limits allow it: a [[listen]] table with that protocol, and with an \
+             address that the network reaches."
+            .to_owned(),
         Advice::StartDaemon => "Start it (or its service):".to_owned(),
         Advice::LookAtDaemon => "See how it is; if it does not answer, restart it:".to_owned(),
         Advice::LookAtStore => {
@@ -88,6 +94,9 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
             about.application(),
             about.owner()
         ),
+        Advice::AdminConsent if about.is_google() => "Let the administrator of Google Workspace trust the application: \
+             Admin console, Security, Access and data control, API controls, Manage app access."
+            .to_owned(),
         Advice::AdminConsent if about.cloud().is_none() => {
             "Let an administrator at the provider agree.".to_owned()
         }
@@ -106,6 +115,17 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         Advice::CorrectClientId => "Compare with \"Application (client) ID\" on the application's \
              page (not the object id, nor a secret's id):"
             .to_owned(),
+        Advice::AssignUser => format!(
+            "Let an administrator assign {} to the application (Enterprise applications, \"Users and groups\"), or set \
+             \"Assignment required\" to No there. The application:",
+            about.owner()
+        ),
+        Advice::EnableApplication => "Let an administrator enable it again: Enterprise applications, its \"Properties\", \
+             \"Enabled for users to sign in\". The application:"
+            .to_owned(),
+        Advice::CheckProxy => {
+            "See whether the proxy runs and lets this machine through; or correct or remove the setting:".to_owned()
+        }
         Advice::CorrectSecret if about.cloud().is_none() => {
             "Copy the secret that the provider shows for the application into the file that \
              client_secret names, or have a new one made:"
@@ -164,13 +184,12 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
             expected.as_deref().map(|it| format!("; wanted is {}", shown(it))).unwrap_or_default()
         ),
         Advice::CorrectScopes { expected: Some(expected) } => format!(
-            "Remove scopes from the configuration (then the provider's usual ones are asked for), or \
-             correct it so that {} is among them. Now it is:",
+            "If scopes stands in the configuration, remove it (then the provider's usual ones are asked for), or correct \
+             it so that one for {} is among them. In force is:",
             shown(expected)
         ),
-        Advice::CorrectScopes { expected: None } => "Remove scopes from the configuration (then the \
-             provider's usual ones are asked for), or compare it with the application's permissions. \
-             Now it is:"
+        Advice::CorrectScopes { expected: None } => "If scopes stands in the configuration, remove it (then the \
+             provider's usual ones are asked for). Else compare them with what the application may ask for. In force is:"
             .to_owned(),
         Advice::AddPermission { .. } if about.cloud().is_none() => {
             "Have whoever runs the provider allow the application this permission:".to_owned()
@@ -247,6 +266,9 @@ pub(in super::super) fn advice(advice: &Advice, about: &About) -> String {
         ),
         Advice::AllowMailbox { mailbox } => {
             format!("Let {} open {}:", about.owner(), shown(mailbox))
+        }
+        Advice::CheckMailbox { mailbox } if about.cloud().is_none() => {
+            format!("See whether the mailbox {} exists under exactly this name.", shown(mailbox))
         }
         Advice::CheckMailbox { mailbox } => format!(
             "See whether the mailbox {} exists under exactly this name and has a licence.",

@@ -1,6 +1,6 @@
 //! What was seen, in English.
 
-use super::super::{code, listed, shown};
+use super::super::{code, listed, said, shown, status_unless_in};
 use crate::check::{About, Finding};
 
 /// What was seen, and whose fault it is.
@@ -16,6 +16,11 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         Finding::LocalPasswordMissing => {
             "No mail program can log in: the account has no local password yet.".to_owned()
         }
+        Finding::LocalPasswordsShutOut { names } => format!(
+            "No mail program can log in: the limits of the local passwords ({}) leave no protocol and no network from \
+             which anybody can connect.",
+            listed(names)
+        ),
         Finding::LocalSideGood { listeners, passwords } => format!(
             "saslgate runs and listens ({}); local passwords: {passwords}.",
             listed(listeners)
@@ -106,8 +111,8 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         ),
         Finding::StartTlsMissing { host, port, text } => format!(
             "The server {host}:{port} does not begin STARTTLS: the setting tls does not fit this \
-             port, or a program in between has taken it out. It says: {}",
-            shown(text)
+             port, or a program in between has taken it out.{}",
+            said(" It says: ", text)
         ),
         Finding::TlsFailed { host, text } => format!(
             "The TLS handshake with {host} fails: its TLS is too old, or a program in between \
@@ -186,8 +191,22 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
             about.application(),
             code(*number)
         ),
+        Finding::NotAssigned => format!(
+            "{} may not use the application {}: it demands that its users are assigned to it (AADSTS50105).",
+            about.owner(),
+            about.application()
+        ),
+        Finding::ApplicationDisabled => format!(
+            "The application {} is disabled in this tenant (AADSTS7000112).",
+            about.application()
+        ),
+        Finding::SecretWrong if about.cloud().is_none() => format!(
+            "The provider does not take what the application {} shows: the client secret is wrong, or the client id, or \
+             the application was deleted.",
+            about.application()
+        ),
         Finding::SecretWrong => format!(
-            "The client secret of the application {} is wrong (AADSTS7000215 at Microsoft). Often the \
+            "The client secret of the application {} is wrong (AADSTS7000215). Often the \
              secret's ID was copied instead of its value.",
             about.application()
         ),
@@ -257,14 +276,20 @@ pub(in super::super) fn what(finding: &Finding, about: &About) -> String {
         Finding::EndpointThrottled { retry_after_seconds: None } => {
             "The provider is busy or limits us.".to_owned()
         }
-        Finding::EndpointFault { status: Some(status), text } => {
-            format!("The provider has a fault of its own (HTTP status {status}): {}", shown(text))
-        }
-        Finding::EndpointFault { status: None, text } => {
-            format!("The provider has a fault of its own: {}", shown(text))
+        Finding::EndpointFault { status, text } => {
+            format!(
+                "The provider has a fault of its own{}: it {}.",
+                status_unless_in(*status, text),
+                shown(text)
+            )
         }
         Finding::EndpointUnreachable { host, text } => format!(
             "The provider's token endpoint at {host} cannot be reached from this machine: {}",
+            shown(text)
+        ),
+        Finding::ProxyUnreachable { host, text } => format!(
+            "The way to the token endpoint goes over the proxy {host} of the configuration, and that does not bring it \
+             about. What happened: {}",
             shown(text)
         ),
         Finding::NoOauthAnswer { status, text } => format!(
