@@ -2,6 +2,9 @@
 //! each `fuzz_logic` that is the same. The hard thing is the cutting: a stream may arrive in any pieces,
 //! and only at a STARTTLS, or behind an answer that nobody has asked for yet, may it matter.
 
+pub(crate) mod session;
+pub(crate) mod talk;
+
 use super::{
     BearerMechanism, Downstream, DownstreamEvent, LocalTls, LoginBounds, Output, Refusal,
     RefusalReason, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,
