@@ -48,6 +48,8 @@ pub(crate) struct Session<V, L> {
     dropped: Vec<u8>,
     from_client: Vec<u8>,
     from_server: Vec<u8>,
+    /// What was sent, for whoever has to understand a finding.
+    sent: Vec<(Side, Vec<u8>)>,
     pub(crate) ended: Option<RelayFault>,
 }
 
@@ -67,6 +69,7 @@ impl<V: Reading, L: Listening> Session<V, L> {
             dropped: Vec::new(),
             from_client: Vec::new(),
             from_server: Vec::new(),
+            sent: Vec::new(),
             ended: None,
         }
     }
@@ -91,6 +94,7 @@ impl<V: Reading, L: Listening> Session<V, L> {
         if self.ended.is_some() {
             return;
         }
+        self.sent.push((from, octets.to_vec()));
         self.queue(from).extend_from_slice(octets);
         if from == Side::Upstream {
             self.server_says(octets);
@@ -160,10 +164,10 @@ impl<V: Reading, L: Listening> Session<V, L> {
                 (0, true)
             }
             (_, Step::Forward(0) | Step::Discard(0) | Step::Replace { length: 0, .. }) => {
-                broken("a step that takes nothing", input)
+                self.broken("a step that takes nothing", input)
             }
             (Side::Downstream, Step::Insert(_) | Step::Replace { .. }) => {
-                broken("something of ours in the client's name", input)
+                self.broken("something of ours in the client's name", input)
             }
             (Side::Downstream, &Step::Forward(octets)) => {
                 self.to_server(input.get(..octets).unwrap_or_default());
@@ -193,21 +197,23 @@ impl<V: Reading, L: Listening> Session<V, L> {
     fn to_server(&mut self, octets: &[u8]) {
         let dropped = mem::take(&mut self.dropped);
         if !dropped.is_empty() && !(self.may_drop)(&dropped) {
-            broken("what should pass was dropped", &dropped)
+            self.broken("what should pass was dropped", &dropped)
         }
-        for &octet in octets {
-            for reading in &mut self.readings {
-                if let Err(what) = reading.read(octet) {
-                    broken(what, octets)
-                }
+        let mut fault = Ok(());
+        for reading in &mut self.readings {
+            for &octet in octets {
+                fault = fault.and_then(|()| reading.read(octet));
             }
+        }
+        if let Err(what) = fault {
+            self.broken(what, octets)
         }
     }
 
     fn drop(&mut self, octets: &[u8]) {
         let first = self.readings.first().filter(|_| self.strict && self.dropped.is_empty());
         if first.is_some_and(|reading| !reading.is_between_commands()) {
-            broken("a part of a command was dropped", octets)
+            self.broken("a part of a command was dropped", octets)
         }
         self.dropped.extend_from_slice(octets);
     }
@@ -218,11 +224,16 @@ impl<V: Reading, L: Listening> Session<V, L> {
         assert!(self.from_client.len() < BUFFER || waits, "the client's side is full and waits");
         assert!(self.from_server.len() < BUFFER, "the server's side is full and waits");
     }
-}
 
-#[allow(clippy::panic, reason = "it is what a test and a fuzzer look for")]
-pub(crate) fn broken(what: &str, octets: &[u8]) -> ! {
-    panic!("{what}: {}", octets.escape_ascii())
+    #[allow(clippy::panic, reason = "it is what a test and a fuzzer look for")]
+    fn broken(&self, what: &str, octets: &[u8]) -> ! {
+        let who = |side: &Side| if *side == Side::Downstream { "C" } else { "S" };
+        let line = |(side, octets): &(Side, Vec<u8>)| {
+            format!("{}: {}\n", who(side), octets.escape_ascii())
+        };
+        let told: String = self.sent.iter().map(line).collect();
+        panic!("{what}: {}, behind\n{told}", octets.escape_ascii())
+    }
 }
 
 /// Octets that a direction of a real relay holds.

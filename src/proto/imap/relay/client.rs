@@ -215,8 +215,14 @@ impl Client {
         // Only such a command is sure to be answered by its own tag, and never by `+ BAD`.
         let command = is_tag(&self.command.tag) && self.command.word != Word::Missing;
         let doubtful = bare_lf || line.is_in_quotes();
+        let blank = self.command.tag.is_empty();
+        let plain = line.ending() == Ending::Plain && !doubtful && self.command.word != Word::Idle;
+        if !blank && !is_tag(&self.command.tag) && !plain {
+            // Its answer has no tag, so nobody can tell it from another line's.
+            return Err("a line without a tag that may go on");
+        }
         match line.ending() {
-            Ending::Plain if self.command.tag.is_empty() => match bare_lf {
+            Ending::Plain if blank => match bare_lf {
                 // Where it counts as a line it is not answered, so there is nothing to wait for.
                 true => Err("an empty line that does not end in CRLF"),
                 false => Ok(State::Start),
@@ -322,13 +328,11 @@ impl Client {
         }
     }
 
-    /// An untagged BAD of the upstream's has passed: the only answer to a line without a tag, and, from
-    /// a server that lost its place, to one with a tag.
+    /// An untagged BAD of the upstream's has passed: the answer to a line without a tag, or, from a
+    /// server that lost its place, to one with a tag. It frees nothing.
     pub(super) fn handle_untagged_bad(&mut self) {
         if is_tag(&self.command.tag) {
             self.outstanding.handle_untagged_bad();
-        } else {
-            self.release();
         }
     }
 

@@ -1,0 +1,7 @@
+//! A client that hides a login, and servers of every habit.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use saslgate::proto::smtp::relay::fuzz_logic::fuzz_guard;
+
+fuzz_target!(|data: &[u8]| fuzz_guard(data));
