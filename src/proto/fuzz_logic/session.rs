@@ -4,8 +4,10 @@
 
 use std::mem;
 
+use bytes::Bytes;
+
 use super::talk::Act;
-use crate::proto::{Relay, RelayFault, Side, Step};
+use crate::proto::{Refusal, RefusalReason, Relay, RelayFault, Side, Step};
 
 /// One way in which a server may read what reaches it.
 pub(crate) trait Reading: Clone + PartialEq {
@@ -35,9 +37,38 @@ pub(crate) trait Listening {
     fn is_at_rest(&self) -> bool;
 }
 
+/// A session, whatever is spoken in it.
+pub(crate) trait Watched {
+    /// Something happens.
+    fn act(&mut self, act: &Act);
+
+    /// The server has ended.
+    fn lose_server(&mut self);
+
+    /// We end it.
+    fn stop(&mut self);
+}
+
+impl<V: Reading, L: Listening> Watched for Session<V, L> {
+    fn act(&mut self, act: &Act) {
+        self.act(act);
+    }
+
+    fn lose_server(&mut self) {
+        // In the middle of an answer nothing may be said, and part of one may be held.
+        let word = self.relay.upstream_lost();
+        self.insert_some(word);
+    }
+
+    fn stop(&mut self) {
+        let word = self.relay.farewell(&Refusal::new(RefusalReason::ShuttingDown, "stop"));
+        self.insert_some(word);
+    }
+}
+
 /// What is watched of a session.
 pub(crate) struct Session<V, L> {
-    pub(crate) relay: Box<dyn Relay>,
+    relay: Box<dyn Relay>,
     /// By the RFC first, then in other ways.
     readings: Vec<V>,
     /// Whether the reading by the RFC is still among them.
@@ -50,7 +81,7 @@ pub(crate) struct Session<V, L> {
     from_server: Vec<u8>,
     /// What was sent, for whoever has to understand a finding.
     sent: Vec<(Side, Vec<u8>)>,
-    pub(crate) ended: Option<RelayFault>,
+    ended: Option<RelayFault>,
 }
 
 impl<V: Reading, L: Listening> Session<V, L> {
@@ -86,6 +117,7 @@ impl<V: Reading, L: Listening> Session<V, L> {
                 let Some(answer) = answer.cloned() else { return };
                 self.send(Side::Upstream, answer.as_bytes());
             }
+            Act::Event(_) => {}
         }
     }
 
@@ -111,11 +143,18 @@ impl<V: Reading, L: Listening> Session<V, L> {
     }
 
     /// A word of ours to the client, which comes between two answers.
-    pub(crate) fn insert(&mut self, word: &[u8]) {
+    fn insert(&mut self, word: &[u8]) {
         assert!(!word.is_empty(), "an empty insertion");
         assert!(self.client.is_at_rest(), "a word of ours in the middle of an answer");
         word.iter().for_each(|&octet| self.client.hear(octet));
         assert!(self.client.is_at_rest(), "a word of ours is no answer: {}", word.escape_ascii());
+    }
+
+    /// Something that the relay says unasked, where it says anything.
+    fn insert_some(&mut self, word: Option<Bytes>) {
+        if let Some(word) = word.filter(|_| self.ended.is_none()) {
+            self.insert(&word);
+        }
     }
 
     fn server_says(&mut self, octets: &[u8]) {

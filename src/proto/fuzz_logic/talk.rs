@@ -32,6 +32,8 @@ pub(crate) enum Act {
         /// Which of the answers.
         answer: usize,
     },
+    /// Something else, which not everybody has.
+    Event(u8),
 }
 
 /// The acts that `data` stands for.
@@ -65,7 +67,7 @@ fn act(
     words: &Vocabulary,
     text: &mut Vec<u8>,
 ) -> Result<Option<Option<Act>>> {
-    match octets.int_in_range(0..=11u8)? {
+    match octets.int_in_range(0..=12u8)? {
         0 => text.extend(raw(octets)?),
         1 => return Ok(Some(None)),
         2 => return Ok(Some(Some(Act::Say(Side::Upstream, raw(octets)?)))),
@@ -90,6 +92,7 @@ fn act(
         }
         // Around the bounds of lines and of what is kept of them.
         7 => text.extend(vec![b'x'; 30 * (1 + usize::from(octets.int_in_range(0..=170u8)?))]),
+        12 => return Ok(Some(Some(Act::Event(octets.arbitrary()?)))),
         // Words are most of what is said.
         _ => {
             let word = octets.choose(words.client)?;
