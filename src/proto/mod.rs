@@ -22,6 +22,7 @@ pub mod pop3;
 pub mod smtp;
 pub mod text;
 pub(crate) mod verdict;
+mod withheld;
 
 use std::fmt;
 

@@ -144,10 +144,13 @@ impl<V: Reading, L: Listening> Session<V, L> {
 
     /// A word of ours to the client, which comes between two answers.
     fn insert(&mut self, word: &[u8]) {
-        assert!(!word.is_empty(), "an empty insertion");
-        assert!(self.client.is_at_rest(), "a word of ours in the middle of an answer");
+        if word.is_empty() || !self.client.is_at_rest() {
+            self.broken("a word of ours in the middle of an answer", word)
+        }
         word.iter().for_each(|&octet| self.client.hear(octet));
-        assert!(self.client.is_at_rest(), "a word of ours is no answer: {}", word.escape_ascii());
+        if !self.client.is_at_rest() {
+            self.broken("a word of ours that is no answer", word)
+        }
     }
 
     /// Something that the relay says unasked, where it says anything.

@@ -330,7 +330,10 @@ fn literal_of(line: &[u8]) -> Option<u64> {
 
 /// Words for people announce nothing; a response code may, until it is closed.
 fn may_hold_literal(response: &[u8]) -> bool {
-    let Some((_, _, words)) = status(response) else { return response.first() != Some(&b'+') };
+    if response.first() == Some(&b'+') {
+        return false;
+    }
+    let Some((_, _, words)) = status(response) else { return true };
     let upper = words.to_ascii_uppercase();
     words.starts_with(b"[") && !words.contains(&b']') && !upper.starts_with(b"[CAPABILITY ")
 }

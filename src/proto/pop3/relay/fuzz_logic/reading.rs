@@ -70,9 +70,10 @@ impl Server {
             return Some(self);
         }
         let ok = line.to_ascii_uppercase().starts_with(b"+OK");
-        let many = self.waiting.pop_front();
-        self.inside = ok && many == Some(true);
-        (many.is_some() || !ok).then_some(self)
+        // Unasked it can only say goodbye.
+        let many = self.waiting.pop_front()?;
+        self.inside = ok && many;
+        Some(self)
     }
 }
 

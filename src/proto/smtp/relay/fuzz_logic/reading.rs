@@ -104,9 +104,8 @@ impl Server {
             return Some(self);
         }
         let offers_chunking = std::mem::take(&mut self.offers_chunking);
-        let Some(leads) = self.waiting.pop_front() else {
-            return (code == b"421").then_some(self);
-        };
+        // Unasked it can only say goodbye.
+        let leads = self.waiting.pop_front().filter(|_| code != b"421")?;
         match (leads, code) {
             (Leads::ToData, b"354") => {
                 self.waiting.push_back(Leads::Nowhere);
