@@ -3,10 +3,11 @@
 //! and only at a STARTTLS, or behind an answer that nobody has asked for yet, may it matter.
 
 mod connection;
+mod framing;
 pub(crate) mod session;
 pub(crate) mod talk;
 
-pub use self::connection::fuzz_connection;
+pub use self::{connection::fuzz_connection, framing::fuzz_framing};
 use super::{
     BearerMechanism, Downstream, DownstreamEvent, LocalTls, LoginBounds, Output, Refusal,
     RefusalReason, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,

@@ -18,8 +18,9 @@ pub(crate) trait Reading: Clone + PartialEq {
     /// awaited.
     fn read(&mut self, octet: u8) -> Result<(), &'static str>;
 
-    /// Takes an octet that the server says: how it may go on then. None: it does not read like this.
-    fn hear(self, octet: u8) -> Vec<Self>;
+    /// Takes an octet that the server says. Where something ends with it: how this one may go on then. An
+    /// empty list: the server does not read like this.
+    fn hear(&mut self, octet: u8) -> Option<Vec<Self>>;
 
     /// What it may say now and be consistent.
     fn answers(&self) -> Vec<String>;
@@ -163,8 +164,11 @@ impl<V: Reading, L: Listening> Session<V, L> {
     fn server_says(&mut self, octets: &[u8]) {
         for &octet in octets {
             let mut next: Vec<V> = Vec::with_capacity(self.readings.len());
-            for (place, reading) in mem::take(&mut self.readings).into_iter().enumerate() {
-                let ways = reading.hear(octet);
+            for (place, mut reading) in mem::take(&mut self.readings).into_iter().enumerate() {
+                let Some(ways) = reading.hear(octet) else {
+                    next.push(reading);
+                    continue;
+                };
                 self.strict &= place > 0 || !ways.is_empty();
                 for way in ways {
                     if next.len() < READINGS && !next.contains(&way) {

@@ -155,7 +155,6 @@ impl Reader {
     /// It says a whole response.
     fn says(self, response: &Said) -> Vec<Self> {
         match response {
-            Said::Nothing => vec![self],
             Said::GoOn => match self.state {
                 State::Announced(octets) => {
                     let mut next = self;
@@ -238,9 +237,9 @@ impl Reading for Reader {
         Ok(())
     }
 
-    fn hear(mut self, octet: u8) -> Vec<Self> {
-        let said = self.said.hear(octet);
-        self.says(&said)
+    fn hear(&mut self, octet: u8) -> Option<Vec<Self>> {
+        let said = self.said.hear(octet)?;
+        Some(self.clone().says(&said))
     }
 
     fn answers(&self) -> Vec<String> {
@@ -267,7 +266,6 @@ impl Reading for Reader {
 
 /// What a server has said, as far as it matters.
 enum Said {
-    Nothing,
     GoOn,
     Bad,
     Tagged(Vec<u8>),
@@ -287,14 +285,14 @@ impl Ear {
         self.line.is_empty() && self.literal == 0 && self.first.is_none()
     }
 
-    fn hear(&mut self, octet: u8) -> Said {
+    fn hear(&mut self, octet: u8) -> Option<Said> {
         if self.literal > 0 {
             self.literal -= 1;
-            return Said::Nothing;
+            return None;
         }
         self.line.push(octet);
         if octet != b'\n' {
-            return Said::Nothing;
+            return None;
         }
         let line = std::mem::take(&mut self.line);
         let content = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -303,7 +301,7 @@ impl Ear {
         if let Some(octets) = literal_of(content).filter(|_| may_hold_literal(&whole)) {
             self.literal = octets;
             self.first = Some(whole);
-            return Said::Nothing;
+            return None;
         }
         self.first = None;
         said(&whole)
@@ -338,16 +336,16 @@ fn may_hold_literal(response: &[u8]) -> bool {
     words.starts_with(b"[") && !words.contains(&b']') && !upper.starts_with(b"[CAPABILITY ")
 }
 
-fn said(response: &[u8]) -> Said {
+fn said(response: &[u8]) -> Option<Said> {
     if response.first() == Some(&b'+') {
-        return Said::GoOn;
+        return Some(Said::GoOn);
     }
     match status(response) {
         Some((tag, verdict, _)) if tag != b"*" && matches!(verdict.as_str(), "OK" | "NO" | "BAD") => {
-            Said::Tagged(tag.to_vec())
+            Some(Said::Tagged(tag.to_vec()))
         }
-        Some((b"*", verdict, _)) if verdict == "BAD" => Said::Bad,
-        Some(_) | None => Said::Nothing,
+        Some((b"*", verdict, _)) if verdict == "BAD" => Some(Said::Bad),
+        Some(_) | None => None,
     }
 }
 

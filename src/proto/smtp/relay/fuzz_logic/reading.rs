@@ -157,13 +157,12 @@ impl Reading for Server {
         Ok(())
     }
 
-    fn hear(mut self, octet: u8) -> Vec<Self> {
+    fn hear(&mut self, octet: u8) -> Option<Vec<Self>> {
         self.said.push(octet);
-        if octet != b'\n' {
-            return vec![self];
-        }
-        let line = std::mem::take(&mut self.said);
-        self.says(&line).into_iter().collect()
+        (octet == b'\n').then(|| {
+            let line = std::mem::take(&mut self.said);
+            self.clone().says(&line).into_iter().collect()
+        })
     }
 
     fn answers(&self) -> Vec<String> {
