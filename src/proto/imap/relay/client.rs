@@ -173,7 +173,8 @@ impl Client {
                 State::KeptLine(kept, Tail::default())
             }
             None => {
-                if is_tag(tag) && !word.is_empty() {
+                // A tag alone is answered by it, too.
+                if is_tag(tag) {
                     self.outstanding.add(tag);
                 }
                 State::Line(CommandLine::default())

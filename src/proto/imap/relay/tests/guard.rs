@@ -196,6 +196,27 @@ end: Downstream: a line without a tag that may go on
     );
 }
 
+/// A tag alone is answered like any command. If that answer passed for the one to the APPEND, what the
+/// server reads as its literal would be commands to us, and later the other way round.
+#[test]
+fn the_answer_to_a_tag_alone_frees_nothing_else() {
+    check(
+        r#"
+C: A1\r\nA1 APPEND x {18}
+-> A1
+-> A1 APPEND x {18}
+S: A1 BAD no command
+<- A1 BAD no command
+C: A2 SEARCH {14+}
+S: +
+<- +
+-> A2 SEARCH {14+}
+C: B LOGIN u p
+-> B LOGIN u p
+"#,
+    );
+}
+
 #[test]
 fn a_last_word_stands_between_responses() {
     let refusal = Refusal::new(RefusalReason::ShuttingDown, "the gateway\r\nstops");
