@@ -22,7 +22,6 @@ pub mod pop3;
 pub mod smtp;
 pub mod text;
 pub(crate) mod verdict;
-mod withheld;
 
 use std::fmt;
 

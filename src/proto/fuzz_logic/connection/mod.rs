@@ -225,7 +225,8 @@ impl Connection<'_> {
             self.stage = stage;
             return;
         };
-        let text = format!("{rejection:?}");
+        // `upstream::open` takes out the words of a server that repeats the credential.
+        let text = without_credential(&format!("{rejection:?}"), self.choice[2]);
         local.machine.conclude(Err(Refusal::new(RefusalReason::UpstreamRefused, text)));
         self.stage = Stage::Login(local);
         self.drain_client();
@@ -294,6 +295,12 @@ impl Remote {
         let line = String::from_utf8_lossy(line).into_owned();
         self.line = line.strip_suffix("\r\n").map(str::to_owned);
     }
+}
+
+/// What the driver does: the words go, if a part of the credential is among them.
+fn without_credential(text: &str, choice: u8) -> String {
+    let repeats = secrets(choice).iter().any(|secret| holds_part(text.as_bytes(), secret));
+    if repeats { "it repeated the credential".to_owned() } else { text.to_owned() }
 }
 
 /// Whether twelve octets of a secret stand together in the text.

@@ -35,7 +35,6 @@ use crate::{
         line::line_of,
         text::printable,
         verdict::{OFFERED, protocol},
-        withheld::Withheld,
     },
     secret::Secret,
 };
@@ -43,8 +42,6 @@ use crate::{
 /// The client side of an IMAP login with a bearer token or a password.
 pub struct ImapUpstream {
     options: UpstreamOptions,
-    /// What the server is not quoted with.
-    withheld: Withheld,
     state: State,
     reader: ResponseReader,
     outputs: VecDeque<Output<UpstreamEvent>>,
@@ -88,7 +85,6 @@ impl ImapUpstream {
         Self {
             secured: !options.starttls,
             options,
-            withheld: Withheld::default(),
             state: State::Greeting,
             reader: ResponseReader::default(),
             outputs: VecDeque::new(),
@@ -313,7 +309,6 @@ impl ImapUpstream {
     fn reject(&mut self, rejection: Rejection) {
         self.state = State::Rejected;
         self.reader = ResponseReader::default();
-        let rejection = self.withheld.strip(rejection);
         self.outputs.push_back(Output::Event(UpstreamEvent::Reject(rejection)));
     }
 }
@@ -371,7 +366,6 @@ impl Upstream for ImapUpstream {
             | State::Welcome { .. }
             | State::Done => return self.reject(protocol("a login before the server was ready")),
         }
-        self.withheld = Withheld::new(&self.options, user, &credential);
         match self.begin(user, &credential) {
             Ok(state) => self.state = state,
             Err(rejection) => return self.reject(rejection),

@@ -28,7 +28,6 @@ use crate::{
     proto::{
         BearerMechanism, Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent,
         UpstreamOptions, Welcome, line::line_of, text::printable, verdict::protocol,
-        withheld::Withheld,
     },
     secret::Secret,
 };
@@ -37,8 +36,6 @@ use crate::{
 /// be polled may hold one of them.
 pub struct Pop3Upstream {
     options: UpstreamOptions,
-    /// What the server is not quoted with.
-    withheld: Withheld,
     state: State,
     reader: LineReader,
     outputs: VecDeque<Output<UpstreamEvent>>,
@@ -81,7 +78,6 @@ impl Pop3Upstream {
         Self {
             secured: !options.starttls,
             options,
-            withheld: Withheld::default(),
             state: State::Greeting,
             reader: LineReader::default(),
             outputs: VecDeque::new(),
@@ -264,7 +260,6 @@ impl Pop3Upstream {
     fn reject(&mut self, rejection: Rejection) {
         self.state = State::Rejected;
         self.reader = LineReader::default();
-        let rejection = self.withheld.strip(rejection);
         self.outputs.push_back(Output::Event(UpstreamEvent::Reject(rejection)));
     }
 }
@@ -327,7 +322,6 @@ impl Upstream for Pop3Upstream {
             | State::Verdict { .. }
             | State::Done => return self.reject(protocol("a login before the server was ready")),
         }
-        self.withheld = Withheld::new(&self.options, user, &credential);
         let begun = match credential {
             UpstreamCredential::Bearer(token) => self.begin_bearer(user, &token),
             UpstreamCredential::Password(password) => self.begin_password(user, password),

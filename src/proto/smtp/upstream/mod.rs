@@ -33,7 +33,7 @@ use super::reply::{Reply, ReplyReader};
 use crate::{
     proto::{
         Machine, Output, Rejection, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions,
-        Welcome, line::line_of, verdict::protocol, withheld::Withheld,
+        Welcome, line::line_of, verdict::protocol,
     },
     secret::Secret,
 };
@@ -41,8 +41,6 @@ use crate::{
 /// The client side of an SMTP login with a bearer token or a password.
 pub struct SmtpUpstream {
     options: UpstreamOptions,
-    /// What the server is not quoted with.
-    withheld: Withheld,
     state: State,
     reader: ReplyReader,
     outputs: VecDeque<Output<UpstreamEvent>>,
@@ -83,7 +81,6 @@ impl SmtpUpstream {
         Self {
             secured: !options.starttls,
             options,
-            withheld: Withheld::default(),
             state: State::Greeting,
             reader: ReplyReader::default(),
             outputs: VecDeque::new(),
@@ -229,7 +226,6 @@ impl SmtpUpstream {
     fn reject(&mut self, rejection: Rejection) {
         self.state = State::Rejected;
         self.reader = ReplyReader::default();
-        let rejection = self.withheld.strip(rejection);
         self.outputs.push_back(Output::Event(UpstreamEvent::Reject(rejection)));
     }
 }
@@ -292,7 +288,6 @@ impl Upstream for SmtpUpstream {
             | State::Verdict { .. }
             | State::Done => return self.reject(protocol("a login before the server was ready")),
         }
-        self.withheld = Withheld::new(&self.options, user, &credential);
         match self.begin(user, &credential) {
             Ok(state) => self.state = state,
             Err(rejection) => self.reject(rejection),
