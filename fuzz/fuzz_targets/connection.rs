@@ -1,4 +1,5 @@
 //! A whole connection: both peers, TLS, verdict and ends.
+//! Room: src/proto/(imap|smtp|pop3)/(downstream|upstream|relay)
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

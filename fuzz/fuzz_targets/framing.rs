@@ -1,4 +1,5 @@
 //! Lines, literals and messages in pieces.
+//! Room: src/proto/(line|dot|imap/literal|imap/response|imap/relay/line|smtp/reply|pop3/reply).rs
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
 //! A client that hides a login, and servers of every habit.
+//! Room: src/proto/pop3/relay
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

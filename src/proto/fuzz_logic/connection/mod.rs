@@ -314,7 +314,8 @@ fn secrets(choice: u8) -> Vec<Secret> {
         UpstreamCredential::Password(password) => vec![password],
         UpstreamCredential::Bearer(token) => {
             let both = [BearerMechanism::XOAuth2, BearerMechanism::OAuthBearer];
-            let sent = both.map(|one| options(choice).bearer_response(one, "user@example.test", &token));
+            let sent =
+                both.map(|one| options(choice).bearer_response(one, "user@example.test", &token));
             sent.into_iter().flatten().chain([token]).collect()
         }
     }

@@ -7,8 +7,8 @@ mod reading;
 use std::mem;
 
 pub use self::guard::fuzz_guard;
-pub(in crate::proto) use super::line::fuzz_line;
 use super::ImapRelay;
+pub(in crate::proto) use super::line::fuzz_line;
 use crate::proto::{
     Relay, RelayFault, Side, Step, fuzz_logic::pieces, imap::capability::CapabilityFilter,
 };

@@ -29,7 +29,8 @@ pub(in crate::proto) fn session(choice: u8) -> Session<Reader, Ear> {
         1 => vec!["LITERAL-".to_owned()],
         _ => vec![],
     };
-    let unasked = [Some(u64::MAX), Some(4096), None].get(usize::from(choice % 3)).copied().flatten();
+    let unasked =
+        [Some(u64::MAX), Some(4096), None].get(usize::from(choice % 3)).copied().flatten();
     let relay = ImapRelay::new(CapabilityFilter::new(&[])).bound_literals(capabilities);
     let readers = habits().map(|habits| Reader::new(habits, unasked)).collect();
     Session::new(Box::new(relay), readers, Ear::default(), is_kept)
@@ -46,7 +47,13 @@ fn habits() -> impl Iterator<Item = Habits> {
         Habits { lenient: true, ..anywhere },
         Habits { long_quotes: true, ..strict },
         Habits { ignores_quotes: true, ..strict },
-        Habits { bare_lf: true, lenient: true, long_quotes: true, ignores_quotes: true, anywhere: true },
+        Habits {
+            bare_lf: true,
+            lenient: true,
+            long_quotes: true,
+            ignores_quotes: true,
+            anywhere: true,
+        },
     ]
     .into_iter()
 }
@@ -117,7 +124,16 @@ pub(in crate::proto) const WORDS: Vocabulary = Vocabulary {
         "\r\n",
         "+",
     ],
-    measures: &["{#}\r\n", "{#+}\r\n", "~{#}\r\n", "~{#+}\r\n", "{#-}\r\n", "{#} \r\n", "{#}", "{#+}"],
+    measures: &[
+        "{#}\r\n",
+        "{#+}\r\n",
+        "~{#}\r\n",
+        "~{#+}\r\n",
+        "{#-}\r\n",
+        "{#} \r\n",
+        "{#}",
+        "{#+}",
+    ],
 };
 
 #[cfg(test)]

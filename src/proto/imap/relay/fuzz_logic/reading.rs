@@ -341,7 +341,9 @@ fn said(response: &[u8]) -> Option<Said> {
         return Some(Said::GoOn);
     }
     match status(response) {
-        Some((tag, verdict, _)) if tag != b"*" && matches!(verdict.as_str(), "OK" | "NO" | "BAD") => {
+        Some((tag, verdict, _))
+            if tag != b"*" && matches!(verdict.as_str(), "OK" | "NO" | "BAD") =>
+        {
             Some(Said::Tagged(tag.to_vec()))
         }
         Some((b"*", verdict, _)) if verdict == "BAD" => Some(Said::Bad),

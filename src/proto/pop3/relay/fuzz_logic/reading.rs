@@ -33,13 +33,7 @@ pub(in crate::proto) struct Server {
 impl Server {
     /// A server at rest.
     pub(in crate::proto) fn new(habits: Habits) -> Self {
-        Self {
-            habits,
-            line: Vec::new(),
-            waiting: VecDeque::new(),
-            said: Vec::new(),
-            inside: false,
-        }
+        Self { habits, line: Vec::new(), waiting: VecDeque::new(), said: Vec::new(), inside: false }
     }
 
     fn command(&mut self) -> Result<(), &'static str> {

@@ -112,7 +112,16 @@ pub(in crate::proto) const WORDS: Vocabulary = Vocabulary {
         "250 x\n",
         "251-x\r\n250 x\r\n",
     ],
-    measures: &["BDAT #\r\n", "BDAT # LAST\r\n", "BDAT  #\r\n", "BDAT # \r\n", "BDAT +#\r\n", "#", "MAIL FROM:<a> SIZE=#\r\n", "BDAT #"],
+    measures: &[
+        "BDAT #\r\n",
+        "BDAT # LAST\r\n",
+        "BDAT  #\r\n",
+        "BDAT # \r\n",
+        "BDAT +#\r\n",
+        "#",
+        "MAIL FROM:<a> SIZE=#\r\n",
+        "BDAT #",
+    ],
 };
 
 #[cfg(test)]
