@@ -120,16 +120,27 @@ fn move_on(mut next: impl FnMut() -> Result<Option<Vec<u8>>, &'static str>) -> R
 }
 
 /// The front line without its end, and what follows. It has at most `bound` octets, its end included.
-fn line(rest: &[u8], bound: usize) -> Option<Result<(&[u8], &[u8]), bool>> {
+fn line(rest: &[u8], bound: usize) -> Option<Front<'_>> {
     let end = rest.iter().position(|&octet| octet == b'\n').map_or(rest.len(), |lf| lf + 1);
     let (line, behind) = rest.split_at(end);
     if end > bound || end == bound && !line.ends_with(b"\n") {
-        return Some(Err(true));
+        return Some(Front::Endless);
     }
     if !line.ends_with(b"\n") {
         return None;
     }
-    Some(line.strip_suffix(b"\r\n").map(|line| (line, behind)).ok_or(false))
+    Some(match line.strip_suffix(b"\r\n") {
+        Some(content) => Front::Line(content, behind),
+        None => Front::BareLf,
+    })
+}
+
+/// How a stream begins.
+enum Front<'a> {
+    /// With a line, and what follows.
+    Line(&'a [u8], &'a [u8]),
+    Endless,
+    BareLf,
 }
 
 fn imap_whole(mut rest: &[u8]) -> Read {
@@ -137,9 +148,9 @@ fn imap_whole(mut rest: &[u8]) -> Read {
     loop {
         let content = match line(rest, (64 * 1024usize).saturating_sub(gathered.len())) {
             None => return (all, None),
-            Some(Err(true)) => return (all, Some("an endless response")),
-            Some(Err(false)) => return (all, Some("a line that does not end in CRLF")),
-            Some(Ok((content, behind))) => {
+            Some(Front::Endless) => return (all, Some("an endless response")),
+            Some(Front::BareLf) => return (all, Some("a line that does not end in CRLF")),
+            Some(Front::Line(content, behind)) => {
                 rest = behind;
                 content
             }
@@ -166,9 +177,9 @@ fn smtp_whole(mut rest: &[u8]) -> Read {
     loop {
         let content = match line(rest, 16 * 1024) {
             None => return (all, None),
-            Some(Err(true)) => return (all, Some("an endless line")),
-            Some(Err(false)) => return (all, Some("a line that does not end in CRLF")),
-            Some(Ok((content, behind))) => {
+            Some(Front::Endless) => return (all, Some("an endless line")),
+            Some(Front::BareLf) => return (all, Some("a line that does not end in CRLF")),
+            Some(Front::Line(content, behind)) => {
                 rest = behind;
                 content
             }
@@ -198,9 +209,9 @@ fn pop3_whole(mut rest: &[u8]) -> Read {
     loop {
         match line(rest, 16 * 1024) {
             None => return (all, None),
-            Some(Err(true)) => return (all, Some("an endless line")),
-            Some(Err(false)) => return (all, Some("a line that does not end in CRLF")),
-            Some(Ok((content, behind))) => {
+            Some(Front::Endless) => return (all, Some("an endless line")),
+            Some(Front::BareLf) => return (all, Some("a line that does not end in CRLF")),
+            Some(Front::Line(content, behind)) => {
                 rest = behind;
                 all.push(content.to_vec());
             }

@@ -216,7 +216,7 @@ impl<V: Reading, L: Listening> Session<V, L> {
                 self.broken("something of ours in the client's name", input)
             }
             (Side::Downstream, &Step::Forward(octets)) => {
-                self.to_server(input.get(..octets).unwrap_or_default());
+                self.forward(input.get(..octets).unwrap_or_default());
                 (octets, true)
             }
             (Side::Downstream, &Step::Discard(octets)) => {
@@ -240,7 +240,7 @@ impl<V: Reading, L: Listening> Session<V, L> {
         }
     }
 
-    fn to_server(&mut self, octets: &[u8]) {
+    fn forward(&mut self, octets: &[u8]) {
         let dropped = mem::take(&mut self.dropped);
         if !dropped.is_empty() && !(self.may_drop)(&dropped) {
             self.broken("what should pass was dropped", &dropped)

@@ -120,7 +120,7 @@ impl Client {
             State::Literal(left) => {
                 let here = within(input, left);
                 self.state = match left - here as u64 {
-                    0 => State::Line(CommandLine::behind_literal()),
+                    0 => State::Line(CommandLine::default()),
                     left => State::Literal(left),
                 };
                 Step::Forward(here)
@@ -217,7 +217,8 @@ impl Client {
         let command = is_tag(&self.command.tag) && self.command.word != Word::Missing;
         let doubtful = bare_lf || line.is_in_quotes();
         let blank = self.command.tag.is_empty();
-        let plain = line.ending() == Ending::Plain && !doubtful && self.command.word != Word::Idle;
+        let idle = self.command.word == Word::Idle;
+        let plain = line.ending() == Ending::Plain && !doubtful && !idle;
         if !blank && !is_tag(&self.command.tag) && !plain {
             // Its answer has no tag, so nobody can tell it from another line's.
             return Err("a line without a tag that may go on");
@@ -229,16 +230,18 @@ impl Client {
                 false => Ok(State::Start),
             },
             Ending::Plain if doubtful => Ok(State::Await(Await::Nothing)),
-            Ending::Plain if self.command.word == Word::Idle && !line.continued => {
+            Ending::Plain if idle => {
                 Ok(State::Await(if command { Await::Idle } else { Await::Nothing }))
             }
             Ending::Plain => Ok(State::Start),
             Ending::Literal { literal, .. } if literal.synchronizing => {
                 let octets = literal.octets;
-                Ok(State::Await(if command { Await::Literal(octets) } else { Await::Nothing }))
+                // IDLE has no arguments, so a `+` could mean that it idles.
+                let certain = command && !idle;
+                Ok(State::Await(if certain { Await::Literal(octets) } else { Await::Nothing }))
             }
             Ending::Literal { literal, placed } => {
-                if !placed || doubtful || !command {
+                if !placed || doubtful || !command || idle {
                     return Err("a non-synchronizing literal where none can be");
                 }
                 if self.largest.is_none_or(|largest| literal.octets > largest) {
@@ -347,7 +350,7 @@ impl Client {
 impl State {
     fn after_announcement(octets: u64) -> Self {
         match octets {
-            0 => Self::Line(CommandLine::behind_literal()),
+            0 => Self::Line(CommandLine::default()),
             octets => Self::Literal(octets),
         }
     }

@@ -49,8 +49,6 @@ fn is_measure(before: &[u8]) -> bool {
 pub(super) struct CommandLine {
     tail: Tail,
     quoting: Quoting,
-    /// Behind a literal.
-    pub(super) continued: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,11 +60,6 @@ enum Quoting {
 }
 
 impl CommandLine {
-    /// The line that goes on behind a literal.
-    pub(super) fn behind_literal() -> Self {
-        Self { continued: true, ..Self::default() }
-    }
-
     /// Takes the next piece of the line, which must not hold its end.
     pub(super) fn extend(&mut self, piece: &[u8]) {
         self.tail.extend(piece);

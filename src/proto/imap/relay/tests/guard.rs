@@ -161,6 +161,7 @@ fn where_no_answer_can_decide_it_ends() {
         ("+ IDLE", "+ IDLE", "a line without a tag that may go on"),
         ("* X\\n\\", "* X", "a line without a tag that may go on"),
         ("A1 {5+}", "A1 {5+}", "a non-synchronizing literal where none can be"),
+        ("A1 IDLE {5+}", "A1 IDLE {5+}", "a non-synchronizing literal where none can be"),
         ("A1 X {5++}", "A1 X {5++}", "a literal announced in no known form"),
     ] {
         check(&format!("C: {line}\n-> {passes}\\\nend: Downstream: {what}"));
@@ -171,6 +172,15 @@ fn where_no_answer_can_decide_it_ends() {
 C: A1 NOOP {5-}
 -> A1 NOOP {5-}
 S: + go
+end: Upstream: it asks for a literal that was not announced
+"#,
+    );
+    // It could mean that it idles.
+    check(
+        r#"
+C: A1 IDLE {0}\r\nB LOGIN u p
+-> A1 IDLE {0}
+S: + idling
 end: Upstream: it asks for a literal that was not announced
 "#,
     );

@@ -24,7 +24,7 @@ pub fn fuzz_guard(data: &[u8]) {
 /// A session at rest.
 pub(in crate::proto) fn session(choice: u8) -> Session<Server, Ear> {
     let relay = Pop3Relay::new(&[]);
-    let relay = if choice % 2 == 0 { relay } else { relay.pace(&[]) };
+    let relay = if choice.is_multiple_of(2) { relay } else { relay.pace(&[]) };
     let servers = habits().map(Server::new).collect();
     Session::new(Box::new(relay), servers, Ear::default(), is_no_plain_command)
 }
