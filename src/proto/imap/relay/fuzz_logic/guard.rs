@@ -6,7 +6,7 @@ use crate::proto::{
         session::Session,
         talk::{Vocabulary, acts},
     },
-    imap::{capability::CapabilityFilter, relay::ImapRelay},
+    imap::{capability::CapabilityFilter, literal::read_from_right, relay::ImapRelay},
 };
 
 /// A client that tries all it can against servers of every habit: `data` is what both do, as
@@ -58,7 +58,8 @@ fn habits() -> impl Iterator<Item = Habits> {
     .into_iter()
 }
 
-/// Whether what was dropped begins with a command that must be kept, or with a login without a tag.
+/// Whether what was dropped begins with a command that must be kept, or with a login without a tag, and
+/// ends behind its last line.
 fn is_kept(dropped: &[u8]) -> bool {
     let text = String::from_utf8_lossy(dropped).to_ascii_uppercase();
     let line = text.trim_start_matches(|c| c <= ' ' && c != '\r' && c != '\n');
@@ -66,7 +67,22 @@ fn is_kept(dropped: &[u8]) -> bool {
     let rest = rest.trim_start_matches(|c| c <= ' ' && c != '\r' && c != '\n');
     let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
     let (word, _) = rest.split_at(end);
-    KEPT.contains(&word) || ["LOGIN", "AUTHENTICATE"].contains(&tag)
+    let kept = KEPT.contains(&word) || ["LOGIN", "AUTHENTICATE"].contains(&tag);
+    kept && is_whole(dropped)
+}
+
+/// Whether no literal that was on its way is missing.
+fn is_whole(mut dropped: &[u8]) -> bool {
+    while let Some(lf) = dropped.iter().position(|&octet| octet == b'\n') {
+        let (line, rest) = dropped.split_at(lf);
+        let announced = read_from_right(line.strip_suffix(b"\r").unwrap_or(line));
+        let unasked = announced.filter(|literal| !literal.synchronizing);
+        let octets = unasked.map_or(0, |literal| literal.octets);
+        let behind = usize::try_from(octets).ok().and_then(|octets| rest.get(1 + octets..));
+        let Some(behind) = behind else { return false };
+        dropped = behind;
+    }
+    dropped.is_empty()
 }
 
 const KEPT: [&str; 5] = ["LOGIN", "AUTHENTICATE", "STARTTLS", "COMPRESS", "UNAUTHENTICATE"];
@@ -105,6 +121,9 @@ pub(in crate::proto) const WORDS: Vocabulary = Vocabulary {
         "A NOOP x{13+}\r\n",
         "A NOOP {13} \r\n",
         "+ {13}\r\n",
+        "A\r\n",
+        "A APPEND x {6}\r\n",
+        "B LOGIN u {8+}\r\nA NOOP\r\n",
     ],
     server: &[
         "+ go\r\n",

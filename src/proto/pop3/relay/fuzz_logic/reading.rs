@@ -79,8 +79,10 @@ impl Reading for Server {
         }
         self.line.push(octet);
         let crlf = self.line.ends_with(b"\r\n");
-        if crlf || octet == b'\n' && bare_lf || short && self.line.len() == 255 {
+        if crlf || octet == b'\n' && bare_lf {
             self.command()?;
+        } else if short && self.line.len() >= 255 {
+            return Err("a line that is two to some");
         }
         Ok(())
     }

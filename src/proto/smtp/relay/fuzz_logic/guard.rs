@@ -51,10 +51,27 @@ fn habits() -> impl Iterator<Item = Habits> {
     .into_iter()
 }
 
-/// What was dropped may be many things, but not what every server knows.
+/// What was dropped may be many things, but not what every server knows, nor a part of a chunk.
 fn is_no_plain_command(dropped: &[u8]) -> bool {
     let text = String::from_utf8_lossy(dropped).to_ascii_uppercase();
-    !PLAIN.iter().any(|line| text.strip_prefix(line).is_some_and(|rest| rest.starts_with("\r\n")))
+    let begins =
+        |line: &&str| text.strip_prefix(*line).is_some_and(|rest| rest.starts_with("\r\n"));
+    !PLAIN.iter().any(|line| begins(line)) && is_whole(dropped)
+}
+
+/// Whether no octet of a chunk is missing.
+fn is_whole(mut dropped: &[u8]) -> bool {
+    while let Some(lf) = dropped.iter().position(|&octet| octet == b'\n') {
+        let (line, rest) = dropped.split_at(lf);
+        let line = String::from_utf8_lossy(line).to_ascii_uppercase();
+        let octets = line.strip_suffix('\r').and_then(|line| {
+            let size = line.strip_prefix("BDAT ")?;
+            size.strip_suffix(" LAST").unwrap_or(size).parse().ok()
+        });
+        let Some(behind) = rest.get(1 + octets.unwrap_or(0usize)..) else { return false };
+        dropped = behind;
+    }
+    dropped.is_empty()
 }
 
 const PLAIN: [&str; 6] = ["NOOP", "RSET", "DATA", "QUIT", "MAIL FROM:<A>", "RCPT TO:<A>"];
