@@ -32,7 +32,7 @@ pub(crate) enum Act {
         /// Which of the answers.
         answer: usize,
     },
-    /// Something else, which not everybody has.
+    /// Something else, one of six, which not everybody has.
     Event(u8),
 }
 
@@ -92,7 +92,7 @@ fn act(
         }
         // Around the bounds of lines and of what is kept of them.
         7 => text.extend(vec![b'x'; 30 * (1 + usize::from(octets.int_in_range(0..=170u8)?))]),
-        12 => return Ok(Some(Some(Act::Event(octets.arbitrary()?)))),
+        12 => return Ok(Some(Some(Act::Event(octets.int_in_range(0..=5)?)))),
         // Words are most of what is said.
         _ => {
             let word = octets.choose(words.client)?;

@@ -352,8 +352,8 @@ mod tests {
                 let login: &[u8] = if kind == 2 { &[8, 0, 0, 8, 1, 0] } else { &[8, 0, 0] };
                 for talk in [
                     [login, &[1], &welcome(8), &[8, 17, 0, 1, 4, 0, 0, 12, 4]].concat(),
-                    [login, &welcome(3), &[12, 9, 12, 3]].concat(),
-                    [login, &welcome(4), &[12, 9], &welcome(9), &[8, 18, 0]].concat(),
+                    [login, &welcome(3), &[12, 5, 12, 3]].concat(),
+                    [login, &welcome(4), &[12, 5], &welcome(9), &[8, 18, 0]].concat(),
                     [&[8, 13, 0, 1, 12, 0], login, &welcome(9)].concat(),
                     [&[8, 10, 0, 8, 13, 0, 8, 0, 0, 1, 12, 0], login].concat(),
                     [login, &[12, 4]].concat(),
