@@ -78,7 +78,8 @@ fn is_whole(mut dropped: &[u8]) -> bool {
         let announced = read_from_right(line.strip_suffix(b"\r").unwrap_or(line));
         let unasked = announced.filter(|literal| !literal.synchronizing);
         let octets = unasked.map_or(0, |literal| literal.octets);
-        let behind = usize::try_from(octets).ok().and_then(|octets| rest.get(octets.saturating_add(1)..));
+        let behind =
+            usize::try_from(octets).ok().and_then(|octets| rest.get(octets.saturating_add(1)..));
         let Some(behind) = behind else { return false };
         dropped = behind;
     }

@@ -68,7 +68,9 @@ fn is_whole(mut dropped: &[u8]) -> bool {
             let size = line.strip_prefix("BDAT ")?;
             size.strip_suffix(" LAST").unwrap_or(size).parse().ok()
         });
-        let Some(behind) = rest.get(octets.unwrap_or(0usize).saturating_add(1)..) else { return false };
+        let Some(behind) = rest.get(octets.unwrap_or(0usize).saturating_add(1)..) else {
+            return false;
+        };
         dropped = behind;
     }
     dropped.is_empty()
