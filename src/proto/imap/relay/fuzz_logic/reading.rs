@@ -101,6 +101,8 @@ impl Reader {
         let seen = !self.quoted || self.habits.ignores_quotes;
         (self.quoted, self.escaped) = (false, false);
         match self.announced(line).filter(|_| seen) {
+            // It asks for nothing more.
+            Some((_, true)) if self.answered => self.end_command(),
             Some((octets, true)) => {
                 self.state = State::Announced(octets);
                 self.continued = true;
