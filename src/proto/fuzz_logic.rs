@@ -300,17 +300,3 @@ pub(crate) fn pieces(mut data: &[u8]) -> Vec<(Side, &[u8])> {
     }
     pieces
 }
-
-#[cfg(test)]
-#[test]
-fn zz_repro() {
-    let Ok(spec) = std::env::var("REPRO") else { return };
-    let (target, file) = spec.split_once(":").unwrap();
-    let data = std::fs::read(file).unwrap();
-    match target {
-        "imap_guard" => super::imap::relay::fuzz_logic::fuzz_guard(&data),
-        "smtp_guard" => super::smtp::relay::fuzz_logic::fuzz_guard(&data),
-        "pop3_guard" => super::pop3::relay::fuzz_logic::fuzz_guard(&data),
-        _ => fuzz_connection(&data),
-    }
-}

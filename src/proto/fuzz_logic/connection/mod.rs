@@ -93,7 +93,10 @@ impl Connection<'_> {
             };
         }
         match act {
-            Act::Say(Side::Downstream, octets) => self.client_says(octets),
+            Act::Say(Side::Downstream, octets) => {
+                // As they are read.
+                octets.chunks(READ_AHEAD).for_each(|piece| self.client_says(piece));
+            }
             Act::Say(Side::Upstream, octets) => self.server_says(octets),
             Act::Answer { .. } => self.server_answers(self.rooms.answer),
             Act::Event(0) => self.client_handshakes(),
@@ -255,7 +258,8 @@ impl Connection<'_> {
             }
         }
         let mut early = local.machine.into_residue().to_vec();
-        assert!(early.len() <= bounds(self.choice[1]).total, "more is kept than the bound");
+        let most = bounds(self.choice[1]).total + READ_AHEAD;
+        assert!(early.len() <= most, "more is kept than the bound and one read");
         early.append(&mut self.read_ahead);
         assert!(self.from_client.ends_with(&early), "octets got lost at the hand-over");
         let from_server = remote.machine.into_residue();
@@ -331,7 +335,7 @@ fn credential(choice: u8) -> UpstreamCredential {
 /// The client's.
 const PASSWORD: &str = "L0cal-P4ssword";
 
-/// Octets that are read while a login is decided on.
+/// Octets that are read at once, and while a login is decided on.
 const READ_AHEAD: usize = 4096;
 
 #[cfg(test)]

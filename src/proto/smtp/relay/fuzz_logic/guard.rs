@@ -56,7 +56,7 @@ fn is_no_plain_command(dropped: &[u8]) -> bool {
     let text = String::from_utf8_lossy(dropped).to_ascii_uppercase();
     let begins =
         |line: &&str| text.strip_prefix(*line).is_some_and(|rest| rest.starts_with("\r\n"));
-    !PLAIN.iter().any(|line| begins(line)) && is_whole(dropped)
+    !PLAIN.iter().any(begins) && is_whole(dropped)
 }
 
 /// Whether no octet of a chunk is missing.
