@@ -164,7 +164,11 @@ fn connection(transcript: &Transcript, segments: &[Segment]) -> Vec<u8> {
             .replace("alice secret", "alice L0cal-P4ssword")
             .replace("PASS secret", "PASS L0cal-P4ssword")
             .replace("AGFsaWNlAHNlY3JldA==", "AGFsaWNlAEwwY2FsLVA0c3N3b3Jk");
+        let asks = octets.to_ascii_uppercase();
         seed.extend(acts(&Segment { octets: octets.into_bytes(), ..segment.clone() }));
+        if segment.leg == Leg::Local && (asks.contains("STARTTLS") || asks.contains("STLS")) {
+            seed.extend([12, 0]);
+        }
         if handshake_after(transcript, place).is_some() {
             seed.extend([12, 1]);
         }

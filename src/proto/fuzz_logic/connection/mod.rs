@@ -361,6 +361,10 @@ mod tests {
                     [&[8, 13, 0, 1, 12, 0], login, &welcome(9)].concat(),
                     [&[8, 10, 0, 8, 13, 0, 8, 0, 0, 1, 12, 0], login].concat(),
                     [login, &[12, 4]].concat(),
+                    // Behind the go-ahead, in another piece.
+                    [&[8, 13, 0, 1], login, &[1, 12, 0], login].concat(),
+                    [&[8, 10, 0, 1], login, &[1, 12, 0], login].concat(),
+                    [&[8, 11, 0, 1], login, &[1, 12, 0], login].concat(),
                     [&[8, 11, 0, 1, 8, 11, 0, 1, 12, 0], login, &welcome(2)].concat(),
                 ] {
                     fuzz_connection(&[&[kind, local, upstream], talk.as_slice()].concat());
