@@ -21,8 +21,9 @@ fn main() -> io::Result<()> {
     let transcripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     for protocol in Protocol::ALL {
         let of = protocol.folder();
-        let rooms = ["downstream", "upstream", "relay"].map(|room| format!("{of}_{room}"));
-        for target in rooms.iter().map(String::as_str).chain(["imap_literal", "sasl"]) {
+        let rooms = ["downstream", "upstream", "relay", "guard"].map(|room| format!("{of}_{room}"));
+        let others = ["imap_literal", "sasl", "framing", "connection"];
+        for target in rooms.iter().map(String::as_str).chain(others) {
             fs::create_dir_all(corpus.join(target))?;
         }
         for file in fs::read_dir(transcripts.join(of))? {
@@ -69,7 +70,16 @@ fn seeds(transcript: &Transcript) -> Vec<(String, usize, Vec<u8>)> {
         seeds.push((target("upstream"), dial, seed));
     }
     let session = segments.iter().filter(|segment| segment.relay);
-    seeds.push((target("relay"), 0, session.flat_map(pieces).collect()));
+    seeds.push((target("relay"), 0, session.clone().flat_map(pieces).collect()));
+    seeds.push((target("guard"), 0, [vec![0], session.flat_map(acts).collect()].concat()));
+    seeds.push(("connection".into(), 0, connection(transcript, &segments)));
+    let server = joined(&|segment| segment.leg == Leg::Upstream);
+    let reader = match protocol {
+        Protocol::Imap => 3,
+        Protocol::Smtp => 4,
+        Protocol::Pop3 => 5,
+    };
+    seeds.push(("framing".into(), 0, [vec![reader], server].concat()));
     if protocol == Protocol::Imap {
         let all = joined(&|_| true);
         let announcing = all.split(|&octet| octet == b'\n').filter(|line| line.contains(&b'{'));
@@ -130,6 +140,40 @@ fn pieces(segment: &Segment) -> Vec<u8> {
         [&[side | length], chunk].concat()
     };
     chunks.flat_map(piece).collect()
+}
+
+/// A segment as `proto::fuzz_logic::talk` reads it: an octet for whose it is, one for the length less one,
+/// the piece; and where it is the client's, one that it ends here.
+fn acts(segment: &Segment) -> Vec<u8> {
+    let (whose, end) = if segment.leg == Leg::Upstream { (2, None) } else { (0, Some(1)) };
+    let piece = |chunk: &[u8]| [&[whose, chunk.len() as u8 - 1], chunk].concat();
+    segment.octets.chunks(64).flat_map(piece).chain(end).collect()
+}
+
+/// Both legs from the greeting on; each password is the one that `fuzz_connection` takes.
+fn connection(transcript: &Transcript, segments: &[Segment]) -> Vec<u8> {
+    let kind = match transcript.setup.protocol {
+        Protocol::Imap => 0,
+        Protocol::Smtp => 1,
+        Protocol::Pop3 => 2,
+    };
+    let mut seed = vec![kind, downstream_choice(transcript), upstream_choice(transcript)];
+    for (place, segment) in segments.iter().enumerate() {
+        let octets = String::from_utf8_lossy(&segment.octets);
+        let octets = octets
+            .replace("alice secret", "alice L0cal-P4ssword")
+            .replace("PASS secret", "PASS L0cal-P4ssword")
+            .replace("AGFsaWNlAHNlY3JldA==", "AGFsaWNlAEwwY2FsLVA0c3N3b3Jk");
+        let asks = octets.to_ascii_uppercase();
+        seed.extend(acts(&Segment { octets: octets.into_bytes(), ..segment.clone() }));
+        if segment.leg == Leg::Local && (asks.contains("STARTTLS") || asks.contains("STLS")) {
+            seed.extend([12, 0]);
+        }
+        if handshake_after(transcript, place).is_some() {
+            seed.extend([12, 1]);
+        }
+    }
+    seed
 }
 
 /// A fuzzer learns from short inputs.

@@ -1,4 +1,5 @@
 //! The announcement of a literal.
+//! Room: src/proto/imap/literal.rs
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
 //! Both sides of a session.
+//! Room: src/proto/pop3/relay
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
 //! An upstream until it has let us in.
+//! Room: src/proto/pop3/(upstream|response|reply)
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

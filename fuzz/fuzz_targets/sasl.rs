@@ -1,4 +1,5 @@
 //! Base64 and the SASL mechanisms.
+//! Room: src/sasl/
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
 //! A client before its login.
+//! Room: src/proto/smtp/(downstream|syntax|refusal)
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
 //! Both sides of a session.
+//! Room: src/proto/smtp/relay
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

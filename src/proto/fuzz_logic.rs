@@ -2,6 +2,12 @@
 //! each `fuzz_logic` that is the same. The hard thing is the cutting: a stream may arrive in any pieces,
 //! and only at a STARTTLS, or behind an answer that nobody has asked for yet, may it matter.
 
+mod connection;
+mod framing;
+pub(crate) mod session;
+pub(crate) mod talk;
+
+pub use self::{connection::fuzz_connection, framing::fuzz_framing};
 use super::{
     BearerMechanism, Downstream, DownstreamEvent, LocalTls, LoginBounds, Output, Refusal,
     RefusalReason, Side, Upstream, UpstreamCredential, UpstreamEvent, UpstreamOptions, Welcome,

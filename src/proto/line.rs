@@ -123,6 +123,61 @@ pub(crate) fn strip_line_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// Fills and empties an [`Intake`] as `data` says, beside a plain list of octets: each step is an octet
+/// that says what is done, one that says how much, and for what comes in the octets.
+///
+/// # Panics
+/// If it is no queue, or finds another line end, or holds a bound elsewhere than at its octet.
+#[cfg(any(test, fuzzing))]
+pub(in crate::proto) fn fuzz_intake(mut data: &[u8]) {
+    let (mut intake, mut queue) = (Intake::default(), Vec::new());
+    let mut asked = (0, 0);
+    while let [step, much, rest @ ..] = data {
+        let octets = usize::from(*much);
+        let (input, behind) = rest.split_at(octets.min(rest.len()));
+        data = rest;
+        match step % 5 {
+            0 => {
+                data = behind;
+                intake.extend(input);
+                queue.extend_from_slice(input);
+            }
+            1 => {
+                data = behind;
+                let bound = usize::from(step / 5) * 8;
+                let room = bound.saturating_sub(queue.len());
+                assert_eq!(intake.extend_within(input, bound), input.len() <= room);
+                queue.extend_from_slice(input.get(..room).unwrap_or(input));
+            }
+            2 => {
+                let taken: Vec<u8> = queue.drain(..octets.min(queue.len())).collect();
+                assert_eq!(intake.take(octets).expose(), taken);
+                asked = (0, 0);
+            }
+            // Who looks for a line does so from one place on, and its bound does not shrink.
+            3 => {
+                let from = asked.0.max(usize::from(step / 5) % 8);
+                asked = (from, asked.1.max(octets));
+                let end = queue.iter().skip(from).position(|&octet| octet == b'\n');
+                let end = end.map(|at| from + at + 1).filter(|end| *end <= asked.1);
+                let expected = match end {
+                    Some(end) => Line::Complete(end),
+                    None if queue.len() >= asked.1 => Line::TooLong,
+                    None => Line::Partial,
+                };
+                assert_eq!(intake.line(from, asked.1), expected);
+            }
+            _ => {
+                intake.clear();
+                queue.clear();
+                asked = (0, 0);
+            }
+        }
+        assert_eq!(intake.pending(), queue);
+        assert_eq!(intake.to_bytes(), queue);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -14,7 +14,7 @@
 mod conversation;
 mod dot;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod fuzz_logic;
+pub mod fuzz_logic;
 pub mod imap;
 pub(crate) mod line;
 pub(crate) mod mechanism;

@@ -149,10 +149,10 @@ pub const WORDS: usize = 300;
 const LINE: usize = 16 * 1024;
 
 /// Octets of all lines of a reply.
-const REPLY: usize = 64 * 1024;
+pub(in crate::proto) const REPLY: usize = 64 * 1024;
 
 /// Lines of a reply; the longest lists of extensions have about 30.
-const LINES: usize = 256;
+pub(in crate::proto) const LINES: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -120,7 +120,7 @@ impl Client {
             State::Literal(left) => {
                 let here = within(input, left);
                 self.state = match left - here as u64 {
-                    0 => State::Line(CommandLine::behind_literal()),
+                    0 => State::Line(CommandLine::default()),
                     left => State::Literal(left),
                 };
                 Step::Forward(here)
@@ -173,7 +173,8 @@ impl Client {
                 State::KeptLine(kept, Tail::default())
             }
             None => {
-                if is_tag(tag) && !word.is_empty() {
+                // A tag alone is answered by it, too.
+                if is_tag(tag) {
                     self.outstanding.add(tag);
                 }
                 State::Line(CommandLine::default())
@@ -215,23 +216,32 @@ impl Client {
         // Only such a command is sure to be answered by its own tag, and never by `+ BAD`.
         let command = is_tag(&self.command.tag) && self.command.word != Word::Missing;
         let doubtful = bare_lf || line.is_in_quotes();
+        let blank = self.command.tag.is_empty();
+        let idle = self.command.word == Word::Idle;
+        let plain = line.ending() == Ending::Plain && !doubtful && !idle;
+        if !blank && !is_tag(&self.command.tag) && !plain {
+            // Its answer has no tag, so nobody can tell it from another line's.
+            return Err("a line without a tag that may go on");
+        }
         match line.ending() {
-            Ending::Plain if self.command.tag.is_empty() => match bare_lf {
+            Ending::Plain if blank => match bare_lf {
                 // Where it counts as a line it is not answered, so there is nothing to wait for.
                 true => Err("an empty line that does not end in CRLF"),
                 false => Ok(State::Start),
             },
             Ending::Plain if doubtful => Ok(State::Await(Await::Nothing)),
-            Ending::Plain if self.command.word == Word::Idle && !line.continued => {
+            Ending::Plain if idle => {
                 Ok(State::Await(if command { Await::Idle } else { Await::Nothing }))
             }
             Ending::Plain => Ok(State::Start),
             Ending::Literal { literal, .. } if literal.synchronizing => {
                 let octets = literal.octets;
-                Ok(State::Await(if command { Await::Literal(octets) } else { Await::Nothing }))
+                // IDLE has no arguments, so a `+` could mean that it idles.
+                let certain = command && !idle;
+                Ok(State::Await(if certain { Await::Literal(octets) } else { Await::Nothing }))
             }
             Ending::Literal { literal, placed } => {
-                if !placed || doubtful || !command {
+                if !placed || doubtful || !command || idle {
                     return Err("a non-synchronizing literal where none can be");
                 }
                 if self.largest.is_none_or(|largest| literal.octets > largest) {
@@ -322,13 +332,11 @@ impl Client {
         }
     }
 
-    /// An untagged BAD of the upstream's has passed: the only answer to a line without a tag, and, from
-    /// a server that lost its place, to one with a tag.
+    /// An untagged BAD of the upstream's has passed: the answer to a line without a tag, or, from a
+    /// server that lost its place, to one with a tag. It frees nothing.
     pub(super) fn handle_untagged_bad(&mut self) {
         if is_tag(&self.command.tag) {
             self.outstanding.handle_untagged_bad();
-        } else {
-            self.release();
         }
     }
 
@@ -342,7 +350,7 @@ impl Client {
 impl State {
     fn after_announcement(octets: u64) -> Self {
         match octets {
-            0 => Self::Line(CommandLine::behind_literal()),
+            0 => Self::Line(CommandLine::default()),
             octets => Self::Literal(octets),
         }
     }

@@ -1,9 +1,14 @@
 //! What must hold for the relay whatever either side sends. Runs over seeds in the tests, and over
 //! everything else in the fuzzer.
 
+pub(in crate::proto) mod guard;
+mod reading;
+
 use std::mem;
 
+pub use self::guard::fuzz_guard;
 use super::ImapRelay;
+pub(in crate::proto) use super::line::fuzz_line;
 use crate::proto::{
     Relay, RelayFault, Side, Step, fuzz_logic::pieces, imap::capability::CapabilityFilter,
 };

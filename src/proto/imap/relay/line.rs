@@ -49,8 +49,6 @@ fn is_measure(before: &[u8]) -> bool {
 pub(super) struct CommandLine {
     tail: Tail,
     quoting: Quoting,
-    /// Behind a literal.
-    pub(super) continued: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,11 +60,6 @@ enum Quoting {
 }
 
 impl CommandLine {
-    /// The line that goes on behind a literal.
-    pub(super) fn behind_literal() -> Self {
-        Self { continued: true, ..Self::default() }
-    }
-
     /// Takes the next piece of the line, which must not hold its end.
     pub(super) fn extend(&mut self, piece: &[u8]) {
         self.tail.extend(piece);
@@ -145,6 +138,32 @@ fn last(piece: &[u8]) -> &[u8] {
 
 /// The longest announcement has 26 octets, ` ~{18446744073709551615+}` with the SP before it and a CR.
 const KEPT: usize = 32;
+
+/// Reads a line in pieces of several lengths.
+///
+/// # Panics
+/// If the cuts change how it ends, or if it ends otherwise than the whole line says.
+#[cfg(any(test, fuzzing))]
+pub(in crate::proto) fn fuzz_line(stream: &[u8]) {
+    let line = content(stream);
+    let (mut quoted, mut escaped) = (false, false);
+    for &octet in line {
+        let quote = octet == b'"' && !escaped;
+        escaped = quoted && octet == b'\\' && !escaped;
+        quoted ^= quote;
+    }
+    let announced = crate::proto::imap::literal::read_from_right(line);
+    for cut in [1, 2, 31, 32, 33, usize::MAX] {
+        let mut read = CommandLine::default();
+        line.chunks(cut).for_each(|piece| read.extend(piece));
+        assert_eq!(read.is_in_quotes(), quoted || escaped, "cut every {cut} octets");
+        match read.ending() {
+            Ending::Literal { literal, .. } => assert_eq!(Some(literal), announced),
+            Ending::Braces { .. } => assert!(announced.is_none() && line.contains(&b'}')),
+            Ending::Plain => assert!(!line.trim_ascii_end().ends_with(b"}")),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,13 @@
 //! What must hold for the relay whatever either side sends. Runs over seeds in the tests, and over
 //! everything else in the fuzzer.
 
+pub(in crate::proto) mod guard;
 mod reader;
+mod reading;
 
 use std::mem;
 
+pub use self::guard::fuzz_guard;
 use self::reader::Reader;
 use super::SmtpRelay;
 use crate::proto::{

@@ -1,0 +1,8 @@
+//! A client that hides a login, and servers of every habit.
+//! Room: src/proto/smtp/relay
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use saslgate::proto::smtp::relay::fuzz_logic::fuzz_guard;
+
+fuzz_target!(|data: &[u8]| fuzz_guard(data));
