@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{DialError, dial};
 use crate::{
@@ -50,6 +50,8 @@ pub(crate) enum OpenError {
     Silent,
     /// It answered, and will not serve us.
     Rejected(Rejection),
+    /// So it said in clear, where anybody on the way can speak for it: its words are for the log alone.
+    NoStartTls,
 }
 
 impl OpenError {
@@ -74,6 +76,10 @@ impl fmt::Display for OpenError {
             }
             Self::Broken(error) => write!(f, "the connection broke ({error})"),
             Self::Silent => f.write_str("it does not answer"),
+            Self::NoStartTls => f.write_str(
+                "it does not begin STARTTLS, or somebody on the way to it does not let it; what was \
+                 said stands in the gateway's log",
+            ),
             Self::Rejected(rejection) => match rejection {
                 Rejection::Busy { text } => write!(f, "it is busy: {text}"),
                 Rejection::Protocol { fault } => f.write_str(fault),
@@ -115,7 +121,8 @@ pub(crate) async fn open(
     arrived.begin_tls().await?;
     let connect_took = began.elapsed();
     debug!(connection = route.number, upstream = %config, "connected");
-    arrived.secure().await?;
+    let secured = arrived.secure().await;
+    secured.map_err(|error| without_words(error, route, config))?;
     let opened = arrived.log_in(user, credential).await?;
     Ok(OpenUpstream { connect_took, login_took: began.elapsed() - connect_took, ..opened })
 }
@@ -258,6 +265,24 @@ impl Arrived<'_> {
             Ok(done) => done.map_err(OpenError::Handshake),
             Err(_) => Err(OpenError::Silent),
         }
+    }
+}
+
+/// Takes from an error before TLS what the server said, or somebody in its place. A client would show it to
+/// its user, and what it was said about would decide whether a person is called.
+fn without_words(error: OpenError, route: &Route<'_>, config: &UpstreamConfig) -> OpenError {
+    match error {
+        // The words are ours.
+        OpenError::Rejected(Rejection::Protocol { .. }) => error,
+        OpenError::Rejected(_) => {
+            warn!(
+                connection = route.number,
+                upstream = %config,
+                "in clear, where anybody can speak for it, the mail server said: {error}",
+            );
+            OpenError::NoStartTls
+        }
+        _ => error,
     }
 }
 
