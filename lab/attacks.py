@@ -63,7 +63,7 @@ class Attacks(unittest.TestCase):
     def greet(cls):
         """One login at each server that behaves. The gateway has its token by then, and we know its forms."""
         one = cls()
-        for protocol in PROTOCOLS:
+        for protocol in cls.servers:
             one.let_in(protocol, {})
         one.assertTrue(one.forms())
 
