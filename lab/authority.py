@@ -44,7 +44,8 @@ class Authority:
         key, request, certificate, extensions = files
         kind, option = case["key"]
         self._openssl(
-            "req", "-newkey", kind, "-pkeyopt", option, "-nodes", "-subj", case["subject"], "-keyout", key, "-out", request
+            "req", "-newkey", kind, "-pkeyopt", option, "-nodes", "-subj", case["subject"], "-keyout", key,
+            "-out", request,
         )
         with open(extensions, "w", encoding="ascii") as file:
             names = f"subjectAltName = {case['names']}\n" if case["names"] else ""

@@ -11,7 +11,7 @@ import unittest
 
 import lab
 from gateway import PROTOCOLS, Account, Gateway
-from process import run, wait_until
+from process import wait_until
 from raw import RawImap, RawPop3, RawSmtp, plain
 from upstream import Left
 from upstream.hostile import Hostile
@@ -40,7 +40,7 @@ class Local(unittest.TestCase):
         cls.context = world.tls()
         cls.login = plain(cls.account.login, cls.account.password()).encode()
         injected = {
-            "imap": (b"X1 NOOP\r\n", b"X1 LOGOUT\r\n", b"X1 AUTHENTICATE PLAIN %b\r\n" % cls.login, b"X1 LOG", b"\r\n", b"\0"),
+            "imap": (b"X1 NOOP\r\n", b"X LOGOUT\r\n", b"X AUTHENTICATE PLAIN %b\r\n" % cls.login, b"X LO", b"\r\n", b"\0"),
             "pop3": (b"CAPA\r\n", b"QUIT\r\n", b"AUTH PLAIN %b\r\n" % cls.login, b"CA", b"\r\n", b"\0"),
             "smtp": (b"EHLO x\r\n", b"QUIT\r\n", b"AUTH PLAIN %b\r\n" % cls.login, b"EH", b"\r\n", b"\0"),
         }
@@ -57,8 +57,10 @@ class Local(unittest.TestCase):
             log.seek(self._from)
             return log.read().decode("utf-8", "replace")
 
-    def wait_for(self, words):
-        wait_until(lambda: words in self.log(), f"{words!r} in the log")
+    def wait_for(self, words, protocol=""):
+        """The log line with these words, about a connection of this protocol."""
+        line = rf"[^\n]*{words}[^\n]*protocol={protocol.upper()}[^\n]*"
+        return wait_until(lambda: re.search(line, self.log()), f"{line!r} in the log")[0]
 
     def client(self, protocol):
         return self.enterContext(CLIENTS[protocol](self.gateway.port(protocol, "starttls")))
@@ -100,7 +102,7 @@ class Local(unittest.TestCase):
             with self.subTest(protocol=protocol, injected=injected):
                 client = self.begin(protocol)
                 client.send(injected.ljust(5, b"\0"))
-                self.assertNotRegex(rest(client), rb"X1|\+OK|250|221|235")
+                self.assertNotRegex(rest(client), rb"X1?|\+OK|250|221|235")
         self.wait_for("no TLS with the client: what the peer sent is not TLS")
         self.assertEqual(self.logins(), before)
 
@@ -108,9 +110,9 @@ class Local(unittest.TestCase):
         for protocol in PROTOCOLS:
             with self.subTest(protocol=protocol):
                 self.begin(protocol).send(ALERT)
-                self.wait_for(f"protocol={protocol} no TLS with the client: received fatal alert")
+                self.wait_for("no TLS with the client: received fatal alert", protocol)
                 self.begin(protocol).leave()
-                self.wait_for(f"protocol={protocol} no TLS with the client: the peer closed the connection")
+                self.wait_for("no TLS with the client: the peer closed the connection", protocol)
         client = self.begin("imap")
         self.assertEqual(rest(client), b"")
         self.wait_for("no TLS with the client: the client did not finish it in time")
@@ -126,23 +128,18 @@ class Local(unittest.TestCase):
                 self.assert_serves(client, protocol)
 
     def test_a_partial_command_before_it_is_none_behind_it(self):
-        for protocol in PROTOCOLS:
-            with self.subTest(protocol=protocol):
-                client = self.client(protocol)
-                client.send({"imap": b"A1 LOGIN {5}\r\n", "pop3": b"USER alice@lab.test\r\n", "smtp": b"EHLO lab.test\r\n"}[protocol])
-                client.reply() if protocol == "smtp" else client.line()
-                if protocol == "imap":
-                    # The literal takes it: five octets of a name, and a line that goes on.
-                    client.send(b"S1 STARTTLS {5}\r\nalice\r\n")
-                    self.assertNotRegex(client.line(), rb"S1 OK")
-                    client.leave()
-                    continue
-                client.send(BEGIN[protocol])
-                client.line()
-                self.secure(client)
-                late = {"pop3": f"PASS {self.account.password()}", "smtp": f"AUTH PLAIN {self.login.decode()}"}[protocol]
-                self.assertRegex(client.command(late), r"\A(-ERR |503 )")
-                self.assert_serves(client, protocol)
+        client = self.client("imap")
+        client.send(b"A1 LOGIN {%d}\r\n" % len(BEGIN["imap"]))
+        self.assertTrue(client.line().startswith(b"+"))
+        # The literal takes it: it is the name of somebody.
+        client.send(BEGIN["imap"] + b" {1}\r\n")
+        self.assertTrue(client.line().startswith(b"+"))
+        client = self.client("pop3")
+        self.assertEqual(client.command(f"USER {self.account.login}")[:3], "+OK")
+        client.send(BEGIN["pop3"])
+        client.line()
+        self.assertEqual(self.secure(client).command(f"PASS {self.account.password()}")[:4], "-ERR")
+        self.assert_serves(client, "pop3")
 
     def test_a_login_begun_in_clear_does_not_end_inside(self):
         begun = {"imap": b"A1 AUTHENTICATE PLAIN\r\n", "pop3": b"AUTH PLAIN\r\n", "smtp": b"AUTH PLAIN\r\n"}
@@ -161,7 +158,7 @@ class Local(unittest.TestCase):
                 self.assertTrue(client.line().startswith(GO_AHEAD[protocol]))
                 self.secure(client)
                 client.send(self.login + b"\r\n")
-                self.assertRegex(client.line(), rb"\A([^ ]+ BAD|\* BAD|-ERR|50\d) ")
+                self.assertRegex(client.line(), rb"\A(\* BYE|-ERR|50\d) ")
         self.assertEqual(self.logins(), before)
 
     def assert_serves(self, client, protocol):
@@ -184,17 +181,6 @@ class Local(unittest.TestCase):
                     below.sendall(b"X1 NOOP\r\nEHLO x\r\nCAPA\r\n")
                     self.assertEqual(rest(client), b"")
 
-    def test_a_renegotiation_is_refused(self):
-        """It cannot be forged, but it was how commands got in front of another's (CVE-2009-3555)."""
-        for protocol in PROTOCOLS:
-            with self.subTest(protocol=protocol):
-                port = self.gateway.port(protocol, "starttls")
-                command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-starttls", protocol, "-tls1_2",
-                           "-CAfile", lab.world().ca, "-crlf"]
-                done = run(command, input=b"R\n", patience=30)
-                self.assertIn(b"RENEGOTIATING", done.stdout + done.stderr)
-                self.assertIn(b"no renegotiation", done.stderr)
-
     # --- the end of a session ---
 
     def in_session(self, protocol):
@@ -209,9 +195,7 @@ class Local(unittest.TestCase):
                 with self.raw_below(client) as below:
                     below.sendall(CLOSE_NOTIFY)
                     rest(client)
-                self.wait_for(f"protocol={protocol}")
-                wait_until(lambda: re.search(rf"protocol={protocol} .*ended: ", self.log()), "its end in the log")
-                self.assertNotRegex(self.log(), rf"protocol={protocol} .*ended: the client closed the connection\n")
+                self.assertIn("ended: the connection to the client broke: ", self.wait_for("ended: ", protocol))
 
     def test_a_message_that_is_cut_off_is_not_sent(self):
         """The client's end may be anybody's: nothing that it cut in two is completed."""
@@ -243,9 +227,13 @@ class Local(unittest.TestCase):
                     self.servers[protocol].script = {moment: cut_below(octets, end)}
                     client.send(command)
                     heard = rest(client)
-                    self.assertIn(octets.strip(), heard)
+                    client.leave()
+                    # What comes in one packet with a forgery is lost with it.
+                    if not end:
+                        self.assertIn(octets.strip(), heard)
                     self.assertNotRegex(heard, rb"F1 OK|F1 NO|\r\n\.\r\n|\A250 |\r\n250 ")
-                    self.wait_for("without ending TLS" if not end else "the connection to the mail server broke")
+                    why = "the connection to the mail server broke" if end else "without ending TLS"
+                    self.wait_for(f"ended: .*{why}", protocol)
 
 
 def rest(client):
