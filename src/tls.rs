@@ -85,6 +85,7 @@ pub fn explain(error: &io::Error) -> String {
 }
 
 /// Why a server is not believed. Some of rustls' words are as long as its lists of algorithms.
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add to it")]
 fn explain_certificate(fault: &rustls::CertificateError) -> String {
     use rustls::CertificateError as Fault;
     let words = match fault {

@@ -281,7 +281,13 @@ impl Arrived<'_> {
 fn without_words(error: OpenError, route: &Route<'_>, config: &UpstreamConfig) -> OpenError {
     match error {
         // The words are ours.
-        OpenError::Rejected(Rejection::Protocol { .. }) => error,
+        OpenError::Rejected(Rejection::Protocol { .. })
+        | OpenError::Dial(_)
+        | OpenError::TlsSettings(_)
+        | OpenError::Handshake(_)
+        | OpenError::Broken(_)
+        | OpenError::Silent
+        | OpenError::NoStartTls => error,
         OpenError::Rejected(_) => {
             warn!(
                 connection = route.number,
@@ -290,7 +296,6 @@ fn without_words(error: OpenError, route: &Route<'_>, config: &UpstreamConfig) -
             );
             OpenError::NoStartTls
         }
-        _ => error,
     }
 }
 
