@@ -18,6 +18,7 @@ ORDER = [
     "test_bytes_imap", "test_bytes_pop3", "test_bytes_smtp",
     "test_sessions_imap", "test_sessions_pop3", "test_sessions_smtp",
     "test_sending", "test_faults_pop3", "test_faults_smtp", "test_tokens",
+    "test_attack_starttls", "test_attack_starttls_local", "test_attack_server", "test_attack_server_tls",
     "test_grants", "test_signin", "test_init", "test_import", "test_errors", "test_check", "test_stores",
     "test_passwords", "test_identities", "test_reload", "test_service",
     "test_hardening", "test_days_network", "test_days_names", "test_days_stuck", "test_days_clock", "test_soak",

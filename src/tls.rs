@@ -16,6 +16,8 @@ use std::{fmt, io, path::Path, sync::Arc};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
+use crate::proto::text::printable;
+
 /// The provider of all cryptography in TLS, AES-128-GCM first: on machines with AES instructions the
 /// SHA-256 suite costs a tenth less per login than the SHA-384 one.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -55,7 +57,7 @@ impl From<TlsError> for io::Error {
 /// What a failed handshake means, in words for people. rustls knows no TLS below 1.2, which is the
 /// usual reason with old devices, and its own words do not say so.
 pub fn explain(error: &io::Error) -> String {
-    use rustls::{CertificateError, Error, PeerIncompatible};
+    use rustls::{AlertDescription, Error, PeerIncompatible};
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match inner {
         Some(Error::PeerIncompatible(
@@ -69,32 +71,62 @@ pub fn explain(error: &io::Error) -> String {
              which are not supported"
                 .into()
         }
+        Some(Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
+            "the peer takes neither TLS 1.3 nor 1.2, and older ones are not supported".into()
+        }
         Some(Error::InvalidMessage(_)) => "what the peer sent is not TLS".into(),
-        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "the certificate's issuer is not among the trusted roots (a company CA belongs into \
-             ca_file, a certificate of its own into pin_sha256)"
-                .into()
-        }
-        Some(Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        )) => "the certificate is for another name (tls_name says which one to expect)".into(),
-        Some(Error::InvalidCertificate(CertificateError::Other(other)))
-            if other.to_string().contains("CaUsedAsEndEntity") =>
-        {
-            "the certificate is that of a CA (CA:TRUE, as openssl req -x509 makes it), which is not \
-             taken as a server's; pin_sha256 takes it, or make one with CA:FALSE"
-                .into()
-        }
-        Some(Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        )) => "the certificate has expired".into(),
-        Some(other) => other.to_string(),
+        Some(Error::InvalidCertificate(fault)) => explain_certificate(fault),
+        Some(other) => printable(other.to_string().as_bytes(), WORDS),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the peer closed the connection during the handshake".into()
         }
         None => error.to_string(),
     }
 }
+
+/// Why a server is not believed. Some of rustls' words are as long as its lists of algorithms.
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add to it")]
+fn explain_certificate(fault: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Fault;
+    let words = match fault {
+        Fault::UnknownIssuer => {
+            "the certificate's issuer is not among the trusted roots (a company CA belongs into \
+             ca_file, a certificate of its own into pin_sha256)"
+        }
+        Fault::BadSignature => {
+            "the certificate's signature is not that of the trusted root which it names, or its key \
+             is too weak (RSA needs 2048 bits): another CA of that name, or somebody in between"
+        }
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
+            "the certificate is for another name (tls_name says which one to expect)"
+        }
+        Fault::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "the certificate is that of a CA (CA:TRUE, as openssl req -x509 makes it), which is not \
+             taken as a server's; pin_sha256 takes it, or make one with CA:FALSE"
+        }
+        Fault::Expired | Fault::ExpiredContext { .. } => "the certificate has expired",
+        Fault::NotValidYet | Fault::NotValidYetContext { .. } => {
+            "the certificate is not valid yet (or the clock of this machine is slow)"
+        }
+        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
+            "the certificate is not made for servers (its extended key usage lacks serverAuth)"
+        }
+        // Of our verifiers only the one that pins says so.
+        Fault::ApplicationVerificationFailure => {
+            "the certificate is not the one of pin_sha256: it was renewed, or somebody is in between"
+        }
+        Fault::UnsupportedSignatureAlgorithmContext { .. }
+        | Fault::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the certificate is signed in a way that is not taken any more (SHA-1, MD5), or with a \
+             key of an unknown kind"
+        }
+        other => return printable(other.to_string().as_bytes(), WORDS),
+    };
+    words.to_owned()
+}
+
+/// Characters of rustls' own words that are kept.
+const WORDS: usize = 300;
 
 #[cfg(test)]
 mod tests {

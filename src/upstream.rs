@@ -1,6 +1,7 @@
 //! The way to the provider: resolve, dial. The hard thing is a first address that is dead: the next
 //! one is tried a quarter of a second later, beside it, and the first that answers wins (RFC 8305).
 
+mod echo;
 mod open;
 
 use std::{

@@ -178,7 +178,8 @@ pub(super) fn upstream(
         | OpenError::TlsSettings(_)
         | OpenError::Handshake(_)
         | OpenError::Broken(_)
-        | OpenError::Silent => (
+        | OpenError::Silent
+        | OpenError::NoStartTls => (
             RefusalReason::UpstreamUnavailable,
             format!("the mail server {config} cannot be used just now: {error}"),
         ),

@@ -8,9 +8,12 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
-use super::{DialError, dial};
+use super::{
+    DialError, dial,
+    echo::{traces, without_credential},
+};
 use crate::{
     config::{AccountConfig, Deadlines, Protocol, UpstreamConfig, UpstreamTlsMode},
     leg::Leg,
@@ -19,8 +22,6 @@ use crate::{
         imap::upstream::ImapUpstream, pop3::upstream::Pop3Upstream, smtp::upstream::SmtpUpstream,
         verdict::is_about_the_credential,
     },
-    sasl::base64,
-    secret::Secret,
     tap::Wiretap,
     tls::{self, Connectors, TlsError},
     token::{AccessToken, TokenError, Tokens},
@@ -50,6 +51,8 @@ pub(crate) enum OpenError {
     Silent,
     /// It answered, and will not serve us.
     Rejected(Rejection),
+    /// So it said in clear, where anybody on the way can speak for it: its words are for the log alone.
+    NoStartTls,
 }
 
 impl OpenError {
@@ -74,6 +77,10 @@ impl fmt::Display for OpenError {
             }
             Self::Broken(error) => write!(f, "the connection broke ({error})"),
             Self::Silent => f.write_str("it does not answer"),
+            Self::NoStartTls => f.write_str(
+                "it does not begin STARTTLS, or somebody on the way to it does not let it; what was \
+                 said stands in the gateway's log",
+            ),
             Self::Rejected(rejection) => match rejection {
                 Rejection::Busy { text } => write!(f, "it is busy: {text}"),
                 Rejection::Protocol { fault } => f.write_str(fault),
@@ -114,7 +121,10 @@ pub(crate) async fn open(
     arrived.begin_tls().await?;
     let connect_took = began.elapsed();
     debug!(connection = route.number, upstream = %config, "connected");
-    arrived.secure().await?;
+    if let Err(error) = arrived.secure().await {
+        let error = without_credential(error, &traces(user, &credential));
+        return Err(without_words(error, route, config));
+    }
     let opened = arrived.log_in(user, credential).await?;
     Ok(OpenUpstream { connect_took, login_took: began.elapsed() - connect_took, ..opened })
 }
@@ -194,24 +204,29 @@ impl Arrived<'_> {
         credential: UpstreamCredential,
     ) -> Result<OpenUpstream, OpenError> {
         let began = Instant::now();
-        self.make_ready().await?;
         let traces = traces(user, &credential);
-        self.machine.authenticate(user, credential);
-        let welcome = loop {
-            match self.next().await {
-                Ok(None) => {}
-                Ok(Some(welcome)) => break welcome,
-                Err(OpenError::Rejected(rejection)) => {
-                    let error = OpenError::Rejected(without_credential(rejection, &traces));
-                    debug!(connection = self.route.number, "not let in: {error}");
-                    return Err(error);
-                }
-                Err(error) => return Err(error),
-            }
-        };
+        let welcome = self.be_welcomed(user, credential).await.map_err(|error| {
+            let error = without_credential(error, &traces);
+            debug!(connection = self.route.number, "not let in: {error}");
+            error
+        })?;
         let Self { leg, machine, .. } = self;
         let login_took = began.elapsed();
         Ok(OpenUpstream { leg, machine, welcome, connect_took: Duration::ZERO, login_took })
+    }
+
+    async fn be_welcomed(
+        &mut self,
+        user: &str,
+        credential: UpstreamCredential,
+    ) -> Result<Welcome, OpenError> {
+        self.make_ready().await?;
+        self.machine.authenticate(user, credential);
+        loop {
+            if let Some(welcome) = self.next().await? {
+                return Ok(welcome);
+            }
+        }
     }
 
     /// What the upstream began with, a few octets of it.
@@ -260,6 +275,29 @@ impl Arrived<'_> {
     }
 }
 
+/// Takes from an error before TLS what the server said, or somebody in its place. A client would show it to
+/// its user, and what it was said about would decide whether a person is called.
+fn without_words(error: OpenError, route: &Route<'_>, config: &UpstreamConfig) -> OpenError {
+    match error {
+        // The words are ours.
+        OpenError::Rejected(Rejection::Protocol { .. })
+        | OpenError::Dial(_)
+        | OpenError::TlsSettings(_)
+        | OpenError::Handshake(_)
+        | OpenError::Broken(_)
+        | OpenError::Silent
+        | OpenError::NoStartTls => error,
+        OpenError::Rejected(_) => {
+            warn!(
+                connection = route.number,
+                upstream = %config,
+                "in clear, where anybody can speak for it, the mail server said: {error}",
+            );
+            OpenError::NoStartTls
+        }
+    }
+}
+
 /// What a client without a name of its own says in EHLO (RFC 5321 section 4.1.3).
 fn client_name(socket: &TcpStream) -> String {
     match socket.local_addr().map(|address| address.ip().to_canonical()) {
@@ -277,102 +315,4 @@ fn machine(protocol: Protocol, options: UpstreamOptions) -> Box<dyn Upstream> {
     }
 }
 
-/// A server may repeat what it was sent; its words go into the log and to the client, the token or the
-/// password never does.
-fn without_credential(rejection: Rejection, traces: &[Secret]) -> Rejection {
-    let repeats = |text: &str| {
-        let holds = |trace: &[u8]| text.as_bytes().windows(trace.len()).any(|part| part == trace);
-        traces.iter().any(|trace| holds(trace.expose()))
-    };
-    let clean =
-        |text: String| if repeats(&text) { "(it repeated the credential)".into() } else { text };
-    match rejection {
-        Rejection::Busy { text } => Rejection::Busy { text: clean(text) },
-        Rejection::StartTls { text } => Rejection::StartTls { text: clean(text) },
-        Rejection::Credential { text } => Rejection::Credential { text: clean(text) },
-        Rejection::NotConnected { text } => Rejection::NotConnected { text: clean(text) },
-        other @ (Rejection::Protocol { .. } | Rejection::NoMechanism { .. }) => other,
-    }
-}
-
-/// What to recognise a credential by.
-fn traces(user: &str, credential: &UpstreamCredential) -> Vec<Secret> {
-    let traces = match credential {
-        UpstreamCredential::Bearer(token) => front_traces(token.expose()),
-        UpstreamCredential::Password(password) => {
-            // Short ones are known whole, as they stand in each login's form; of long ones a part of
-            // an echo may be cut off.
-            let plain = Secret::new([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
-            let whole = [password.expose(), plain.expose()].map(encoded);
-            let mut traces = front_traces(password.expose());
-            traces.extend(whole);
-            traces
-        }
-    };
-    traces.into_iter().filter(|trace| !trace.is_empty()).collect()
-}
-
-/// What a secret's front looks like as it is, and in base64 behind whatever stands before it in an
-/// initial response: the groups of three octets may begin at its first, second or third.
-fn front_traces(secret: &[u8]) -> Vec<Secret> {
-    let plain = secret.get(..secret.len().min(TELLING_PREFIX)).unwrap_or_default();
-    let groups = (0..3).filter_map(|skipped| secret.get(skipped..skipped + TELLING_GROUPS));
-    groups.map(encoded).chain([Secret::new(plain)]).collect()
-}
-
-fn encoded(octets: &[u8]) -> Secret {
-    Secret::new(base64::encode(octets))
-}
-
 const COURTESY: Duration = Duration::from_millis(200);
-/// Enough of a token to recognise it by.
-const TELLING_PREFIX: usize = 12;
-/// Whole groups of base64 to recognise it by.
-const TELLING_GROUPS: usize = 9;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sasl::{oauthbearer, xoauth2};
-
-    #[test]
-    fn a_repeated_token_is_recognised_in_every_form() {
-        let token = Secret::new("EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA");
-        let repeats = |echo: &[u8]| {
-            let traces = traces("tim", &UpstreamCredential::Bearer(token.clone()));
-            let holds = |trace: &[u8]| echo.windows(trace.len()).any(|part| part == trace);
-            traces.iter().any(|trace| holds(trace.expose()))
-        };
-        assert!(repeats(token.expose()));
-        for user in ["a", "ab", "abc", "tim@example.org"] {
-            let response = xoauth2::initial_response(user, &token).unwrap();
-            assert!(repeats(&base64::encode(response.expose())), "XOAUTH2 of {user}");
-            let response = oauthbearer::initial_response(user, "h", 993, &token).unwrap();
-            assert!(repeats(&base64::encode(response.expose())), "OAUTHBEARER of {user}");
-        }
-        assert!(!repeats(b"AUTHENTICATE failed."));
-    }
-
-    #[test]
-    fn a_repeated_password_is_recognised() {
-        let traces = traces("tim", &UpstreamCredential::Password(Secret::new("hunter2")));
-        let clean = |text: &str| {
-            without_credential(Rejection::Credential { text: text.to_owned() }, &traces)
-        };
-        for echo in ["no hunter2", "no aHVudGVyMg==", "no AHRpbQBodW50ZXIy"] {
-            let text = "(it repeated the credential)".to_owned();
-            assert_eq!(clean(echo), Rejection::Credential { text }, "{echo}");
-        }
-        // Of a long one a server's words may hold the front only.
-        let long = Secret::new("0123456789abcdef".repeat(30));
-        let front = format!("no {}", "0123456789abcdef".repeat(10));
-        let traces_of_long = super::traces("tim", &UpstreamCredential::Password(long));
-        let text = "(it repeated the credential)".to_owned();
-        assert_eq!(
-            without_credential(Rejection::Credential { text: front }, &traces_of_long),
-            Rejection::Credential { text }
-        );
-        let text = "5.7.8 no such user".to_owned();
-        assert_eq!(clean(&text), Rejection::Credential { text });
-    }
-}

@@ -214,7 +214,8 @@ async fn the_upstream_is_verified_as_configured() {
     assert!(unknown_issuer.await.starts_with("a NO [UNAVAILABLE] "));
     let other_pin =
         first_answer(|config, _| verify(config, Verification::Pin { sha256: [7; 32] }), false);
-    assert!(other_pin.await.starts_with("a NO [UNAVAILABLE] "));
+    let answer = other_pin.await;
+    assert!(answer.starts_with("a NO [UNAVAILABLE] ") && answer.contains("pin_sha256"), "{answer}");
     let skipped = first_answer(|config, _| verify(config, Verification::DangerSkip), true);
     assert!(skipped.await.starts_with("a OK "));
 }

@@ -161,6 +161,7 @@ pub(in crate::check) fn open(
         OpenError::Rejected(Rejection::StartTls { text }) => {
             Finding::StartTlsMissing { host, port, text: text.clone() }
         }
+        OpenError::NoStartTls => Finding::StartTlsMissing { host, port, text: error.to_string() },
         OpenError::Rejected(Rejection::Protocol { fault }) if !greets(protocol, opening) => {
             let began = opening.escape_ascii();
             let text = format!("{fault}: it begins with \"{began}\"");

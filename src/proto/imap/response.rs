@@ -152,17 +152,32 @@ pub struct ResponseReader {
     skip: u64,
     /// Octets of all literals skipped so far.
     skipped: u64,
+    /// Octets of all that came.
+    came: u64,
+    /// So many octets came before the response that was read last.
+    before: u64,
 }
 
 impl ResponseReader {
     /// Takes what the server sent.
     pub fn push(&mut self, input: &[u8]) {
+        self.came += input.len() as u64;
         self.buffer.extend_from_slice(input);
     }
 
     /// Octets received and not read.
     pub fn unread(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// How much has come up to now.
+    pub fn moment(&self) -> u64 {
+        self.came
+    }
+
+    /// Whether the response that was read last had begun to come by that [moment](Self::moment).
+    pub fn had_begun(&self, moment: u64) -> bool {
+        self.before < moment
     }
 
     /// Whether everything received has been read.
@@ -181,6 +196,9 @@ impl ResponseReader {
             self.skip_literal();
             if self.skip > 0 {
                 return Ok(None);
+            }
+            if self.gathered.is_empty() {
+                self.before = self.came - self.buffer.len() as u64;
             }
             let room = LINE.saturating_sub(self.gathered.len());
             let mut unknown = self.buffer.iter().take(room).skip(self.scanned);

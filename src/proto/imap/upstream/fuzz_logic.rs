@@ -8,11 +8,10 @@ use crate::proto::fuzz_logic;
 /// server's. What stands before the first octet 0x16, a TLS record's, comes before the handshake.
 ///
 /// # Panics
-/// As `proto::fuzz_logic` does, and if having several responses at once makes a difference.
+/// As `proto::fuzz_logic` does.
 pub fn fuzz_upstream(data: &[u8]) {
     let may_say = |line: &[u8], early: bool| {
         !early || line.ends_with(b" CAPABILITY") || line.ends_with(b" STARTTLS")
     };
-    let indifferent = fuzz_logic::fuzz_upstream(data, ImapUpstream::new, may_say);
-    assert!(indifferent, "it matters how many responses come at once");
+    fuzz_logic::fuzz_upstream(data, ImapUpstream::new, may_say);
 }

@@ -1,6 +1,6 @@
 //! The leg towards the provider until the login is done: we are the client. The hard thing is whom to
-//! believe when: nothing before TLS, nothing that the server says unasked, and a login only when the
-//! mailbox answers a command after it.
+//! believe when: nothing before TLS, nothing that the server says unasked or before it was asked, and a
+//! login only when the mailbox answers a command after it.
 //!
 //! ```text
 //! Greeting ──► Capability ──► StartTls ──► Handshake ──┐
@@ -51,6 +51,8 @@ pub struct ImapUpstream {
     secured: bool,
     commands: u32,
     untagged: usize,
+    /// When the last line was sent.
+    asked: u64,
 }
 
 /// Named by what is awaited.
@@ -91,6 +93,7 @@ impl ImapUpstream {
             capabilities: None,
             commands: 0,
             untagged: 0,
+            asked: 0,
         }
     }
 
@@ -112,6 +115,11 @@ impl ImapUpstream {
         let state = mem::replace(&mut self.state, State::Rejected);
         let next = match response(line) {
             None => Err(protocol("a response outside the grammar")),
+            Some(Response::Continuation(_) | Response::Status { tag: Some(_), .. })
+                if self.reader.had_begun(self.asked) =>
+            {
+                Err(protocol("an answer that came before the question"))
+            }
             Some(Response::Continuation(challenge)) => self.handle_continuation(state, challenge),
             Some(Response::Capability(names)) => self.handle_capability(state, names),
             Some(Response::Data) => self.swallow(state),
@@ -303,6 +311,7 @@ impl ImapUpstream {
     }
 
     fn transmit(&mut self, parts: &[&[u8]]) {
+        self.asked = self.reader.moment();
         self.outputs.push_back(Output::Transmit(line_of(parts)));
     }
 

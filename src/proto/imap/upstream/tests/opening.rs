@@ -98,3 +98,24 @@ fn greetings_that_end_it() {
         check(&format!("S: {greeting}\n= Reject({rejection})\nS: G1 OK more"));
     }
 }
+
+#[test]
+fn an_answer_that_comes_before_the_question_is_none() {
+    for (list, early, told) in [
+        ("SASL-IR AUTH=XOAUTH2", "G1 OK in", " dXNlcj11AWF1dGg9QmVhcmVyIHRva2VuAQE="),
+        ("AUTH=XOAUTH2", "+", ""),
+        ("AUTH=XOAUTH2", "G1 NO not you", ""),
+    ] {
+        check(&format!(
+            "S: * OK [CAPABILITY {list}] hi
+             = Ready
+             S: {early}
+             [login u]
+             C: G1 AUTHENTICATE XOAUTH2{told}
+             = Reject(Protocol {{ fault: \"an answer that came before the question\" }})"
+        ));
+    }
+    let go_ahead = "S: * OK [CAPABILITY STARTTLS] hi\\r\\nG1 OK begin";
+    let log = play(options(true, None), go_ahead, usize::MAX);
+    assert!(log.ends_with("fault: \"an answer that came before the question\" })\n"), "{log}");
+}
