@@ -1,7 +1,7 @@
 //! Clients of something other than mail, told by their first octets: only for the log, since the
 //! machine has sent them away already.
 
-use tracing::{debug, info};
+use tracing::info;
 
 use super::Client;
 
@@ -15,11 +15,11 @@ pub(super) fn tell(client: &Client, opening: &[u8]) {
             "sent away: the client begins with TLS on a port that does not; choose tls = \
              \"implicit\" or \"auto\" for this [[listen]], or STARTTLS or no TLS in the client",
         ),
-        Some(Opening::Http) => debug!(
+        Some(Opening::Http) => info!(
             connection = client.number,
             client = %client.address,
             protocol = %client.protocol,
-            "sent away: it speaks HTTP",
+            "sent away: it speaks HTTP; a web page or a web program has found this port, which is for mail",
         ),
         None => {}
     }
