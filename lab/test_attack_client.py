@@ -12,7 +12,7 @@ import lab
 from clients import message
 from gateway import Account, Gateway, Server
 from process import resident, wait_until
-from raw import Raw, RawImap, RawPop3, RawSmtp, plain
+from raw import RawImap, RawPop3, RawSmtp, plain
 from upstream.imap import RecordingImap
 from upstream.pop3 import RecordingPop3
 from upstream.smtp import RecordingSmtp
@@ -121,7 +121,9 @@ class Smuggling(Clients):
                 client.socket.shutdown(socket.SHUT_WR)
                 client.rest()
                 self.assertTrue(self.upstream["smtp"].sessions[-1].ended.wait(30))
-                self.assertNotIn(b"evil", self.received("smtp"), (command, odd))
+                # The next line may pass, which is a command of its own; whole lines pass, or nothing.
+                self.assertRegex(self.received("smtp"), rb"\A([^\r\n\0]*\r\n)*\Z", (command, odd))
+                self.assertNotIn(command + b"\r\n", self.received("smtp"), odd)
 
 
 class LoginAgain(Clients):
@@ -167,7 +169,7 @@ SPELLINGS = {
         "a LOGIN {%(n)s}\r\n%(u)s {%(m)s}\r\n%(p)s\r\n", "a LOGIN {%(n)s+}\r\n%(u)s {%(m)s+}\r\n%(p)s\r\n",
         "a LOGIN {%(n)s+}\r\n%(u)s %(p)s\r\n", "a LOGIN %(u)s ~{%(m)s+}\r\n%(p)s\r\n", "a {5+}\r\nLOGIN %(u)s %(p)s\r\n",
         "{1+}\r\na LOGIN %(u)s %(p)s\r\n", 'a "LOGIN" %(u)s %(p)s\r\n', '"a" LOGIN %(u)s %(p)s\r\n', "+ LOGIN %(u)s %(p)s\r\n",
-        "* LOGIN %(u)s %(p)s\r\n", "LOGIN LOGIN %(u)s %(p)s\r\n", "a UID LOGIN %(u)s %(p)s\r\n",
+        "* LOGIN %(u)s %(p)s\r\n", "LOGIN LOGIN %(u)s %(p)s\r\n",
         "a AUTHENTICATE PLAIN %(b)s\r\n", "a authenticate plain\r\n%(b)s\r\n", "a AUTHENTICATE PLAIN\n%(b)s\n",
         "a AUTHENTICATE LOGIN\r\n%(bu)s\r\n%(bp)s\r\n", "a AUTHENTICATE XOAUTH2 %(x)s\r\n", "a AUTHENTICATE XOAUTH2\r\n%(x)s\r\n",
         "a AUTHENTICATE {5+}\r\nPLAIN %(b)s\r\n", "a IDLE\r\nb LOGIN %(u)s %(p)s\r\nDONE\r\n", "a IDLE\r\nDONE\r\nb LOGIN %(u)s %(p)s\r\n",
@@ -175,7 +177,7 @@ SPELLINGS = {
         "a LOGOUT\r\nb LOGIN %(u)s %(p)s\r\n", "a UNAUTHENTICATE\r\nb LOGIN %(u)s %(p)s\r\n", "a STARTTLS\r\nb LOGIN %(u)s %(p)s\r\n",
         "a COMPRESS DEFLATE\r\nb LOGIN %(u)s %(p)s\r\n", 'a SELECT "x\nb LOGIN %(u)s %(p)s\r\n', 'a LIST "" {3+}\r\nabc\r\nb LOGIN %(u)s %(p)s\r\n',
         "a SELECT {0+}\r\n\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {0}\r\n\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {-1}\r\nb LOGIN %(u)s %(p)s\r\n",
-        "a NOOP {4294967296+}\r\nb LOGIN %(u)s %(p)s\r\n" if False else "a NOOP {x}\r\nb LOGIN %(u)s %(p)s\r\n",
+        "a NOOP {x}\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {4294967296}\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {0x5+}\r\nb LOGIN %(u)s %(p)s\r\n",
     ),
     "pop3": (
         "USER %(u)s\r\nPASS %(p)s\r\n", "user %(u)s\r\npass %(p)s\r\n", "PASS %(p)s\r\n", " PASS %(p)s\r\n", "\tPASS %(p)s\r\n",
@@ -227,7 +229,6 @@ class BeforeTheLogin(Clients):
                 client.rest()
             except OSError:
                 pass  # closed while we were sending
-            self.assertNotIn(b"\r\na OK", b"")
         self.assertLess(resident(self.gateway.pid), 120_000_000)
         self.assertEqual([len(upstream.sessions) for upstream in self.upstream.values()], [0, 0, 0])
         # And all goes on.

@@ -283,6 +283,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 debug!(connection = self.client.number, "TLS with the client");
                 return Ok(());
             }
+            Some(Ok(Err(error))) if self.client.implicit_tls && tls::is_no_tls(&error) => {
+                "what it sent is not TLS, with which this port begins: choose SSL/TLS in the client, \
+                 or tls = \"auto\" or \"starttls\" for this [[listen]]"
+                    .into()
+            }
             Some(Ok(Err(error))) => tls::explain(&error),
             Some(Err(_)) => "the client did not finish it in time".into(),
             None => return Err(io::ErrorKind::ConnectionAborted.into()),

@@ -96,6 +96,12 @@ pub fn explain(error: &io::Error) -> String {
     }
 }
 
+/// Whether a handshake failed since the peer speaks something else.
+pub(crate) fn is_no_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use rustls::{ServerConfig, pki_types::PrivateKeyDer};

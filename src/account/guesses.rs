@@ -23,7 +23,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{SEPARATORS, worker::Lane};
+use super::SEPARATORS;
+pub use super::worker::Lane;
 use crate::upstream::{is_loopback, site};
 
 /// What is known of guesses.
@@ -87,7 +88,7 @@ impl Asker {
 
     /// With whom it shares a part of the evaluations: with its site; on loopback, where all have one address,
     /// with some of the names.
-    pub(crate) fn lane(&self) -> Lane {
+    pub fn lane(&self) -> Lane {
         let name =
             if self.loopback { self.parts.iter().fold(0, |all, part| all ^ part) } else { 0 };
         Lane { site: self.site, name: name % NAMES_ON_LOOPBACK }

@@ -16,6 +16,7 @@ use std::{
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac, rand};
 use tokio_util::sync::CancellationToken;
+use tracing::trace;
 
 use self::fit::{MAX_PASSWORDS, fit};
 use super::{
@@ -173,6 +174,8 @@ impl Passwords {
         let salt = stored.as_ref().map_or(self.dummy_salt, |stored| stored.salt);
         let mut found = Vec::new();
         for form in forms(password) {
+            // Whoever measures what a guess costs counts these.
+            trace!("a local password is evaluated");
             let digest = self.digest(form, salt, lane).await?;
             let candidates = stored.as_ref().map_or(&[][..], |stored| &stored.passwords);
             found.extend(find(candidates, &digest));

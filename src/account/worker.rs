@@ -114,9 +114,9 @@ impl Worker {
 
 /// Who shares a part of the evaluations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Lane {
-    pub(crate) site: IpAddr,
-    pub(crate) name: u64,
+pub struct Lane {
+    pub(super) site: IpAddr,
+    pub(super) name: u64,
 }
 
 /// The lanes that have evaluations under way or waiting.

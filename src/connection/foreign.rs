@@ -42,8 +42,21 @@ impl Opening {
 
 /// ContentType handshake (RFC 8446 section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
-/// RFC 9110 section 9, as far as the first octets are kept.
-const METHODS: [&[u8]; 6] = [b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"CONN"];
+/// RFC 9110 section 9 and its registry, as far as the first octets are kept; the last one begins HTTP/2.
+const METHODS: [&[u8]; 12] = [
+    b"GET ",
+    b"POST ",
+    b"HEAD ",
+    b"PUT ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"DELETE ",
+    b"PATCH ",
+    b"TRACE ",
+    b"PROPFIND",
+    b"QUERY ",
+    b"PRI * HT",
+];
 
 #[cfg(test)]
 mod tests {
@@ -55,7 +68,10 @@ mod tests {
             (&b"\x16\x03\x01\x02"[..], Some(Opening::Tls)),
             (b"\x16", Some(Opening::Tls)),
             (b"GET ", Some(Opening::Http)),
-            (b"CONN", Some(Opening::Http)),
+            (b"CONNECT ", Some(Opening::Http)),
+            (b"DELETE /", Some(Opening::Http)),
+            (b"DELE 1\r\n", None),
+            (b"CONN", None),
             (b"GET1", None),
             (b"a LO", None),
             (b"", None),

@@ -77,6 +77,9 @@ fn prepare(
     fault: &Fault,
 ) -> Result<Secret, StoreError> {
     platform::create_private_folder(folder).map_err(|error| fault.io(&error))?;
+    if platform::is_writable_by_all(folder).map_err(|error| fault.io(&error))? {
+        return Err(Fault::folder_open_to_all(folder));
+    }
     let exists = file.try_exists().map_err(|error| fault.io(&error))?;
     let key = key.load(exists)?;
     if exists {
