@@ -75,6 +75,11 @@ pub fn explain(error: &io::Error) -> String {
              ca_file, a certificate of its own into pin_sha256)"
                 .into()
         }
+        Some(Error::InvalidCertificate(CertificateError::BadSignature)) => {
+            "the certificate is signed by somebody who has the name of a trusted authority, and not its \
+             key"
+                .into()
+        }
         Some(Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => "the certificate is for another name (tls_name says which one to expect)".into(),
