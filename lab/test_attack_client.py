@@ -177,7 +177,7 @@ SPELLINGS = {
         "a LOGOUT\r\nb LOGIN %(u)s %(p)s\r\n", "a UNAUTHENTICATE\r\nb LOGIN %(u)s %(p)s\r\n", "a STARTTLS\r\nb LOGIN %(u)s %(p)s\r\n",
         "a COMPRESS DEFLATE\r\nb LOGIN %(u)s %(p)s\r\n", 'a SELECT "x\nb LOGIN %(u)s %(p)s\r\n', 'a LIST "" {3+}\r\nabc\r\nb LOGIN %(u)s %(p)s\r\n',
         "a SELECT {0+}\r\n\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {0}\r\n\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {-1}\r\nb LOGIN %(u)s %(p)s\r\n",
-        "a NOOP {x}\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {4294967296}\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {0x5+}\r\nb LOGIN %(u)s %(p)s\r\n",
+        "a NOOP {x}\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {0x5+}\r\nb LOGIN %(u)s %(p)s\r\n",
     ),
     "pop3": (
         "USER %(u)s\r\nPASS %(p)s\r\n", "user %(u)s\r\npass %(p)s\r\n", "PASS %(p)s\r\n", " PASS %(p)s\r\n", "\tPASS %(p)s\r\n",

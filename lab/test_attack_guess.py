@@ -118,7 +118,6 @@ class Unknown(Guesses):
         domain = Account("*@lab.example", "robot", *servers, settings={"mailboxes": '["listed@lab.example"]'})
         gateway = Gateway(lab.world(), "guess-unknown", [anna, nobody], settings='[deadlines]\nfailed_login_delay = "0s"\n')
         self.gateway = gateway
-        gateway.write("accounts.d-extra.toml", "")
         with open(gateway.config, "a", encoding="utf-8") as file:
             file.write(gateway.account_toml(domain))
         self.addCleanup(gateway.__exit__, None, None, None)

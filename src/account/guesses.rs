@@ -8,7 +8,8 @@
 //!
 //! A stranger is a site from which none of the account's passwords was used last. On loopback everybody
 //! has one address, so there nobody waits for a place. Names are counted as they were typed, known here or
-//! not, and each part of `dom\user\shared` by itself: what is counted together tells nothing of accounts.
+//! not, and each part of `dom\user\shared` by itself: what is counted together tells nothing of accounts. The
+//! first of several parts may be the Windows domain of a whole office, and weighs less.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -50,6 +51,8 @@ struct State {
 enum Subject {
     /// A name from one site.
     Pair(IpAddr, u64),
+    /// A part before others, from one site.
+    Prefix(IpAddr, u64),
     /// Any name from one site.
     Site(IpAddr),
     /// A name, from all strangers.
@@ -75,6 +78,8 @@ impl Score {
 pub struct Asker {
     site: IpAddr,
     loopback: bool,
+    prefix: Option<u64>,
+    /// The others.
     parts: Vec<u64>,
     stranger: bool,
 }
@@ -95,7 +100,8 @@ impl Asker {
     }
 
     fn pairs(&self) -> impl Iterator<Item = Subject> {
-        self.parts.iter().map(|part| Subject::Pair(self.site, *part))
+        let prefix = self.prefix.map(|prefix| Subject::Prefix(self.site, prefix));
+        prefix.into_iter().chain(self.parts.iter().map(|part| Subject::Pair(self.site, *part)))
     }
 
     fn names(&self) -> impl Iterator<Item = Subject> {
@@ -108,13 +114,10 @@ impl Guesses {
     /// Whose login this is.
     pub fn asker(&self, login: &[u8], address: IpAddr) -> Asker {
         let login = String::from_utf8_lossy(login).to_lowercase();
-        let parts = login.split(SEPARATORS).take(PARTS);
-        Asker {
-            site: site(address),
-            loopback: is_loopback(address),
-            parts: parts.map(|part| self.names.hash_one(part)).collect(),
-            stranger: true,
-        }
+        let parts = login.split(SEPARATORS).take(PARTS).map(|part| self.names.hash_one(part));
+        let mut parts: Vec<u64> = parts.collect();
+        let prefix = (parts.len() > 1).then(|| parts.remove(0));
+        Asker { site: site(address), loopback: is_loopback(address), prefix, parts, stranger: true }
     }
 
     /// A place for a password that nobody has seen right yet; `None`: there was none in time.
@@ -153,14 +156,14 @@ impl Guesses {
         let now = Instant::now();
         let mut state = self.state();
         let mut worth = 1;
-        for subject in asker.pairs() {
-            worth = worth.max(state.count(subject, now));
-        }
-        if !asker.loopback {
-            worth = worth.max(state.count(Subject::Site(asker.site), now) / PER_SITE);
-        }
-        for subject in asker.names() {
-            worth = worth.max(state.count(subject, now) / PER_NAME);
+        let site = (!asker.loopback).then_some(Subject::Site(asker.site));
+        for subject in asker.pairs().chain(site).chain(asker.names()) {
+            let weight = match subject {
+                Subject::Pair(..) => 1,
+                Subject::Prefix(..) | Subject::Site(_) => PER_SITE,
+                Subject::Name(_) => PER_NAME,
+            };
+            worth = worth.max(state.count(subject, now) / weight);
         }
         worth.min(MOST)
     }
@@ -228,13 +231,16 @@ impl Drop for Turn {
 
 fn most(subject: &Subject) -> usize {
     match subject {
-        Subject::Pair(..) | Subject::Site(_) => AT_A_NAME,
+        Subject::Pair(..) => AT_A_NAME,
+        Subject::Prefix(..) | Subject::Site(_) => AT_A_PREFIX,
         Subject::Name(_) => OF_STRANGERS,
     }
 }
 
 /// Guesses of one site at one name at once: mail programs open several connections with one password.
 const AT_A_NAME: usize = 8;
+/// The same of what stands before others, which may be everybody's domain.
+const AT_A_PREFIX: usize = 64;
 /// Guesses of all strangers at one name at once.
 const OF_STRANGERS: usize = 32;
 /// How many wrong logins for different names weigh as much as one more for the same.

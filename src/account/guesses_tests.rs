@@ -44,10 +44,14 @@ async fn many_names_from_one_site_and_many_sites_at_one_name_are_seen() {
 async fn a_name_in_other_clothes_is_the_same_name() {
     let guesses = guesses();
     wrong(&guesses, 5, b"anna", HOME);
-    for other in [&b"ANNA"[..], b"dom\\anna", b"anna\\info", b"dom/anna/info"] {
+    for other in [&b"ANNA"[..], b"dom\\anna", b"other\\Anna", b"dom/anna/info"] {
         assert!(wrong(&guesses, 1, other, HOME) > 5, "{other:?}");
     }
-    assert_eq!(guesses.asker(b"\\\\\\\\\\\\\\\\", HOME.into()).parts.len(), PARTS);
+    // What stands before may be everybody's domain.
+    let names = (0..20).map(|number| format!("corp\\user{number}"));
+    let worth = names.map(|name| wrong(&guesses, 1, name.as_bytes(), bot(9))).last();
+    assert_eq!(worth, Some(20 / PER_SITE));
+    assert_eq!(guesses.asker(&[b'\\'; 9], HOME.into()).parts.len(), PARTS - 1);
 }
 
 #[tokio::test(start_paused = true)]
