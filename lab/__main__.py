@@ -20,7 +20,7 @@ ORDER = [
     "test_sending", "test_faults_pop3", "test_faults_smtp", "test_tokens",
     "test_grants", "test_signin", "test_init", "test_import", "test_errors", "test_check", "test_stores",
     "test_passwords", "test_identities", "test_reload", "test_service",
-    "test_attack_client", "test_attack_guess", "test_attack_machine", "test_attack_tls", "test_soak",
+    "test_attack_client", "test_attack_client_protocols", "test_attack_guess", "test_attack_machine", "test_attack_tls", "test_soak",
     "test_secrets",
 ]
 

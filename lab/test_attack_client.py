@@ -5,13 +5,12 @@ a login, is said back to them, or writes a line of their own into the log.
 import base64
 import itertools
 import socket
-import ssl
 import unittest
 
 import lab
 from clients import message
 from gateway import Account, Gateway, Server
-from process import resident, wait_until
+from process import resident
 from raw import RawImap, RawPop3, RawSmtp, plain
 from upstream.imap import RecordingImap
 from upstream.pop3 import RecordingPop3
@@ -163,40 +162,62 @@ class LoginAgain(Clients):
 SPELLINGS = {
     "imap": (
         "a LOGIN %(u)s %(p)s\r\n", "a login %(u)s %(p)s\r\n", 'a LoGiN "%(u)s" "%(p)s"\r\n', "a LOGIN %(u)s %(p)s\n",
-        "a\tLOGIN %(u)s %(p)s\r\n", "a LOGIN\t%(u)s %(p)s\r\n", " a LOGIN %(u)s %(p)s\r\n", "a  LOGIN  %(u)s  %(p)s\r\n",
+        "a\tLOGIN %(u)s %(p)s\r\n", "a LOGIN\t%(u)s %(p)s\r\n", " a LOGIN %(u)s %(p)s\r\n",
+        "a  LOGIN  %(u)s  %(p)s\r\n",
         "a NOOP\nb LOGIN %(u)s %(p)s\r\n", "\na LOGIN %(u)s %(p)s\r\n", "\r\na LOGIN %(u)s %(p)s\r\n",
         "a NOOP\rb LOGIN %(u)s %(p)s\r\n", "a NOOP\r\r\nb LOGIN %(u)s %(p)s\r\n",
         "a LOGIN {%(n)s}\r\n%(u)s {%(m)s}\r\n%(p)s\r\n", "a LOGIN {%(n)s+}\r\n%(u)s {%(m)s+}\r\n%(p)s\r\n",
-        "a LOGIN {%(n)s+}\r\n%(u)s %(p)s\r\n", "a LOGIN %(u)s ~{%(m)s+}\r\n%(p)s\r\n", "a {5+}\r\nLOGIN %(u)s %(p)s\r\n",
-        "{1+}\r\na LOGIN %(u)s %(p)s\r\n", 'a "LOGIN" %(u)s %(p)s\r\n', '"a" LOGIN %(u)s %(p)s\r\n', "+ LOGIN %(u)s %(p)s\r\n",
+        "a LOGIN {%(n)s+}\r\n%(u)s %(p)s\r\n", "a LOGIN %(u)s ~{%(m)s+}\r\n%(p)s\r\n",
+        "a {5+}\r\nLOGIN %(u)s %(p)s\r\n",
+        "{1+}\r\na LOGIN %(u)s %(p)s\r\n", 'a "LOGIN" %(u)s %(p)s\r\n', '"a" LOGIN %(u)s %(p)s\r\n',
+        "+ LOGIN %(u)s %(p)s\r\n",
         "* LOGIN %(u)s %(p)s\r\n", "LOGIN LOGIN %(u)s %(p)s\r\n",
         "a AUTHENTICATE PLAIN %(b)s\r\n", "a authenticate plain\r\n%(b)s\r\n", "a AUTHENTICATE PLAIN\n%(b)s\n",
-        "a AUTHENTICATE LOGIN\r\n%(bu)s\r\n%(bp)s\r\n", "a AUTHENTICATE XOAUTH2 %(x)s\r\n", "a AUTHENTICATE XOAUTH2\r\n%(x)s\r\n",
-        "a AUTHENTICATE {5+}\r\nPLAIN %(b)s\r\n", "a IDLE\r\nb LOGIN %(u)s %(p)s\r\nDONE\r\n", "a IDLE\r\nDONE\r\nb LOGIN %(u)s %(p)s\r\n",
+        "a AUTHENTICATE LOGIN\r\n%(bu)s\r\n%(bp)s\r\n", "a AUTHENTICATE XOAUTH2 %(x)s\r\n",
+        "a AUTHENTICATE XOAUTH2\r\n%(x)s\r\n",
+        "a AUTHENTICATE {5+}\r\nPLAIN %(b)s\r\n", "a IDLE\r\nb LOGIN %(u)s %(p)s\r\nDONE\r\n",
+        "a IDLE\r\nDONE\r\nb LOGIN %(u)s %(p)s\r\n",
         "a IDLE\nDONE\nb LOGIN %(u)s %(p)s\r\n", "a NOOP\r\nb SELECT INBOX\r\nc LOGIN %(u)s %(p)s\r\nd NOOP\r\n",
-        "a LOGOUT\r\nb LOGIN %(u)s %(p)s\r\n", "a UNAUTHENTICATE\r\nb LOGIN %(u)s %(p)s\r\n", "a STARTTLS\r\nb LOGIN %(u)s %(p)s\r\n",
-        "a COMPRESS DEFLATE\r\nb LOGIN %(u)s %(p)s\r\n", 'a SELECT "x\nb LOGIN %(u)s %(p)s\r\n', 'a LIST "" {3+}\r\nabc\r\nb LOGIN %(u)s %(p)s\r\n',
-        "a SELECT {0+}\r\n\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {0}\r\n\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {-1}\r\nb LOGIN %(u)s %(p)s\r\n",
+        "a LOGOUT\r\nb LOGIN %(u)s %(p)s\r\n", "a UNAUTHENTICATE\r\nb LOGIN %(u)s %(p)s\r\n",
+        "a STARTTLS\r\nb LOGIN %(u)s %(p)s\r\n",
+        "a COMPRESS DEFLATE\r\nb LOGIN %(u)s %(p)s\r\n", 'a SELECT "x\nb LOGIN %(u)s %(p)s\r\n',
+        'a LIST "" {3+}\r\nabc\r\nb LOGIN %(u)s %(p)s\r\n',
+        "a SELECT {0+}\r\n\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {0}\r\n\r\nb LOGIN %(u)s %(p)s\r\n",
+        "a NOOP {-1}\r\nb LOGIN %(u)s %(p)s\r\n",
         "a NOOP {x}\r\nb LOGIN %(u)s %(p)s\r\n", "a NOOP {0x5+}\r\nb LOGIN %(u)s %(p)s\r\n",
     ),
     "pop3": (
-        "USER %(u)s\r\nPASS %(p)s\r\n", "user %(u)s\r\npass %(p)s\r\n", "PASS %(p)s\r\n", " PASS %(p)s\r\n", "\tPASS %(p)s\r\n",
-        "PASS\t%(p)s\r\n", "PASS  %(p)s\r\n", "PaSs %(p)s\n", "NOOP\nPASS %(p)s\r\n", "NOOP\rPASS %(p)s\r\n", "\r\nPASS %(p)s\r\n",
-        "\0PASS %(p)s\r\n", "PA\0SS %(p)s\r\n", "PASS\0%(p)s\r\n", "APOP %(u)s %(p)s\r\n", "AUTH PLAIN %(b)s\r\n", "auth plain\r\n%(b)s\r\n",
-        "AUTH PLAIN\r\n%(b)s\r\n*\r\n", "AUTH LOGIN\r\n%(bu)s\r\n%(bp)s\r\n", "AUTH XOAUTH2 %(x)s\r\n", "AUTH XOAUTH2\r\n%(x)s\r\n",
-        "STAT\r\nLIST\r\nUSER %(u)s\r\nPASS %(p)s\r\nSTAT\r\n", "QUIT\r\nUSER %(u)s\r\nPASS %(p)s\r\n", "STLS\r\nPASS %(p)s\r\n",
+        "USER %(u)s\r\nPASS %(p)s\r\n", "user %(u)s\r\npass %(p)s\r\n", "PASS %(p)s\r\n", " PASS %(p)s\r\n",
+        "\tPASS %(p)s\r\n",
+        "PASS\t%(p)s\r\n", "PASS  %(p)s\r\n", "PaSs %(p)s\n", "NOOP\nPASS %(p)s\r\n", "NOOP\rPASS %(p)s\r\n",
+        "\r\nPASS %(p)s\r\n",
+        "\0PASS %(p)s\r\n", "PA\0SS %(p)s\r\n", "PASS\0%(p)s\r\n", "APOP %(u)s %(p)s\r\n", "AUTH PLAIN %(b)s\r\n",
+        "auth plain\r\n%(b)s\r\n",
+        "AUTH PLAIN\r\n%(b)s\r\n*\r\n", "AUTH LOGIN\r\n%(bu)s\r\n%(bp)s\r\n", "AUTH XOAUTH2 %(x)s\r\n",
+        "AUTH XOAUTH2\r\n%(x)s\r\n",
+        "STAT\r\nLIST\r\nUSER %(u)s\r\nPASS %(p)s\r\nSTAT\r\n", "QUIT\r\nUSER %(u)s\r\nPASS %(p)s\r\n",
+        "STLS\r\nPASS %(p)s\r\n",
         "RETR 1\r\nPASS %(p)s\r\n", "XTND %(p)s\r\n", "%(p)s\r\n",
     ),
     "smtp": (
-        "AUTH PLAIN %(b)s\r\n", "auth plain %(b)s\r\n", "AuTh pLaIn %(b)s\n", "AUTH\tPLAIN\t%(b)s\r\n", " AUTH PLAIN %(b)s\r\n", "\tAUTH PLAIN %(b)s\r\n",
-        "AUTH  PLAIN  %(b)s\r\n", "NOOP\nAUTH PLAIN %(b)s\r\n", "NOOP\rAUTH PLAIN %(b)s\r\n", "\r\nAUTH PLAIN %(b)s\r\n", "\0AUTH PLAIN %(b)s\r\n",
-        "AU\0TH PLAIN %(b)s\r\n", "AUTH\0PLAIN %(b)s\r\n", "AUTH=PLAIN %(b)s\r\n", "AUTH PLAIN\r\n%(b)s\r\n", "AUTH PLAIN =\r\n%(b)s\r\n",
-        "AUTH LOGIN\r\n%(bu)s\r\n%(bp)s\r\n", "AUTH LOGIN %(bu)s\r\n%(bp)s\r\n", "AUTH XOAUTH2 %(x)s\r\n", "AUTH XOAUTH2\r\n%(x)s\r\n",
-        "RSET\r\nNOOP\r\nAUTH PLAIN %(b)s\r\nNOOP\r\n", "QUIT\r\nAUTH PLAIN %(b)s\r\n", "EHLO x\r\nAUTH PLAIN %(b)s\r\n", "HELO x\r\nAUTH PLAIN %(b)s\r\n",
-        "STARTTLS\r\nAUTH PLAIN %(b)s\r\n", "MAIL FROM:<a@lab.test>\r\nRCPT TO:<b@sink.test>\r\nDATA\r\nx\r\n.\r\nAUTH PLAIN %(b)s\r\n",
-        "MAIL FROM:<a@lab.test>\r\nRCPT TO:<b@sink.test>\r\nBDAT 1 LAST\r\nxAUTH PLAIN %(b)s\r\n", "BDAT 0 LAST\r\nAUTH PLAIN %(b)s\r\n",
-        "BDAT 00000000000 LAST\r\nAUTH PLAIN %(b)s\r\n", "BDAT x\r\nAUTH PLAIN %(b)s\r\n", "BDAT -1\r\nAUTH PLAIN %(b)s\r\n",
-        "BDAT 99999999999999999999\r\nAUTH PLAIN %(b)s\r\n", "XCLIENT LOGIN=x\r\nAUTH PLAIN %(b)s\r\n", "VRFY x\r\nHELP\r\nAUTH PLAIN %(b)s\r\n",
+        "AUTH PLAIN %(b)s\r\n", "auth plain %(b)s\r\n", "AuTh pLaIn %(b)s\n", "AUTH\tPLAIN\t%(b)s\r\n",
+        " AUTH PLAIN %(b)s\r\n", "\tAUTH PLAIN %(b)s\r\n",
+        "AUTH  PLAIN  %(b)s\r\n", "NOOP\nAUTH PLAIN %(b)s\r\n", "NOOP\rAUTH PLAIN %(b)s\r\n",
+        "\r\nAUTH PLAIN %(b)s\r\n", "\0AUTH PLAIN %(b)s\r\n",
+        "AU\0TH PLAIN %(b)s\r\n", "AUTH\0PLAIN %(b)s\r\n", "AUTH=PLAIN %(b)s\r\n", "AUTH PLAIN\r\n%(b)s\r\n",
+        "AUTH PLAIN =\r\n%(b)s\r\n",
+        "AUTH LOGIN\r\n%(bu)s\r\n%(bp)s\r\n", "AUTH LOGIN %(bu)s\r\n%(bp)s\r\n", "AUTH XOAUTH2 %(x)s\r\n",
+        "AUTH XOAUTH2\r\n%(x)s\r\n",
+        "RSET\r\nNOOP\r\nAUTH PLAIN %(b)s\r\nNOOP\r\n", "QUIT\r\nAUTH PLAIN %(b)s\r\n",
+        "EHLO x\r\nAUTH PLAIN %(b)s\r\n", "HELO x\r\nAUTH PLAIN %(b)s\r\n",
+        "STARTTLS\r\nAUTH PLAIN %(b)s\r\n",
+        "MAIL FROM:<a@lab.test>\r\nRCPT TO:<b@sink.test>\r\nDATA\r\nx\r\n.\r\nAUTH PLAIN %(b)s\r\n",
+        "MAIL FROM:<a@lab.test>\r\nRCPT TO:<b@sink.test>\r\nBDAT 1 LAST\r\nxAUTH PLAIN %(b)s\r\n",
+        "BDAT 0 LAST\r\nAUTH PLAIN %(b)s\r\n",
+        "BDAT 00000000000 LAST\r\nAUTH PLAIN %(b)s\r\n", "BDAT x\r\nAUTH PLAIN %(b)s\r\n",
+        "BDAT -1\r\nAUTH PLAIN %(b)s\r\n",
+        "BDAT 99999999999999999999\r\nAUTH PLAIN %(b)s\r\n", "XCLIENT LOGIN=x\r\nAUTH PLAIN %(b)s\r\n",
+        "VRFY x\r\nHELP\r\nAUTH PLAIN %(b)s\r\n",
     ),
 }
 
@@ -210,15 +231,19 @@ class BeforeTheLogin(Clients):
             "imap": (
                 mega, b"a LOGIN " + mega, b"a LOGIN {99999999}\r\n" + mega, b"a LOGIN {99999999+}\r\n" + mega,
                 b"a LOGIN {4294967296}\r\n", b"a LOGIN {4294967301+}\r\nalice", b"a LOGIN {99999999999999999999}\r\n",
-                b"a LOGIN {18446744073709551616+}\r\n" + mega, b"a LOGIN {-1}\r\n", b"a LOGIN {-1+}\r\n", b"a LOGIN {+}\r\n", b"a LOGIN {}\r\n",
-                b"a LOGIN {0x10}\r\n", b"a LOGIN " + b"{0+}\r\n " * 20_000, b"a LOGIN " + b"{1+}\r\nx " * 20_000,
-                b"a X (" * 50_000, b"a AUTHENTICATE PLAIN " + mega, b"a AUTHENTICATE PLAIN\r\n" + mega, mega + b" LOGIN u p\r\n", b"a NOOP\r\n" * 100_000,
-                b'a LOGIN "' + b"\\\\" * 100_000, b"\r\n" * 200_000,
+                b"a LOGIN {18446744073709551616+}\r\n" + mega, b"a LOGIN {-1}\r\n", b"a LOGIN {-1+}\r\n",
+                b"a LOGIN {+}\r\n", b"a LOGIN {}\r\n", b"a LOGIN {0x10}\r\n", b"a LOGIN " + b"{0+}\r\n " * 20_000,
+                b"a LOGIN " + b"{1+}\r\nx " * 20_000, b"a X (" * 50_000, b"a AUTHENTICATE PLAIN " + mega,
+                b"a AUTHENTICATE PLAIN\r\n" + mega, mega + b" LOGIN u p\r\n", b"a NOOP\r\n" * 100_000, b'a LOGIN "' + b"\\\\" * 100_000, b"\r\n" * 200_000,
             ),
-            "pop3": (mega, b"USER " + mega, b"AUTH PLAIN " + mega, b"AUTH PLAIN\r\n" + mega, b"USER a\r\n" * 100_000, b"CAPA\r\n" * 100_000),
+            "pop3": (
+                mega, b"USER " + mega, b"AUTH PLAIN " + mega, b"AUTH PLAIN\r\n" + mega, b"USER a\r\n" * 100_000,
+                b"CAPA\r\n" * 100_000,
+            ),
             "smtp": (
-                mega, b"EHLO " + mega, b"EHLO x\r\nAUTH PLAIN " + mega, b"EHLO x\r\nAUTH LOGIN\r\n" + mega, b"NOOP\r\n" * 100_000,
-                b"EHLO x\r\nMAIL FROM:<" + mega, b"EHLO x\r\nBDAT 99999999999999999999 LAST\r\n" + mega, b"EHLO x\r\nBDAT 18446744073709551617\r\n" + mega,
+                mega, b"EHLO " + mega, b"EHLO x\r\nAUTH PLAIN " + mega, b"EHLO x\r\nAUTH LOGIN\r\n" + mega,
+                b"NOOP\r\n" * 100_000, b"EHLO x\r\nMAIL FROM:<" + mega,
+                b"EHLO x\r\nBDAT 99999999999999999999 LAST\r\n" + mega, b"EHLO x\r\nBDAT 18446744073709551617\r\n" + mega,
             ),
         }
         for protocol, octets in ((protocol, octets) for protocol in floods for octets in floods[protocol]):
@@ -270,145 +295,3 @@ class BeforeTheLogin(Clients):
         log = self.gateway.log()
         self.assertFalse([line for line in log.splitlines() if line.startswith("2026-11-25T10:00:00Z")])
         self.assertFalse(set("\x1b\x07\u202e\u2066\u2028\1\x7f\r") & set(log))
-
-
-HTTP = "{verb} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://evil.example\r\nContent-Length: {length}\r\nContent-Type: {kind}\r\n\r\n{body}"
-VERBS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PROPFIND", "QUERY")
-
-
-class CrossProtocol(Clients):
-    """Somebody who means another protocol, or is made to by a web page."""
-
-    def bodies(self):
-        user, password = self.account.login, self.account.password()
-        login = {
-            "imap": f"a LOGIN {user} {password}\r\nb SELECT INBOX\r\n", "pop3": f"USER {user}\r\nPASS {password}\r\nSTAT\r\n",
-            "smtp": f"EHLO x\r\nAUTH PLAIN {plain(user, password)}\r\n{ENVELOPE.decode()}DATA\r\nx\r\n.\r\n",
-        }
-        for protocol, body in login.items():
-            multipart = f'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n{body}\r\n--x--\r\n'
-            yield protocol, "text/plain", body
-            yield protocol, "multipart/form-data; boundary=x", multipart
-
-    def sent_away(self, protocol, octets):
-        """What is said behind the greeting."""
-        client = self.client(protocol)
-        client.send(octets)
-        # Not closed by us: the gateway has to.
-        try:
-            return client.rest().decode("utf-8", "replace")
-        except ConnectionResetError:
-            return ""
-
-    def test_a_browser_gets_nowhere(self):
-        tried = 0
-        for protocol, kind, body in self.bodies():
-            for verb in ("POST", *VERBS):
-                request = HTTP.format(
-                    verb=verb, path="/<script>alert(1)</script>", port=self.gateway.port(protocol), length=len(body), kind=kind, body=body
-                )
-                said = self.sent_away(protocol, request)
-                tried += 1
-                self.assertLessEqual(said.count("\n"), 1, (protocol, verb, said))
-                for reflected in ("script", "evil", "HTTP/", verb):
-                    self.assertNotIn(reflected, said)
-        for protocol in RAW:
-            self.sent_away(protocol, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        wait_until(lambda: self.gateway.log().count("it speaks HTTP") >= tried, f"{tried} lines of HTTP in the log")
-        self.assertNotIn("a login", self.gateway.log())
-
-    def test_one_protocol_at_the_port_of_another(self):
-        user, password = self.account.login, self.account.password()
-        lines = {
-            "imap": f"a1 LOGIN {user} {password}\r\n" * 3, "pop3": f"USER {user}\r\nPASS {password}\r\n",
-            "smtp": f"EHLO x\r\nAUTH PLAIN {plain(user, password)}\r\n", "ssh": "SSH-2.0-OpenSSH_9.2\r\n\r\n", "ldap": "0\x0c\x02\x01\x01\x60\x07\n\n\n",
-        }
-        for spoken, port in itertools.product(lines, RAW):
-            if spoken != port:
-                said = self.sent_away(port, lines[spoken])
-                self.assertNotIn(password, said)
-                self.assertLessEqual(len(said), 300, (spoken, port, said))
-        self.assertNotIn("a login", self.gateway.log())
-
-    def test_tls_on_a_port_without_it_is_told_with_the_setting(self):
-        for number, protocol in enumerate(RAW):
-            client = self.client(protocol)
-            client.send(hello("localhost"))
-            client.rest()
-            told = f"protocol={'IMAP POP3 SMTP'.split()[number]}"
-            wait_until(
-                lambda told=told: any(
-                    told in line and 'tls = "implicit"' in line and "[[listen]]" in line for line in self.gateway.log().splitlines()
-                ), f"a line on TLS with {told}",
-            )
-
-    def test_http_at_the_control_socket(self):
-        path = f"{self.gateway.state}/control.sock"
-        for octets in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /reload HTTP/1.1\r\n\r\n", hello("x"), b"{" * 10_000, b"\0\n", b'{"request":"x"}\n'):
-            with socket.socket(socket.AF_UNIX) as control:
-                control.settimeout(30)
-                control.connect(path)
-                try:
-                    control.sendall(octets)
-                    control.shutdown(socket.SHUT_WR)
-                    said = b"".join(iter(lambda: control.recv(4096), b""))
-                except OSError:
-                    said = b""
-            self.assertNotIn(b"HTTP", said)
-            self.assertNotRegex(said, rb'"(status|reload)"')
-        self.assertIn("alice@lab.test", self.gateway.command("status"))
-
-
-class OverTls(unittest.TestCase):
-    """The same where TLS comes first: the names that a handshake carries."""
-
-    def setUp(self):
-        world = lab.world()
-        self.upstream = {name: self.enterContext(kind(world)) for name, kind in RECORDING.items()}
-        account = Account("alice@lab.test", "robot", *(Server(it.port) for it in self.upstream.values()))
-        name = f"attack-tls-{self.id().split('.')[-1]}"
-        self.gateway = self.enterContext(Gateway(world, name, [account], modes=("implicit", "starttls"), settings=SETTINGS))
-
-    def handshake(self, protocol, alpn=(), name="localhost"):
-        context = lab.world().tls()
-        context.check_hostname = False
-        context.set_alpn_protocols(list(alpn))
-        with socket.create_connection(("127.0.0.1", self.gateway.port(protocol, "implicit")), timeout=30) as plain_socket:
-            with context.wrap_socket(plain_socket, server_hostname=name) as client:
-                return client.selected_alpn_protocol(), client.recv(100)
-
-    def test_a_handshake_for_another_protocol_fails(self):
-        """ALPACA: a browser, or a client of another mail protocol, that was led here."""
-        for protocol in RAW:
-            for alpn in (("http/1.1",), ("h2", "http/1.1"), ("ftp",), ("imap" if protocol != "imap" else "pop3",)):
-                with self.assertRaisesRegex(ssl.SSLError, "(?i)no.application.protocol", msg=(protocol, alpn)):
-                    self.handshake(protocol, alpn)
-            self.assertEqual(self.handshake(protocol, ("h2", protocol))[0], protocol)
-            self.assertEqual(self.handshake(protocol)[0], None)
-        self.assertIn("no TLS with the client", self.gateway.log())
-
-    def test_any_name_is_served_with_our_own_certificate(self):
-        """There is one certificate: a name is no way to another one."""
-        for name in ("localhost", "other.example", "127.0.0.1", None):
-            self.assertRegex(self.handshake("imap", name=name)[1], rb"^\* OK")
-
-    def test_clear_text_on_a_tls_port_is_told(self):
-        for octets in (b"a LOGIN u p\r\n", b"EHLO x\r\n", b"GET / HTTP/1.1\r\n\r\n"):
-            with socket.create_connection(("127.0.0.1", self.gateway.port("imap", "implicit")), timeout=30) as client:
-                client.sendall(octets)
-                client.recv(100)
-        wait_until(lambda: self.gateway.log().count("no TLS with the client") == 3, "three lines")
-        for line in self.gateway.log().splitlines():
-            if "no TLS with the client" in line:
-                self.assertIn("[[listen]]", line)
-
-
-def hello(name):
-    """A ClientHello."""
-    outgoing = ssl.MemoryBIO()
-    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
-    try:
-        client.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    return outgoing.read()

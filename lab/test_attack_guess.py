@@ -45,9 +45,8 @@ class Guesses(unittest.TestCase):
         self.gateway = Gateway(lab.world(), f"guess-{name}", accounts, settings=settings)
         if address:
             self.port = free_port()
-            self.gateway.rewrite(
-                "[defaults]", f'[[listen]]\nprotocol = "imap"\naddress = "{address}:{self.port}"\nallow_clear_network = true\n[defaults]'
-            )
+            listen = f'[[listen]]\nprotocol = "imap"\naddress = "{address}:{self.port}"\nallow_clear_network = true\n'
+            self.gateway.rewrite("[defaults]", f"{listen}[defaults]")
         return self.enterContext(self.gateway)
 
     def recorders(self):
@@ -80,11 +79,14 @@ class Unknown(Guesses):
         """Each mechanism of each protocol: what it says to this login."""
 
         def imap(text):
-            return lambda user, password: self.with_client(RawImap, "imap", lambda it: it.command("a", text(user, password)))
+            return lambda user, password: self.with_client(
+                RawImap, "imap", lambda it: it.command("a", text(user, password))
+            )
 
         def smtp(*texts):
             return lambda user, password: self.with_client(
-                RawSmtp, "smtp", lambda it: [it.command("EHLO x")] and [it.command(text(user, password)) for text in texts][-1]
+                RawSmtp, "smtp",
+                lambda it: [it.command("EHLO x")] and [it.command(text(user, password)) for text in texts][-1],
             )
 
         def pop3(*texts):
@@ -97,8 +99,9 @@ class Unknown(Guesses):
             "imap LOGIN": imap(lambda user, password: 'LOGIN "%s" "%s"' % (user.replace("\\", "\\\\"), password)),
             "imap PLAIN": imap(lambda *login: "AUTHENTICATE PLAIN " + plain(*login)),
             "imap AUTH LOGIN": lambda user, password: self.with_client(
-                RawImap, "imap", lambda it: it.send(f"a AUTHENTICATE LOGIN\r\n{base64_of(user)}\r\n{base64_of(password) or '='}\r\n")
-                or [it.line(), it.line()] and it.answer("a")
+                RawImap, "imap",
+                lambda it: it.send(f"a AUTHENTICATE LOGIN\r\n{base64_of(user)}\r\n{base64_of(password)}\r\n")
+                or [it.line(), it.line()] and it.answer("a"),
             ),
             "pop3 USER": pop3(lambda user, _: f"USER {user}", lambda _, password: f"PASS {password}"),
             "pop3 PLAIN": pop3(lambda *login: "AUTH PLAIN " + plain(*login)),
@@ -116,20 +119,23 @@ class Unknown(Guesses):
         anna = Account("anna@lab.test", "robot", *servers, settings={"shared": '["info@lab.test"]'})
         nobody = Account("without@lab.test", "robot", *servers)
         domain = Account("*@lab.example", "robot", *servers, settings={"mailboxes": '["listed@lab.example"]'})
-        gateway = Gateway(lab.world(), "guess-unknown", [anna, nobody], settings='[deadlines]\nfailed_login_delay = "0s"\n')
-        self.gateway = gateway
+        settings = '[deadlines]\nfailed_login_delay = "0s"\n'
+        self.gateway = gateway = Gateway(lab.world(), "guess-unknown", [anna, nobody], settings=settings)
         with open(gateway.config, "a", encoding="utf-8") as file:
             file.write(gateway.account_toml(domain))
         self.addCleanup(gateway.__exit__, None, None, None)
         right, limited = anna.password(), anna.password("elsewhere")
         gateway.command("account", "password", anna.login, "--name", "main", stdin=right)
-        gateway.command("account", "password", anna.login, "--name", "elsewhere", "--network", "198.51.100.0/24", stdin=limited)
+        limit = "--name", "elsewhere", "--network", "198.51.100.0/24"
+        gateway.command("account", "password", anna.login, *limit, stdin=limited)
         gateway.start()
         cases = {
-            "a wrong password": (anna.login, "wrong"), "an unknown name": ("nobody@lab.test", right), "an account without one": (nobody.login, right),
-            "right elsewhere": (anna.login, limited), "an unknown mailbox": (f"{anna.login}\\boss@lab.test", right),
+            "a wrong password": (anna.login, "wrong"), "an unknown name": ("nobody@lab.test", right),
+            "an account without one": (nobody.login, right), "right elsewhere": (anna.login, limited),
+            "an unknown mailbox": (f"{anna.login}\\boss@lab.test", right),
             "a shared one, wrong": (f"{anna.login}\\info@lab.test", "wrong"), "listed, wrong": ("listed@lab.example", right),
-            "unlisted": ("other@lab.example", right), "the pattern": ("*@lab.example", right), "upper case": ("ANNA@LAB.TEST", "wrong"),
+            "unlisted": ("other@lab.example", right), "the pattern": ("*@lab.example", right),
+            "upper case": ("ANNA@LAB.TEST", "wrong"),
         }
         for way, log_in in self.ways().items():
             seen = {}

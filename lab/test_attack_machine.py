@@ -37,7 +37,8 @@ class Machine(unittest.TestCase):
 
     def start_in_vain(self):
         """What it says, and with which code it ends."""
-        done = run([binary(), "run", "--config", self.gateway.config, "--state", self.gateway.state], env=self.gateway.environment())
+        command = [binary(), "run", "--config", self.gateway.config, "--state", self.gateway.state]
+        done = run(command, env=self.gateway.environment())
         self.assertNotEqual(done.returncode, 0)
         return (done.stdout + done.stderr).decode()
 
@@ -50,13 +51,15 @@ class Machine(unittest.TestCase):
         out = os.path.join(self.gateway.folder, "certificates")
         os.mkdir(out)
         self.gateway.command("cert", "new", "--out", out)
-        self.assertEqual({name: mode(os.path.join(out, name)) & 0o077 for name in os.listdir(out) if "key" in name}, {"saslgate-key.pem": 0})
+        keys = {name: mode(os.path.join(out, name)) for name in os.listdir(out) if "key" in name}
+        self.assertEqual(keys, {"saslgate-key.pem": 0o600})
 
     def test_what_is_too_open_is_refused_with_the_command_that_closes_it(self):
         self.start()
         self.gateway.stop()
         secret = os.path.join(self.gateway.folder, "client-secret")
-        files = {self.state("key"): (0o640, 0o604, 0o620, 0o602, 0o644, 0o666), self.state("store.sqlite"): (0o640, 0o604, 0o602), secret: (0o640, 0o604, 0o602)}
+        modes = 0o640, 0o604, 0o620, 0o602, 0o666
+        files = {self.state("key"): modes, self.state("store.sqlite"): modes, secret: modes}
         folders = {self.gateway.state: (0o777, 0o1777), os.path.join(self.gateway.folder, "accounts.d"): (0o777, 0o707)}
         os.mkdir(os.path.join(self.gateway.folder, "accounts.d"), 0o755)
         for path, modes in (files | {self.gateway.config: (0o602, 0o666, 0o646)} | folders).items():
@@ -95,11 +98,11 @@ class Machine(unittest.TestCase):
                 self.gateway.state = os.path.join(self.gateway.folder, f"{kind.__name__}-{name}")
                 os.mkdir(self.gateway.state, 0o700)
                 kind(victim, self.state(name))
-                is_daemon_s = name.startswith("control")
+                of_the_daemon = name.startswith("control")
                 self.gateway.command(
-                    "account", "password", self.account.login, stdin=self.account.password(), fails=not is_daemon_s
+                    "account", "password", self.account.login, stdin=self.account.password(), fails=not of_the_daemon
                 )
-                if is_daemon_s:
+                if of_the_daemon:
                     self.gateway.start()
                     self.gateway.stop()
                 with open(victim, encoding="utf-8") as file:

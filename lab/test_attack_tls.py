@@ -31,11 +31,13 @@ class LocalPorts(unittest.TestCase):
         port, name = self.gateway.port(protocol, mode), f"testssl-{protocol}-{mode}"
         out = lab.world().path(f"{name}.json")
         # Everything once; of the other ports what is a matter of the port.
-        what = ["-p", "-s", "-f", "-S", "-H", "-I", "-T", "-BB", "-Z"] if (protocol, mode) == ("imap", "implicit") else ["-p"]
+        whole = ["-s", "-f", "-S", "-H", "-I", "-T", "-BB", "-Z"] if (protocol, mode) == ("imap", "implicit") else []
+        what = ["-p", *whole]
         starttls = ["-t", protocol] if mode == "starttls" else []
         done = run(
-            [program("testssl"), "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1", "--fast",
-             "--connect-timeout", "20", "--openssl-timeout", "20", "--add-ca", self.made["authority"], *what, *starttls, "--jsonfile", out, f"localhost:{port}"],
+            [program("testssl"), "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1",
+             "--fast", "--connect-timeout", "20", "--openssl-timeout", "20", "--add-ca", self.made["authority"],
+             *what, *starttls, "--jsonfile", out, f"localhost:{port}"],
             patience=300, stdin=subprocess.DEVNULL,
         )
         with open(out, encoding="utf-8") as file:
@@ -52,10 +54,14 @@ class LocalPorts(unittest.TestCase):
         self.gateway.rewrite(lab.world().certificate, self.made["cert"])
         self.gateway.rewrite(lab.world().key, self.made["key"])
         with self.gateway, concurrent.futures.ThreadPoolExecutor(2) as two:
-            jobs = [two.submit(self.judge, protocol, mode) for protocol in ("imap", "pop3", "smtp") for mode in ("implicit", "starttls")]
+            jobs = [
+                two.submit(self.judge, protocol, mode)
+                for protocol in ("imap", "pop3", "smtp") for mode in ("implicit", "starttls")
+            ]
             judged = [job.result() for job in jobs]
         for name, findings, said in judged:
-            for version, expected in (("SSLv2", "not offered"), ("SSLv3", "not offered"), ("TLS1", "not offered"), ("TLS1_1", "not offered"), ("TLS1_2", "offered"), ("TLS1_3", "offered")):
+            for version in ("SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_2", "TLS1_3"):
+                expected = "offered" if version in ("TLS1_2", "TLS1_3") else "not offered"
                 self.assertEqual(findings[version][1].split(" (")[0].split(" with")[0], expected, (name, version, said))
             faults = {
                 key: finding for key, finding in findings.items()
@@ -79,15 +85,20 @@ class UpstreamSide(unittest.TestCase):
         """A leaf for localhost with an RSA key, for suites that want one."""
         paths = {kind: os.path.join(self.folder, f"rsa.{kind}") for kind in ("pem", "key")}
         key = os.path.join(self.folder, "ca.key")
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                "-addext", "basicConstraints=critical,CA:FALSE", "-CA", self.authority.certificate, "-CAkey", key, "-keyout", paths["key"], "-out", paths["pem"])
+        openssl(
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE",
+            "-CA", self.authority.certificate, "-CAkey", key, "-keyout", paths["key"], "-out", paths["pem"],
+        )
         return paths["pem"], paths["key"]
 
     def expired(self):
         paths = {kind: os.path.join(self.folder, f"expired.{kind}") for kind in ("pem", "key")}
         made = run([
-            "faketime", "10 days ago", "openssl", *NEW_KEY[:1], "-x509", *NEW_KEY[1:], "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-            "-addext", "basicConstraints=critical,CA:FALSE", "-CA", self.authority.certificate, "-CAkey", os.path.join(self.folder, "ca.key"),
+            "faketime", "10 days ago", "openssl", *NEW_KEY[:1], "-x509", *NEW_KEY[1:], "-days", "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext",
+            "basicConstraints=critical,CA:FALSE", "-CA", self.authority.certificate,
+            "-CAkey", os.path.join(self.folder, "ca.key"),
             "-keyout", paths["key"], "-out", paths["pem"],
         ])
         self.assertEqual(made.returncode, 0, made.stderr)
@@ -97,24 +108,33 @@ class UpstreamSide(unittest.TestCase):
         port = free_port()
         certificate, key = pair
         process = Process(
-            name, [*OPEN_INPUT, "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", certificate, "-key", key, *options], lab.world().path(f"s_server-{name}.out"),
+            name,
+            [*OPEN_INPUT, "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", certificate, "-key", key, *options],
+            lab.world().path(f"s_server-{name}.out"),
         )
         self.addCleanup(process.kill)
         process.wait_ready(lambda: "ACCEPT" in process.log(), "its port")
         return Server(port, password="Upstream-Password/of the lab+2"), process
 
     def test_weak_servers_get_nothing(self):
-        zero, rsa, another = ("-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"), self.rsa(), Authority(lab.world().path("attack-tls-another"))
+        zero, rsa = ("-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"), self.rsa()
+        another = Authority(lab.world().path("attack-tls-another"))
         servers = {
-            "tls1.0": (("-tls1", *zero), self.leaf), "tls1.1": (("-tls1_1", *zero), self.leaf), "no-forward-secrecy": (("-tls1_2", "-cipher", "AES128-GCM-SHA256"), rsa),
-            "dhe": (("-tls1_2", "-cipher", "DHE-RSA-AES256-GCM-SHA384"), rsa), "cbc": (("-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA"), rsa),
-            "anonymous": (("-tls1_2", "-cipher", "AECDH-AES256-SHA:ADH-AES256-GCM-SHA384:@SECLEVEL=0"), self.leaf), "null": (("-tls1_2", "-cipher", "NULL-SHA256:@SECLEVEL=0"), rsa),
-            "expired": ((), self.expired()), "other-name": ((), self.authority.leaf("other.example")), "other-authority": ((), another.leaf("localhost")),
+            "tls1.0": (("-tls1", *zero), self.leaf), "tls1.1": (("-tls1_1", *zero), self.leaf),
+            "no-forward-secrecy": (("-tls1_2", "-cipher", "AES128-GCM-SHA256"), rsa),
+            "dhe": (("-tls1_2", "-cipher", "DHE-RSA-AES256-GCM-SHA384"), rsa),
+            "cbc": (("-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA"), rsa),
+            "anonymous": (("-tls1_2", "-cipher", "AECDH-AES256-SHA:ADH-AES256-GCM-SHA384:@SECLEVEL=0"), self.leaf),
+            "null": (("-tls1_2", "-cipher", "NULL-SHA256:@SECLEVEL=0"), rsa),
+            "expired": ((), self.expired()), "other-name": ((), self.authority.leaf("other.example")),
+            "other-authority": ((), another.leaf("localhost")),
             "good": ((), self.leaf), "good-1.2": (("-tls1_2",), self.leaf),
         }
         running = {name: self.server(name, *how) for name, how in servers.items()}
         accounts = {name: Account(f"{name}@lab.test", None, server) for name, (server, _) in running.items()}
-        gateway = Gateway(lab.world(), "attack-tls-upstream", list(accounts.values()), settings='[deadlines]\nupstream_answer = "2s"\n')
+        gateway = Gateway(
+            lab.world(), "attack-tls-upstream", list(accounts.values()), settings='[deadlines]\nupstream_answer = "2s"\n'
+        )
         gateway.rewrite(f'ca_file = "{lab.world().ca}"', f'ca_file = "{self.authority.certificate}"')
         with gateway:
             for name, account in accounts.items():
@@ -124,7 +144,8 @@ class UpstreamSide(unittest.TestCase):
                 said = running[name][1].log()
                 self.assertEqual("CIPHER is" in said, name.startswith("good"), (name, said))
                 self.assertNotIn("Upstream-Password", said)
-        for name, why in (("expired", "expired"), ("other-name", "another name"), ("other-authority", "not its key"), ("tls1.0", "TLS"), ("tls1.1", "TLS")):
+        reasons = {"expired": "expired", "other-name": "another name", "other-authority": "not its key", "tls1.0": "TLS"}
+        for name, why in reasons.items():
             line = next(line for line in gateway_lines(gateway) if f"account={name}@lab.test" in line)
             self.assertIn(why, line)
 
