@@ -234,7 +234,8 @@ class BeforeTheLogin(Clients):
                 b"a LOGIN {18446744073709551616+}\r\n" + mega, b"a LOGIN {-1}\r\n", b"a LOGIN {-1+}\r\n",
                 b"a LOGIN {+}\r\n", b"a LOGIN {}\r\n", b"a LOGIN {0x10}\r\n", b"a LOGIN " + b"{0+}\r\n " * 20_000,
                 b"a LOGIN " + b"{1+}\r\nx " * 20_000, b"a X (" * 50_000, b"a AUTHENTICATE PLAIN " + mega,
-                b"a AUTHENTICATE PLAIN\r\n" + mega, mega + b" LOGIN u p\r\n", b"a NOOP\r\n" * 100_000, b'a LOGIN "' + b"\\\\" * 100_000, b"\r\n" * 200_000,
+                b"a AUTHENTICATE PLAIN\r\n" + mega, mega + b" LOGIN u p\r\n", b"a NOOP\r\n" * 100_000,
+                b'a LOGIN "' + b"\\\\" * 100_000, b"\r\n" * 200_000,
             ),
             "pop3": (
                 mega, b"USER " + mega, b"AUTH PLAIN " + mega, b"AUTH PLAIN\r\n" + mega, b"USER a\r\n" * 100_000,
@@ -264,9 +265,12 @@ class BeforeTheLogin(Clients):
         """Into the SASL message, the log and the answer; by every mechanism."""
         user, password = self.account.login, self.account.password()
         odd = [
-            f"{user}\1auth=Bearer x\1\1", f"{user}\1", f"\1{user}", f"{user},a=bob", f"a={user},", f"={user}", f"{user}=2C", f"{user}\r\nA1 NOOP",
-            f"{user}\n2026-11-25T10:00:00Z  INFO logged in account=bob@lab.test", f"{user}\x1b[2J\x1b]0;owned\x07", f"{user}\u202e\u2066", f"{user}\u2028",
-            f"{user}\x7f", f"{user}\x85", "\ud7ff\uffff", "x" * 300, f"{user} ", f" {user}", f"{user}\t", "bob@lab.test\" account=\"x", "%s%n%x", "${jndi:ldap://x}",
+            f"{user}\1auth=Bearer x\1\1", f"{user}\1", f"\1{user}", f"{user},a=bob",
+            f"a={user},", f"={user}", f"{user}=2C", f"{user}\r\nA1 NOOP",
+            f"{user}\n2026-11-25T10:00:00Z  INFO logged in account=bob@lab.test", f"{user}\x1b[2J\x1b]0;owned\x07",
+            f"{user}\u202e\u2066", f"{user}\u2028",
+            f"{user}\x7f", f"{user}\x85", "\ud7ff\uffff", "x" * 300, f"{user} ", f" {user}", f"{user}\t",
+            "bob@lab.test\" account=\"x", "%s%n%x", "${jndi:ldap://x}",
         ]
         for name in odd:
             said = []
