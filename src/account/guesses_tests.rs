@@ -11,7 +11,7 @@ fn guesses() -> Arc<Guesses> {
 /// So many wrong logins; what the last one is worth.
 fn wrong(guesses: &Guesses, times: usize, login: &[u8], from: [u8; 4]) -> u32 {
     let asker = guesses.asker(login, from.into());
-    (0..times).map(|_| guesses.wrong(&asker)).last().unwrap()
+    (0..times).map(|_| guesses.wrong(&asker)).max().unwrap()
 }
 
 /// A site of a botnet.
@@ -34,9 +34,9 @@ async fn each_more_is_worth_more_up_to_a_bound_and_is_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn many_names_from_one_site_and_many_sites_at_one_name_are_seen() {
     let guesses = guesses();
-    let worth = (0..40).map(|n| wrong(&guesses, 1, format!("user{n}").as_bytes(), HOME)).last();
+    let worth = (0..40).map(|n| wrong(&guesses, 1, format!("user{n}").as_bytes(), HOME)).max();
     assert_eq!(worth, Some(40 / PER_SITE));
-    let worth = (0..80).map(|n| wrong(&guesses, 1, ANNA, bot(n))).last();
+    let worth = (0..80).map(|n| wrong(&guesses, 1, ANNA, bot(n))).max();
     assert_eq!(worth, Some(80 / PER_NAME));
 }
 
@@ -49,7 +49,7 @@ async fn a_name_in_other_clothes_is_the_same_name() {
     }
     // What stands before may be everybody's domain.
     let names = (0..20).map(|number| format!("corp\\user{number}"));
-    let worth = names.map(|name| wrong(&guesses, 1, name.as_bytes(), bot(9))).last();
+    let worth = names.map(|name| wrong(&guesses, 1, name.as_bytes(), bot(9))).max();
     assert_eq!(worth, Some(20 / PER_SITE));
     assert_eq!(guesses.asker(&[b'\\'; 9], HOME.into()).parts.len(), PARTS - 1);
 }
