@@ -21,6 +21,7 @@ ORDER = [
     "test_attack_starttls", "test_attack_starttls_local", "test_attack_server", "test_attack_server_tls",
     "test_grants", "test_signin", "test_init", "test_import", "test_errors", "test_check", "test_stores",
     "test_passwords", "test_identities", "test_reload", "test_service",
+    "test_attack_client", "test_attack_client_protocols", "test_attack_guess", "test_attack_machine", "test_attack_tls",
     "test_hardening", "test_days_network", "test_days_names", "test_days_stuck", "test_days_clock", "test_soak",
     "test_secrets",
 ]

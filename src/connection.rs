@@ -134,16 +134,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 return Ok(self.evicted());
             };
             match opened {
-                Ok(opened) => {
-                    if !self.client.place.logged_in() {
-                        return Ok(self.evicted());
-                    }
-                    return Ok(LoginEnd::Opened(Box::new(opened)));
-                }
+                Ok(opened) => return Ok(LoginEnd::Opened(Box::new(opened))),
                 Err(NotOpened { refusal, cause }) => {
-                    failures += u32::from(cause == Cause::WrongLogin);
-                    if cause != Cause::Beyond {
-                        self.make_wait(failures.max(1)).await;
+                    match cause {
+                        Cause::WrongLogin { times } => {
+                            failures += 1;
+                            self.make_wait(failures.max(times)).await;
+                        }
+                        Cause::Unchecked => self.make_wait(failures.max(1)).await,
+                        Cause::Beyond => {}
                     }
                     let most = self.client.limits.login_failures_per_connection;
                     if failures as usize >= most {
@@ -250,12 +249,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         machine.close(Refusal::new(reason, text));
         // A client that does not read cannot hold the connection.
         let _ = timeout(FAREWELL, self.leg.drain(machine.as_mut())).await;
-        info!(
-            connection = self.client.number,
-            client = %self.client.address,
-            protocol = %self.client.protocol,
-            "sent away: {text}",
-        );
+        let Client { number, address, protocol, .. } = &self.client;
+        // The listener tells of a crowd, once and not of each.
+        if reason == RefusalReason::ConnectionLimit {
+            debug!(connection = number, client = %address, %protocol, "sent away: {text}");
+        } else {
+            info!(connection = number, client = %address, %protocol, "sent away: {text}");
+        }
         self.close().await
     }
 
@@ -283,6 +283,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             Some(Ok(Ok(()))) => {
                 debug!(connection = self.client.number, "TLS with the client");
                 return Ok(());
+            }
+            Some(Ok(Err(error))) if self.client.implicit_tls && tls::is_no_tls(&error) => {
+                "what it sent is not TLS, with which this port begins: choose SSL/TLS in the client, \
+                 or tls = \"auto\" or \"starttls\" for this [[listen]]"
+                    .into()
             }
             Some(Ok(Err(error))) => tls::explain(&error),
             Some(Err(_)) => "the client did not finish it in time".into(),
@@ -321,8 +326,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
 
     /// A wrong login waits for its answer, longer each time, and so does one that could not be checked,
     /// so that guesses are not answered the quicker for being many; a correct one never does.
-    async fn make_wait(&self, failures: u32) {
-        let delay = self.client.deadlines.failed_login_delay.saturating_mul(failures);
+    async fn make_wait(&self, times: u32) {
+        let delay = self.client.deadlines.failed_login_delay.saturating_mul(times);
         self.client.place.evicted().run_until_cancelled(tokio::time::sleep(delay)).await;
     }
 

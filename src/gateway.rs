@@ -24,7 +24,7 @@ use tracing::warn;
 use self::{promise::Promises, session::Session, slot::Slots, trial::Trials};
 pub use self::{session::SessionGuard, slot::AccountSlot, trial::Standing};
 use crate::{
-    account::{Accounts, password::Passwords},
+    account::{Accounts, guesses::Guesses, password::Passwords},
     config::{AccountConfig, Config, Protocol, UpstreamConfig},
     hook,
     listener::Ports,
@@ -43,6 +43,8 @@ pub struct Gateway {
     in_force: RwLock<Arc<InForce>>,
     /// Local passwords.
     pub passwords: Passwords,
+    /// Wrong logins of late.
+    pub guesses: Arc<Guesses>,
     /// Access tokens.
     pub tokens: Tokens,
     /// TLS towards providers.
@@ -122,6 +124,7 @@ impl Gateway {
         let stop = CancellationToken::new();
         Ok(Arc::new(Self {
             passwords: Passwords::new(Arc::clone(&store))?,
+            guesses: Arc::default(),
             tokens,
             connectors: Connectors::default(),
             certificates: Certificates::default(),

@@ -134,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         }
     }
 
-    /// How the peer began, four octets of it.
+    /// How the peer began, a few octets of it.
     pub fn opening(&self) -> &[u8] {
         &self.opening
     }
@@ -185,7 +185,7 @@ const READ_SIZE: usize = 4096;
 /// Octets that are read for nobody before a close.
 const DISCARDED: usize = 256 * 1024;
 /// Octets that tell one protocol from another.
-const OPENING: usize = 4;
+const OPENING: usize = 8;
 /// How long a peer that sends nothing more is waited for.
 const HALF_CLOSED: Duration = Duration::from_secs(5);
 
@@ -227,11 +227,11 @@ mod tests {
     #[tokio::test]
     async fn a_peer_is_remembered_by_its_first_octets() {
         let (mut leg, mut peer) = leg();
-        peer.write_all(b"\x16\x03\x01\x02\x00\x01").await.unwrap();
+        peer.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03").await.unwrap();
         let mut machine = ImapDownstream::new(LocalTls::Unavailable, LoginBounds::default());
         let event = leg.next_event(&mut machine).await.unwrap();
         assert!(matches!(event, DownstreamEvent::Close));
-        assert_eq!(leg.opening(), b"\x16\x03\x01\x02");
+        assert_eq!(leg.opening(), b"\x16\x03\x01\x02\x00\x01\x00\x01");
     }
 
     #[tokio::test(start_paused = true)]

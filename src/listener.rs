@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, error, info, warn};
@@ -117,13 +120,14 @@ impl Listener {
         let room = is_short.then(|| gateway.ports.make_room());
         let place =
             Shared::admit(&self.shared, gateway, &config.limits, number, address.ip(), room);
+        self.tell_of_crowd(&terms, address);
         let Some(place) = place else {
             debug!(connection = number, client = %address, "too many connections, cut off");
             return;
         };
         let admitted = place.admitted;
         if !admitted {
-            warn!(connection = number, client = %address, "too many connections, sent away");
+            debug!(connection = number, client = %address, "too many connections, sent away");
         }
         let (limits, deadlines) = (config.limits.clone(), config.deadlines.clone());
         let connection_gateway = Arc::clone(gateway);
@@ -151,6 +155,24 @@ impl Listener {
                 tap.ended(number);
             }
         });
+    }
+}
+
+impl Listener {
+    /// The lines of single connections are for those who look closer: a flood has thousands.
+    fn tell_of_crowd(&self, terms: &Terms, last: SocketAddr) {
+        let Some((crowd, connected)) = self.shared.load().news(Instant::now()) else { return };
+        let at = self.socket.local_addr().unwrap_or(terms.config.address);
+        warn!(
+            connected,
+            pushed_out = crowd.pushed_out,
+            sent_away = crowd.sent_away,
+            last = %last.ip(),
+            "too many connections for {}: who had not logged in makes room for others, and whoever \
+             finds none is sent away; see connections_per_listener and connections_per_address in \
+             [limits] (told once a minute)",
+            terms.at(at),
+        );
     }
 }
 
@@ -249,8 +271,13 @@ impl Place {
     }
 
     /// From here on the connection is nobody's to push out. Returns whether it came in time.
-    pub fn logged_in(&self) -> bool {
-        self.shared.load().logged_in(self.number)
+    pub fn shelter(&self) -> bool {
+        self.shared.load().shelter(self.number)
+    }
+
+    /// It is again, if it was not.
+    pub fn expose(&self) {
+        self.shared.load().expose(self.number);
     }
 }
 

@@ -348,6 +348,36 @@ pub(crate) fn is_open_to_others(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether every user of this machine may change the file, or what is in the folder. Links count as what they
+/// lead to. A group may: on many systems each user has one alone.
+pub(crate) fn is_writable_by_all(path: &Path) -> io::Result<bool> {
+    let metadata = fs::metadata(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        Ok(metadata.permissions().mode() & 0o002 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        Ok(false)
+    }
+}
+
+/// Whether every user of this machine may read the file.
+pub(crate) fn is_readable_by_all(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|it| it.permissions().mode() & 0o004 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// Makes a change of names in the folder of `path` durable. Only Unix has a call for it; elsewhere
 /// the file system's journal does it.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {

@@ -84,6 +84,12 @@ pub fn explain(error: &io::Error) -> String {
     }
 }
 
+/// Whether a handshake failed since the peer speaks something else.
+pub(crate) fn is_no_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
+}
+
 /// Why a server is not believed. Some of rustls' words are as long as its lists of algorithms.
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add to it")]
 fn explain_certificate(fault: &rustls::CertificateError) -> String {

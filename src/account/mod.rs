@@ -9,6 +9,7 @@
 //! | `dom\user` | the account of `user` |
 //! | `info@example.ch`, `dom\info@example.ch` | a mailbox of the account `*@example.ch` |
 
+pub mod guesses;
 mod last_use;
 pub(crate) mod limit_words;
 pub mod password;

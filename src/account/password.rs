@@ -16,21 +16,23 @@ use std::{
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac, rand};
 use tokio_util::sync::CancellationToken;
+use tracing::trace;
 
 use self::fit::{MAX_PASSWORDS, fit};
 use super::{
     last_use::{LastUses, UsedPassword},
     successes::{Success, Successes},
-    worker::{Place, Worker, WorkerError},
+    worker::{Lane, Place, Worker, WorkerError},
 };
 use crate::{
     config::{AccountConfig, Protocol},
     fingerprint::fingerprint,
     secret::Secret,
     store::{
-        LocalPassword, PasswordUse, Store, StoreError,
+        LocalPassword, LocalPasswords, PasswordUse, Store, StoreError,
         limits::{LimitChange, LimitFault, PasswordLimits},
     },
+    upstream::site,
 };
 
 pub use self::{
@@ -97,6 +99,40 @@ pub struct Verified {
     pub origin: Origin,
 }
 
+/// What can be known of a password without an evaluation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recalled {
+    /// It was right before, and still is.
+    Right(Verified),
+    /// Nobody has seen it right yet.
+    Not {
+        /// None of the account's passwords was used at this site last.
+        stranger: bool,
+    },
+}
+
+enum Seen {
+    Right(Verified),
+    Not(Unseen),
+}
+
+/// What a password that is not remembered has to be compared with.
+struct Unseen {
+    key: String,
+    cache_key: [u8; 32],
+    generation: i64,
+    stored: Option<LocalPasswords>,
+}
+
+impl Unseen {
+    fn was_used_at(&self, address: IpAddr) -> bool {
+        let mut passwords = self.stored.iter().flat_map(|stored| &stored.passwords);
+        passwords.any(|password| {
+            password.last_used.as_ref().is_some_and(|used| site(used.address) == site(address))
+        })
+    }
+}
+
 impl Passwords {
     /// # Errors
     /// The threads cannot be started, or the system has no randomness.
@@ -119,7 +155,7 @@ impl Passwords {
     /// or the other. Passwords are stored in UTF-8. How many forms are tried depends on the octets
     /// sent alone, never on what is stored.
     ///
-    /// `site` is where the question comes from, if that counts: each has a share of the checks.
+    /// `lane` is with whom the question shares a part of the checks, if that counts.
     ///
     /// # Errors
     /// The store cannot be read, or too many checks are waiting: never to be told as a wrong
@@ -129,32 +165,25 @@ impl Passwords {
         account: Option<&AccountConfig>,
         password: &Secret,
         origin: Origin,
-        site: Option<IpAddr>,
+        lane: Option<Lane>,
     ) -> Result<Checked, StoreError> {
-        let key = account.map_or_else(String::new, AccountConfig::key);
-        let generation = self.store.generation().await?;
-        let cache_key = self.cache_key(&key, password);
-        // What is remembered but outside its limits here goes the whole way of a wrong password.
-        let permitted = |success: &Success| origin.within(&success.limits).is_ok();
-        let remembered = self.successes().find(&cache_key, generation);
-        if let Some(success) = remembered.filter(permitted) {
-            return Ok(self.right(key, success, origin));
-        }
-        let stored = self.store.local_passwords(&key).await?;
-        let stored = stored.filter(|_| account.is_some() && !password.is_empty());
-        let remembered = self.successes().confirm(&cache_key, generation, stored.as_ref());
-        if let Some(success) = remembered.filter(permitted) {
-            return Ok(self.right(key, success, origin));
-        }
+        let Unseen { key, cache_key, generation, stored } =
+            match self.look_up(account, password, origin).await? {
+                Seen::Right(verified) => return Ok(Checked::Right(verified)),
+                Seen::Not(unseen) => unseen,
+            };
         let salt = stored.as_ref().map_or(self.dummy_salt, |stored| stored.salt);
         let mut found = Vec::new();
         for form in forms(password) {
-            let place = self.worker.place(site).await.map_err(unchecked)?;
+            let place = self.worker.place(lane).await.map_err(unchecked)?;
             // Behind a restart many come with the same one: whoever was first has found it.
             let found_meanwhile = self.successes().confirm(&cache_key, generation, stored.as_ref());
-            if let Some(success) = found_meanwhile.filter(permitted) {
-                return Ok(self.right(key, success, origin));
+            let is_permitted = |it: &Success| origin.within(&it.limits).is_ok();
+            if let Some(success) = found_meanwhile.filter(is_permitted) {
+                return Ok(Checked::Right(self.right(key, success, origin)));
             }
+            // Whoever measures what a guess costs counts these.
+            trace!("a local password is evaluated");
             let digest = self.digest(place, form, salt).await?;
             let candidates = stored.as_ref().map_or(&[][..], |stored| &stored.passwords);
             found.extend(find(candidates, &digest));
@@ -168,10 +197,51 @@ impl Passwords {
         }
         let success = Success { name, digest: found.digest, generation, limits };
         self.successes().insert(cache_key, success.clone());
-        Ok(self.right(key, success, origin))
+        Ok(Checked::Right(self.right(key, success, origin)))
     }
 
-    fn right(&self, account: String, success: Success, origin: Origin) -> Checked {
+    /// As far as it can be known without an evaluation: whether this is one of the account's passwords, for a
+    /// login from `origin`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn recall(
+        &self,
+        account: Option<&AccountConfig>,
+        password: &Secret,
+        origin: Origin,
+    ) -> Result<Recalled, StoreError> {
+        Ok(match self.look_up(account, password, origin).await? {
+            Seen::Right(verified) => Recalled::Right(verified),
+            Seen::Not(unseen) => Recalled::Not { stranger: !unseen.was_used_at(origin.address) },
+        })
+    }
+
+    async fn look_up(
+        &self,
+        account: Option<&AccountConfig>,
+        password: &Secret,
+        origin: Origin,
+    ) -> Result<Seen, StoreError> {
+        let key = account.map_or_else(String::new, AccountConfig::key);
+        let generation = self.store.generation().await?;
+        let cache_key = self.cache_key(&key, password);
+        // What is remembered but outside its limits here goes the whole way of a wrong password.
+        let permitted = |success: &Success| origin.within(&success.limits).is_ok();
+        let remembered = self.successes().find(&cache_key, generation);
+        if let Some(success) = remembered.filter(permitted) {
+            return Ok(Seen::Right(self.right(key, success, origin)));
+        }
+        let stored = self.store.local_passwords(&key).await?;
+        let stored = stored.filter(|_| account.is_some() && !password.is_empty());
+        let remembered = self.successes().confirm(&cache_key, generation, stored.as_ref());
+        if let Some(success) = remembered.filter(permitted) {
+            return Ok(Seen::Right(self.right(key, success, origin)));
+        }
+        Ok(Seen::Not(Unseen { key, cache_key, generation, stored }))
+    }
+
+    fn right(&self, account: String, success: Success, origin: Origin) -> Verified {
         let Success { name, digest, generation, .. } = success;
         let used = PasswordUse {
             at: SystemTime::now(),
@@ -179,7 +249,7 @@ impl Passwords {
             address: origin.address.to_canonical(),
         };
         self.uses.note(UsedPassword { account, name: name.clone(), digest }, used);
-        Checked::Right(Verified { name, digest, generation, origin })
+        Verified { name, digest, generation, origin }
     }
 
     /// Writes down now and then when passwords were last used, until `stop`.
@@ -245,7 +315,7 @@ impl Passwords {
 
     async fn digest(
         &self,
-        place: Place<'_>,
+        place: Place,
         password: Secret,
         salt: [u8; 16],
     ) -> Result<[u8; 32], StoreError> {

@@ -1,7 +1,8 @@
 //! The threads that compute Argon2id, and nothing else. The hard thing is that guesses must not take
 //! the cores, nor the queue from those who know their password: few threads, each with its own memory
-//! block, behind a short queue; a place in it is waited for in turn and for a bounded time, and each
-//! site has a small share of it.
+//! block, behind a short queue; a place in it is waited for a bounded time, and each lane (a site; on loopback some of
+//! the names) has a small share of it. Within a lane the newest is next: under a flood the oldest have given
+//! up by the time that it is their turn, and with them in front nobody would be served in time.
 
 use std::{
     collections::HashMap,
@@ -48,7 +49,7 @@ pub(super) enum WorkerError {
 pub(super) struct Worker {
     jobs: SyncSender<Job>,
     places: Arc<Semaphore>,
-    sites: Sites,
+    lanes: Arc<Lanes>,
     /// How many evaluations were asked for.
     #[cfg(test)]
     pub(super) asked: std::sync::atomic::AtomicUsize,
@@ -76,37 +77,37 @@ impl Worker {
         Self {
             jobs,
             places: Arc::new(Semaphore::new(queue)),
-            sites: Sites::default(),
+            lanes: Arc::default(),
             #[cfg(test)]
             asked: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 
-    /// Waits for a place in the queue, for a client at `site`; `None`: no client's share counts.
-    pub(super) async fn place(&self, site: Option<IpAddr>) -> Result<Place<'_>, WorkerError> {
-        let share = site.map(|site| self.sites.enter(site));
+    /// Waits for a place in the queue, in this lane; `None`: nobody's share counts.
+    pub(super) async fn place(&self, lane: Option<Lane>) -> Result<Place, WorkerError> {
         let waited = timeout(PATIENCE, async {
-            let of_site = match &share {
-                Some(share) => Some(owned(&share.semaphore).await?),
+            let share = match lane {
+                Some(lane) => Some(Lanes::enter(&self.lanes, lane).await?),
                 None => None,
             };
-            Ok((of_site, owned(&self.places).await?))
+            let places = Arc::clone(&self.places);
+            let in_queue = places.acquire_owned().await.map_err(|_| WorkerError::Gone)?;
+            Ok(Place { in_queue, _share: share })
         });
-        let (of_site, in_queue) = waited.await.unwrap_or(Err(WorkerError::Busy))?;
-        Ok(Place { in_queue, _of_site: of_site, _share: share })
+        waited.await.unwrap_or(Err(WorkerError::Busy))
     }
 
     /// Argon2id of the password.
     pub(super) async fn stretch(
         &self,
-        place: Place<'_>,
+        place: Place,
         password: Secret,
         salt: [u8; 16],
     ) -> Result<StretchedKey, WorkerError> {
         #[cfg(test)]
         self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        // The site's share is kept until the answer.
-        let Place { in_queue, _of_site, _share } = place;
+        // The lane's share is kept until the answer.
+        let Place { in_queue, _share } = place;
         let (reply, answer) = oneshot::channel();
         let job = Job { password, salt, reply, place: in_queue };
         self.jobs.try_send(job).map_err(|error| match error {
@@ -117,57 +118,84 @@ impl Worker {
     }
 }
 
-/// A place in the queue, and in the site's share.
-pub(super) struct Place<'a> {
+/// A place in the queue, and a share of the lane.
+pub(super) struct Place {
     in_queue: OwnedSemaphorePermit,
-    _of_site: Option<OwnedSemaphorePermit>,
-    _share: Option<Share<'a>>,
+    _share: Option<Share>,
 }
 
-async fn owned(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, WorkerError> {
-    Arc::clone(semaphore).acquire_owned().await.map_err(|_| WorkerError::Gone)
+/// Who shares a part of the evaluations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lane {
+    pub(super) site: IpAddr,
+    pub(super) name: u64,
 }
 
-/// The sites that have evaluations under way or waiting, each with its share.
+/// The lanes that have evaluations under way or waiting.
 #[derive(Default)]
-struct Sites(Mutex<HashMap<IpAddr, Site>>);
+struct Lanes(Mutex<HashMap<Lane, State>>);
 
-struct Site {
-    semaphore: Arc<Semaphore>,
-    /// How many hold on to it.
-    shares: usize,
+struct State {
+    in_use: usize,
+    /// Oldest first.
+    waiting: Vec<oneshot::Sender<Share>>,
 }
 
-impl Sites {
-    fn enter(&self, site: IpAddr) -> Share<'_> {
-        let mut sites = self.lock();
-        let entry = sites
-            .entry(site)
-            .or_insert_with(|| Site { semaphore: Arc::new(Semaphore::new(SHARE)), shares: 0 });
-        entry.shares += 1;
-        Share { sites: self, site, semaphore: Arc::clone(&entry.semaphore) }
+impl Lanes {
+    async fn enter(lanes: &Arc<Self>, lane: Lane) -> Result<Share, WorkerError> {
+        let turn = {
+            let mut known = lanes.lock();
+            let new = || State { in_use: 0, waiting: Vec::new() };
+            let state = known.entry(lane).or_insert_with(new);
+            if state.in_use < SHARE {
+                state.in_use += 1;
+                drop(known);
+                return Ok(Share { held: Some((Arc::clone(lanes), lane)) });
+            }
+            if state.waiting.len() >= WAITING {
+                state.waiting.retain(|waiting| !waiting.is_closed());
+            }
+            let (sender, turn) = oneshot::channel();
+            state.waiting.push(sender);
+            turn
+        };
+        turn.await.map_err(|_| WorkerError::Gone)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Site>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Lane, State>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Who is next, if anybody is; else the lane is given back.
+    fn next(&self, lane: Lane) -> Option<oneshot::Sender<Share>> {
+        let mut known = self.lock();
+        let state = known.get_mut(&lane)?;
+        let next = state.waiting.pop();
+        if next.is_none() {
+            state.in_use -= 1;
+            if state.in_use == 0 {
+                known.remove(&lane);
+            }
+        }
+        next
+    }
 }
 
-/// A hold on a site's share, which is forgotten with the last one.
-struct Share<'a> {
-    sites: &'a Sites,
-    site: IpAddr,
-    semaphore: Arc<Semaphore>,
+/// A share of a lane; on drop it goes to the newest that waits.
+struct Share {
+    /// `None` once it has gone to another.
+    held: Option<(Arc<Lanes>, Lane)>,
 }
 
-impl Drop for Share<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
-        let mut sites = self.sites.lock();
-        // Counted under the lock: the semaphore itself is let go of only behind it.
-        if let Some(site) = sites.get_mut(&self.site) {
-            site.shares -= 1;
-            if site.shares == 0 {
-                sites.remove(&self.site);
+        let Some((lanes, lane)) = self.held.take() else { return };
+        while let Some(next) = lanes.next(lane) {
+            let share = Self { held: Some((Arc::clone(&lanes), lane)) };
+            match next.send(share) {
+                Ok(()) => return,
+                // Whoever waited has given up.
+                Err(mut share) => drop(share.held.take()),
             }
         }
     }
@@ -209,16 +237,19 @@ const QUEUE: usize = 64;
 /// thousand passwords take that long on one core. Those who wait cost nothing.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Evaluations of one site at once: small beside the queue, enough for an office whose mail programs
+/// Evaluations of one lane at once: small beside the queue, enough for an office whose mail programs
 /// all start together.
 const SHARE: usize = 8;
+
+/// So many may wait in a lane before those that have given up are looked for.
+const WAITING: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn site(last: u8) -> Option<IpAddr> {
-        Some([192, 0, 2, last].into())
+    fn lane(last: u8) -> Lane {
+        Lane { site: [192, 0, 2, last].into(), name: 0 }
     }
 
     #[tokio::test(start_paused = true)]
@@ -259,45 +290,72 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_site_cannot_fill_the_queue() {
+    async fn a_lane_cannot_fill_the_queue() {
         let (jobs, receiver) = sync_channel(QUEUE);
         let worker = Worker::of_queue(jobs, QUEUE);
-        let guess = || stretch(&worker, Secret::new("guess"), [0; 16], site(1));
+        let guess = || stretch(&worker, Secret::new("guess"), [0; 16], Some(lane(1)));
         let mut guesses: Vec<_> = (0..QUEUE).map(|_| Box::pin(guess())).collect();
         for guess in &mut guesses {
             assert!(poll_once(guess).await.is_pending());
         }
         assert_eq!(worker.places.available_permits(), QUEUE - SHARE);
-        let mut other = Box::pin(stretch(&worker, Secret::new("other"), [0; 16], site(2)));
+        let mut other = Box::pin(stretch(&worker, Secret::new("other"), [0; 16], Some(lane(2))));
         assert!(poll_once(&mut other).await.is_pending());
         assert_eq!(worker.places.available_permits(), QUEUE - SHARE - 1);
-        assert_eq!(worker.sites.lock().len(), 2);
+        assert_eq!(worker.lanes.lock().len(), 2);
         drop((guesses, other));
-        assert!(worker.sites.lock().is_empty());
+        assert!(worker.lanes.lock().is_empty());
         drop(receiver);
     }
 
-    #[test]
-    fn a_site_is_forgotten_with_its_last_share() {
-        let sites = Sites::default();
-        let address = site(1).unwrap();
-        let (first, last) = (sites.enter(address), sites.enter(address));
-        // As where both end at once: each has left the lock before it lets go of its semaphore.
-        let not_let_go_yet = Arc::clone(&first.semaphore);
-        drop(first);
-        assert_eq!(sites.lock().len(), 1);
-        drop(last);
-        assert!(sites.lock().is_empty());
-        drop(not_let_go_yet);
+    #[tokio::test(start_paused = true)]
+    async fn the_newest_in_a_lane_is_next_and_who_has_given_up_is_not() {
+        let lanes = Arc::new(Lanes::default());
+        let enter = || Box::pin(Lanes::enter(&lanes, lane(1)));
+        let mut held = Vec::new();
+        for _ in 0..SHARE {
+            held.push(enter().await.ok().unwrap());
+        }
+        let (mut old, mut owner, mut gone) = (enter(), enter(), enter());
+        for waiting in [&mut old, &mut owner, &mut gone] {
+            assert!(poll_once(waiting).await.is_pending());
+        }
+        drop(gone);
+        drop(held.pop());
+        assert!(poll_once(&mut old).await.is_pending());
+        let share = owner.await.ok().unwrap();
+        // One that gives up in the moment of its turn passes it on.
+        let mut late = enter();
+        assert!(poll_once(&mut late).await.is_pending());
+        drop(share);
+        drop(late);
+        held.push(old.await.ok().unwrap());
+        drop(held);
+        assert!(lanes.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_have_given_up_are_forgotten() {
+        let lanes = Arc::new(Lanes::default());
+        let mut held = Vec::new();
+        for _ in 0..SHARE {
+            held.push(Lanes::enter(&lanes, lane(1)).await.ok().unwrap());
+        }
+        for _ in 0..10 * WAITING {
+            let mut waiting = Box::pin(Lanes::enter(&lanes, lane(1)));
+            assert!(poll_once(&mut waiting).await.is_pending());
+        }
+        let waiting = lanes.lock().get(&lane(1)).unwrap().waiting.len();
+        assert!(waiting <= WAITING, "{waiting}");
     }
 
     async fn stretch(
         worker: &Worker,
         password: Secret,
         salt: [u8; 16],
-        site: Option<IpAddr>,
+        lane: Option<Lane>,
     ) -> Result<StretchedKey, WorkerError> {
-        worker.stretch(worker.place(site).await?, password, salt).await
+        worker.stretch(worker.place(lane).await?, password, salt).await
     }
 
     /// Polls a future once.

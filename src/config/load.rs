@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Config, Section,
-    mistake::{ConfigError, Mistake, SourceFile},
+    mistake::{ConfigError, Mistake, SourceFile, writable_by_all},
     paths::Paths,
     resolve,
 };
@@ -92,6 +92,9 @@ fn account_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
+    if platform::is_writable_by_all(folder)? {
+        return Err(io::Error::other(writable_by_all(folder)));
+    }
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();

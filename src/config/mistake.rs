@@ -101,6 +101,11 @@ impl SourceFile {
         if bytes.len() as u64 > LONGEST {
             return Err(fault("is longer than 16 MiB: that is no configuration".into()));
         }
+        // A device, such as /dev/stdin, is nobody's file.
+        let is_file = std::fs::metadata(path).is_ok_and(|it| it.is_file());
+        if is_file && platform::is_writable_by_all(path).unwrap_or_default() {
+            return Err(fault(writable_by_all(path)));
+        }
         let text = String::from_utf8(bytes)
             .map_err(|_| fault("is not UTF-8 text: save it with the encoding UTF-8".into()))?;
         Ok(Self::new(path, text))
@@ -260,3 +265,11 @@ const LONGEST: u64 = 16 << 20;
 
 const NOT_THERE: &str = "there is no such file: check the name after --config (or in $SASLGATE_CONFIG), \
     or let `saslgate init` write the file (by hand: saslgate.example.toml explains every key)";
+
+/// Whoever may write it sends tokens to a server of their choice.
+pub(super) fn writable_by_all(path: &Path) -> String {
+    format!(
+        "every user of this machine may change it, and with it where tokens go: run `chmod o-w {}`",
+        path.display()
+    )
+}

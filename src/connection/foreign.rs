@@ -1,7 +1,7 @@
 //! Clients of something other than mail, told by their first octets: only for the log, since the
 //! machine has sent them away already.
 
-use tracing::{debug, info};
+use tracing::info;
 
 use super::Client;
 
@@ -15,11 +15,11 @@ pub(super) fn tell(client: &Client, opening: &[u8]) {
             "sent away: the client begins with TLS on a port that does not; choose tls = \
              \"implicit\" or \"auto\" for this [[listen]], or STARTTLS or no TLS in the client",
         ),
-        Some(Opening::Http) => debug!(
+        Some(Opening::Http) => info!(
             connection = client.number,
             client = %client.address,
             protocol = %client.protocol,
-            "sent away: it speaks HTTP",
+            "sent away: it speaks HTTP; a web page or a web program has found this port, which is for mail",
         ),
         None => {}
     }
@@ -42,8 +42,21 @@ impl Opening {
 
 /// ContentType handshake (RFC 8446 section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
-/// RFC 9110 section 9, as far as the first octets are kept.
-const METHODS: [&[u8]; 6] = [b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"CONN"];
+/// RFC 9110 section 9 and its registry, as far as the first octets are kept; the last one begins HTTP/2.
+const METHODS: [&[u8]; 12] = [
+    b"GET ",
+    b"POST ",
+    b"HEAD ",
+    b"PUT ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"DELETE ",
+    b"PATCH ",
+    b"TRACE ",
+    b"PROPFIND",
+    b"QUERY ",
+    b"PRI * HT",
+];
 
 #[cfg(test)]
 mod tests {
@@ -55,7 +68,10 @@ mod tests {
             (&b"\x16\x03\x01\x02"[..], Some(Opening::Tls)),
             (b"\x16", Some(Opening::Tls)),
             (b"GET ", Some(Opening::Http)),
-            (b"CONN", Some(Opening::Http)),
+            (b"CONNECT ", Some(Opening::Http)),
+            (b"DELETE /", Some(Opening::Http)),
+            (b"DELE 1\r\n", None),
+            (b"CONN", None),
             (b"GET1", None),
             (b"a LO", None),
             (b"", None),

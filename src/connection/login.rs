@@ -11,15 +11,17 @@ use tracing::{debug, info, warn};
 use super::{Client, refuse};
 use crate::{
     account::{
+        guesses::{Asker, Turn},
         limit_words,
-        password::{Checked, Origin, Verified},
+        password::{Checked, Origin, Recalled, Verified},
     },
     config::{AccountConfig, Authentication, Config, Protocol, UpstreamConfig},
     gateway::{AccountSlot, Gateway, InForce, Standing},
     proto::{Credentials, Refusal, UpstreamCredential, smtp::extension::Extensions},
     secret::Secret,
+    store::StoreError,
     token::{AccessToken, TokenErrorKind},
-    upstream::{self, OpenError, OpenUpstream, Route, is_loopback, site},
+    upstream::{self, OpenError, OpenUpstream, Route},
 };
 
 /// What a login has opened.
@@ -44,7 +46,10 @@ pub(super) struct NotOpened {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Name or password were wrong.
-    WrongLogin,
+    WrongLogin {
+        /// So many times the usual delay its answer is worth.
+        times: u32,
+    },
     /// The password could not be checked.
     Unchecked,
     /// The password was right.
@@ -74,6 +79,7 @@ pub(super) async fn open(
         Ok(Err(refusal)) => refusal,
         Err(_) => refuse::too_slow(),
     };
+    client.place.expose();
     let alert =
         refuse::needs_a_person(refusal.reason) && gateway.may_alert(&account, SystemTime::now());
     warn!(
@@ -102,13 +108,8 @@ impl Attempt<'_> {
         credentials: &Credentials,
     ) -> Result<(Arc<AccountConfig>, Verified), NotOpened> {
         let account = self.in_force.accounts.find(&credentials.login);
-        let passwords = &self.gateway.passwords;
-        let address = self.client.address.ip();
-        // On loopback everybody has the same address.
-        let site = (!is_loopback(address)).then(|| site(address));
-        let origin = Origin { protocol: self.client.protocol, address };
-        let checked =
-            passwords.verify(account.as_deref(), &credentials.password, origin, site).await;
+        let origin = Origin { protocol: self.client.protocol, address: self.client.address.ip() };
+        let (checked, guess) = self.check(account.as_deref(), credentials, origin).await;
         match (account, checked) {
             (Some(account), Ok(Checked::Right(password))) => Ok((account, password)),
             (Some(account), Ok(Checked::OutOfLimits { name, limits, fault })) => {
@@ -120,7 +121,7 @@ impl Attempt<'_> {
                     "{}",
                     limit_words::refusal(&account.login, &name, &limits, fault, origin),
                 );
-                Err(NotOpened { refusal: refuse::wrong_login(), cause: Cause::WrongLogin })
+                Err(self.wrong(guess))
             }
             (_, Ok(_)) => {
                 warn!(
@@ -132,13 +133,46 @@ impl Attempt<'_> {
                     "wrong login name or local password (set one with: saslgate account password \
                      LOGIN)",
                 );
-                Err(NotOpened { refusal: refuse::wrong_login(), cause: Cause::WrongLogin })
+                Err(self.wrong(guess))
             }
             (_, Err(error)) => {
                 warn!(connection = self.client.number, "cannot check a local password: {error}");
                 Err(NotOpened { refusal: refuse::store_unavailable(), cause: Cause::Unchecked })
             }
         }
+    }
+
+    /// What is right costs nothing if it is remembered; all else waits for a place among the guesses.
+    async fn check(
+        &self,
+        account: Option<&AccountConfig>,
+        credentials: &Credentials,
+        origin: Origin,
+    ) -> (Result<Checked, StoreError>, Option<(Asker, Turn)>) {
+        let Gateway { passwords, guesses, .. } = self.gateway.as_ref();
+        let password = &credentials.password;
+        let stranger = match passwords.recall(account, password, origin).await {
+            Ok(Recalled::Right(verified)) => return (Ok(Checked::Right(verified)), None),
+            Ok(Recalled::Not { stranger }) => stranger,
+            Err(error) => return (Err(error), None),
+        };
+        let asker = guesses.asker(&credentials.login, origin.address).as_stranger(stranger);
+        let Some(turn) = guesses.turn(&asker).await else {
+            let text = "too many wrong logins of this name are waiting; try again";
+            return (Err(StoreError::Unavailable(text.to_owned())), None);
+        };
+        let checked = passwords.verify(account, password, origin, Some(asker.lane())).await;
+        (checked, Some((asker, turn)))
+    }
+
+    fn wrong(&self, guess: Option<(Asker, Turn)>) -> NotOpened {
+        let delay = self.client.deadlines.failed_login_delay;
+        let times = guess.map_or(1, |(asker, turn)| {
+            let times = self.gateway.guesses.wrong(&asker);
+            turn.pay(delay.saturating_mul(times));
+            times
+        });
+        NotOpened { refusal: refuse::wrong_login(), cause: Cause::WrongLogin { times } }
     }
 
     async fn open(
@@ -153,6 +187,10 @@ impl Attempt<'_> {
         let Some(slot) = self.slot(account, config).await else {
             return Err(refuse::account_limit(account, config.connection_limit));
         };
+        // Not before: an account has few places, so there are few that nobody can push out.
+        if !self.client.place.shelter() {
+            return Err(refuse::crowded());
+        }
         let began = Instant::now();
         let (opened, credential_took) = match &config.authentication {
             Authentication::OAuth => {

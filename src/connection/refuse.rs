@@ -24,6 +24,11 @@ pub(super) fn store_unavailable() -> Refusal {
     )
 }
 
+/// It was pushed out in the moment in which its password was right.
+pub(super) fn crowded() -> Refusal {
+    Refusal::new(RefusalReason::ConnectionLimit, "too many connections, please try again later")
+}
+
 pub(super) fn too_slow() -> Refusal {
     Refusal::new(
         RefusalReason::UpstreamUnavailable,

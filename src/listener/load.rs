@@ -4,8 +4,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,6 +25,19 @@ pub(super) struct Load {
     per_address: HashMap<IpAddr, usize>,
     /// Before login, oldest first: connection numbers grow.
     before_login: BTreeMap<u64, CancellationToken>,
+    /// Whose password was right, while their mail server is asked.
+    sheltered: HashMap<u64, CancellationToken>,
+    crowd: Crowd,
+}
+
+/// What a crowd came to since it was last told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Crowd {
+    /// Had no login yet, and made room.
+    pub(super) pushed_out: u64,
+    /// Found no room.
+    pub(super) sent_away: u64,
+    told: Option<Instant>,
 }
 
 /// What becomes of a new connection.
@@ -46,6 +61,7 @@ impl Load {
         let crowd = !is_loopback(address) && from_here >= limits.connections_per_address;
         // Only one that is let in pushes another out: a crowd must not cost others their place.
         if crowd || !self.make_room(limits.connections_per_listener) {
+            self.crowd.sent_away += 1;
             return self.turn_away();
         }
         self.connections += 1;
@@ -80,12 +96,28 @@ impl Load {
             return true;
         }
         let leaving = self.connections - limit;
-        leaving < LEAVING && self.push_out()
+        let made = leaving < LEAVING && self.push_out();
+        self.crowd.pushed_out += u64::from(made);
+        made
+    }
+
+    /// What is to be told of a crowd now, and how many are connected: at once where it begins, and then once a
+    /// minute, or a flood would fill the log.
+    pub(super) fn news(&mut self, now: Instant) -> Option<(Crowd, usize)> {
+        let told = self.crowd.told;
+        let quiet = self.crowd.pushed_out + self.crowd.sent_away == 0;
+        if quiet || told.is_some_and(|told| now.saturating_duration_since(told) < TOLD_EVERY) {
+            return None;
+        }
+        let news =
+            std::mem::replace(&mut self.crowd, Crowd { told: Some(now), ..Crowd::default() });
+        Some((news, self.connections))
     }
 
     pub(super) fn leave(&mut self, number: u64, address: IpAddr) {
         self.connections -= 1;
         self.before_login.remove(&number);
+        self.sheltered.remove(&number);
         let site = site(address);
         if let Some(count) = self.per_address.get_mut(&site) {
             *count -= 1;
@@ -100,9 +132,18 @@ impl Load {
         self.sent_away -= 1;
     }
 
-    /// Whether a connection was not pushed out before its login.
-    pub(super) fn logged_in(&mut self, number: u64) -> bool {
-        self.before_login.remove(&number).is_some()
+    /// From here on the connection is nobody's to push out. Returns whether it came in time.
+    pub(super) fn shelter(&mut self, number: u64) -> bool {
+        let Some(evicted) = self.before_login.remove(&number) else { return false };
+        self.sheltered.insert(number, evicted);
+        true
+    }
+
+    /// It has to log in once more: whoever waits longest goes first, and that counts from its beginning.
+    pub(super) fn expose(&mut self, number: u64) {
+        if let Some(evicted) = self.sheltered.remove(&number) {
+            self.before_login.insert(number, evicted);
+        }
     }
 }
 
@@ -110,6 +151,7 @@ impl Load {
 const SENT_AWAY: usize = 64;
 /// How many that were pushed out may still be leaving.
 const LEAVING: usize = 64;
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -176,5 +218,41 @@ mod tests {
         assert_eq!(arrive(&mut load, 200, "198.51.100.200").0, Admission::SendAway);
         load.leave(0, addresses(0).parse().unwrap());
         assert_eq!(arrive(&mut load, 201, "198.51.100.201").0, Admission::Welcome);
+    }
+
+    #[test]
+    fn a_crowd_is_told_once_a_minute() {
+        let mut load = Load::default();
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        for number in 0..3 {
+            arrive(&mut load, number, "198.51.100.1");
+        }
+        let (crowd, connected) = load.news(at(0)).unwrap();
+        assert_eq!((crowd.pushed_out, crowd.sent_away, connected), (0, 1, 2));
+        for number in 3..13 {
+            arrive(&mut load, number, &format!("192.0.2.{number}"));
+            assert_eq!(load.news(at(59)), None);
+        }
+        let (crowd, _) = load.news(at(60)).unwrap();
+        assert_eq!((crowd.pushed_out, crowd.sent_away), (9, 0));
+        assert_eq!(load.news(at(600)), None, "nothing has happened since");
+    }
+
+    #[test]
+    fn whose_password_was_right_makes_no_room() {
+        let mut load = Load::default();
+        let owner = arrive(&mut load, 0, "192.0.2.1").1;
+        assert!(load.shelter(0));
+        let strangers: Vec<_> = (1..9)
+            .map(|number| arrive(&mut load, number, &format!("192.0.2.{}", number + 1)).1)
+            .collect();
+        assert!(!owner.is_cancelled());
+        assert_eq!(strangers.iter().filter(|stranger| stranger.is_cancelled()).count(), 6);
+        assert!(!load.shelter(1), "it was pushed out before");
+        load.expose(1);
+        load.expose(0);
+        arrive(&mut load, 9, "192.0.2.99");
+        assert!(owner.is_cancelled(), "the oldest without a login again");
     }
 }

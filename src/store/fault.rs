@@ -1,7 +1,7 @@
 //! What SQLite's errors mean for a person. The hard thing is to tell what may pass (busy, full) from
 //! what will not (damaged): the first is tried again, the second needs a backup.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use crate::platform;
@@ -47,6 +47,14 @@ impl Fault {
     pub(super) fn io(&self, error: &std::io::Error) -> StoreError {
         let (path, error) = (self.path.display(), platform::explain(&self.path, error));
         StoreError::Unavailable(format!("The store {path} cannot be opened or made: {error}."))
+    }
+
+    pub(super) fn folder_open_to_all(folder: &Path) -> StoreError {
+        let folder = folder.display();
+        StoreError::Unusable(format!(
+            "Every user of this machine may put other files in the place of the store and its key, in \
+             {folder}. Close it: chmod 700 {folder}"
+        ))
     }
 
     pub(super) fn open_to_others(&self) -> StoreError {

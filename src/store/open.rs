@@ -84,6 +84,9 @@ fn prepare(
     fault: &Fault,
 ) -> Result<(Secret, Option<File>), StoreError> {
     platform::create_private_folder(folder).map_err(|error| fault.io(&error))?;
+    if platform::is_writable_by_all(folder).map_err(|error| fault.io(&error))? {
+        return Err(Fault::folder_open_to_all(folder));
+    }
     let is_new = fs::metadata(file).map_or(true, |it| it.len() == 0);
     // Whoever cannot hold it may still find that nobody else is there.
     let held = if is_new { platform::hold_folder(folder).ok().flatten() } else { None };

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::{TlsError, pem, provider};
-use crate::config::CertificateFiles;
+use crate::{config::CertificateFiles, platform};
 
 /// All local certificates, each read once for all listeners that show it.
 #[derive(Debug, Default)]
@@ -163,6 +163,13 @@ pub(crate) fn check_certificate(files: &CertificateFiles) -> Result<(), TlsError
 fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, TlsError> {
     let chain = pem::certificates(&files.certificate)?;
     let key = pem::private_key(&files.key)?;
+    if platform::is_readable_by_all(&files.key) {
+        warn!(
+            "every user of this machine may read {0}, the key of the local certificate, and pose as this \
+             gateway: run `chmod o-r {0}`",
+            files.key.display()
+        );
+    }
     CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
         TlsError::new(&files.key, format!("does not fit {}: {error}", files.certificate.display()))
     })

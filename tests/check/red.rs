@@ -109,7 +109,7 @@ async fn the_wrong_kind_of_server_is_told() {
     assert!(matches!(not_tls, Finding::NotTls { .. }), "{not_tls:?}");
     let other = found(&report, StepKind::Tls, Protocol::Smtp).unwrap();
     let Finding::WrongProtocol { text, .. } = other else { panic!("{other:?}") };
-    assert!(text.ends_with("it begins with \"+OK \""), "{text}");
+    assert!(text.ends_with("it begins with \"+OK POP3\""), "{text}");
     scene.provider.stop().await;
 }
 

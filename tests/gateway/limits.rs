@@ -24,6 +24,43 @@ async fn under_pressure_the_oldest_without_a_login_goes_first() {
 }
 
 #[tokio::test]
+async fn whoever_knows_the_password_is_not_pushed_out_while_the_server_thinks() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    config.limits.connections_per_listener = 2;
+    let running = Running::start(config).await;
+    let mut owner = running.greeted().await;
+    owner.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+    let (mut session, tag, _) = upstream.asked().await;
+    let mut crowd = Vec::new();
+    for _ in 0..5 {
+        crowd.push(running.greeted().await);
+    }
+    for stranger in &mut crowd[..4] {
+        stranger.expect("* BYE [UNAVAILABLE] ").await;
+    }
+    session.send(&format!("{tag} OK done\r\n")).await;
+    let tag = session.command("CAPABILITY").await;
+    session.send(&format!("* CAPABILITY IMAP4rev1 IDLE\r\n{tag} OK done\r\n")).await;
+    owner.expect("a OK ").await;
+}
+
+#[tokio::test]
+async fn whoever_was_refused_by_the_server_can_be_pushed_out_again() {
+    let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
+    let mut config = config(&upstream, &endpoint.url);
+    config.limits.connections_per_listener = 1;
+    let running = Running::start(config).await;
+    let mut owner = running.greeted().await;
+    owner.send("a LOGIN alice@example.org \"local secret\"\r\n").await;
+    let (mut session, _, _) = upstream.asked().await;
+    session.close().await;
+    owner.expect("a NO [UNAVAILABLE] ").await;
+    let _late = running.greeted().await;
+    owner.expect("* BYE [UNAVAILABLE] ").await;
+}
+
+#[tokio::test]
 async fn when_everybody_is_logged_in_a_new_connection_is_sent_away() {
     let (upstream, endpoint) = (Upstream::start().await, Endpoint::good().await);
     let mut config = config(&upstream, &endpoint.url);

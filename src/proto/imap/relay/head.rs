@@ -26,11 +26,13 @@ pub(super) struct CommandHead<'a> {
 }
 
 /// `command = tag SP (command-any / ...)`, read as widely as any server might: blanks and controls in
-/// any number stand for the SP, and the word ends at the first octet that no command has.
+/// any number stand for the SP, a quote may stand before the word, and it ends at the first octet that no
+/// command has.
 pub(super) fn command_head(input: &[u8]) -> IResult<&[u8], CommandHead<'_>> {
     let word = |octet: u8| octet.is_ascii_alphanumeric();
+    let before_word = |octet: u8| is_blank(octet) || octet == b'"';
     let parts =
-        (take_while(is_blank), take_while(is_visible), take_while(is_blank), take_while(word));
+        (take_while(is_blank), take_while(is_visible), take_while(before_word), take_while(word));
     map(parts, |(_, tag, _, word)| CommandHead { tag, word }).parse(input)
 }
 
@@ -139,6 +141,7 @@ mod tests {
             ("A1 LOGIN a b\r\n", "A1", "LOGIN"),
             (" \t A1 \0\t login\"a\" b\r\n", "A1", "login"),
             ("A1 LOGIN{1}", "A1", "LOGIN"),
+            ("A1 \"LOGIN\" u p\r\n", "A1", "LOGIN"),
             ("A1 LOGIN\u{e9}", "A1", "LOGIN"),
             ("DONE\r\n", "DONE", ""),
             ("A1 {5}\r\n", "A1", ""),

@@ -35,6 +35,8 @@ fn odd_spellings() {
         "A1 LOGIN",
         "A1 LOGIN\"u\" \"p\"",
         "A1 LOGIN(u p)",
+        "A1 \"LOGIN\" u p",
+        "A1 \"login\" \"u\" {5-}",
         "A1 LOGIN u p\\n\\",
         "A1 LOGIN \"u p",
         "A1 LOGIN u {5-}",
