@@ -123,7 +123,7 @@ mod tests {
             "[POP-0]\n[POP-65536]\n[IMAP-1]\nserver_address = h\nserver_port = 1\nlocal_address = ::\n",
             "[DEFAULT]\ntoken_url = x\n[@]\n[emailproxy]\nallow_catch_all_accounts = on\n[a@b]\n",
             "no section",
-            "[a@b]\n\0\n\n\nno section",
+            "[a@b]\n\0\n\n\n[IMAP-1993\n",
             "\u{feff}[x\n",
             "",
         ] {

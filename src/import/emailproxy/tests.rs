@@ -356,9 +356,9 @@ fn must_hold(data: &[u8]) {
 
 #[test]
 fn a_mistake_in_the_file_of_tokens_is_that_file_s() {
-    let error = read(b"[a@b]\n", Some(b"\n\nno section")).unwrap_err();
-    assert_eq!(error, ReadError::Cache(Box::new(ReadError::NotIni { line: Some(3) })));
-    assert_eq!(error.to_string(), "line 3 is neither a [section] nor an option = value");
+    let error = read(b"[a@b]\n", Some(b"[IMAP-1993\n")).unwrap_err();
+    assert_eq!(error, ReadError::Cache(Box::new(ReadError::NotIni { line: Some(1) })));
+    assert_eq!(error.to_string(), "line 1 is neither a [section] nor an option = value");
 }
 
 proptest! {
