@@ -250,5 +250,7 @@ const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
 const LONGEST_SHOWN: usize = 200;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 
 mod acceptor;
 mod connector;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
 mod pem;
 
 pub use acceptor::{Certificates, LocalCertificate};

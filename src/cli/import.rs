@@ -22,7 +22,7 @@ use super::{
     terminal::{remark, say, write_out},
 };
 use crate::{
-    import::emailproxy::{self, MAX_FILE, Remark},
+    import::emailproxy::{self, MAX_FILE, ReadError, Remark},
     platform,
 };
 
@@ -66,8 +66,11 @@ pub fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
     let ImportCommand::Emailproxy { file, cache_store, dry_run } = &args.command;
     let content = read(file)?;
     let cache = cache_store.as_deref().map(read).transpose()?;
-    let installation = emailproxy::read(&content, cache.as_ref().map(|it| it.as_slice()))
-        .map_err(|error| Failure::mistake(format!("{}: {error}", file.display())))?;
+    let installation =
+        emailproxy::read(&content, cache.as_ref().map(|it| it.as_slice())).map_err(|error| {
+            let other = cache_store.as_ref().filter(|_| matches!(error, ReadError::Cache(_)));
+            Failure::mistake(format!("{}: {error}", other.unwrap_or(file).display()))
+        })?;
     let source = std::path::absolute(file).unwrap_or_else(|_| file.clone());
     let folder = source.parent().unwrap_or_else(|| Path::new("."));
     let plan = emailproxy::plan(&installation, folder);

@@ -2,6 +2,8 @@
 //! these types is the only validation there is, so whatever holds a [`Config`] can rely on it.
 
 mod account;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
 mod hooks;
 mod identity;
 mod limits;

@@ -474,7 +474,12 @@ fn the_example_shows_every_key() {
 
 #[test]
 fn a_secret_of_digits_is_not_repeated() {
-    let error = judge(&good_and("client_secret = 1234567\n")).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("a secret does not stand in the configuration"), "{error}");
-    assert!(!error.contains("1234567"), "{error}");
+    for secret in
+        ["1234567", "12345678901234567890", "1234567.5", "1234567e9", "2027-12-31", "[\"1234567\"]"]
+    {
+        let text = good_and(&format!("client_secret = {secret}\n"));
+        let error = judge(&text).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("a secret does not stand in the configuration"), "{error}");
+        assert!(!error.contains("1234567") && !error.contains("2027"), "{error}");
+    }
 }

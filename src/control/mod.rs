@@ -11,6 +11,8 @@ pub mod client;
 pub mod client;
 #[cfg(unix)]
 pub mod daemon;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
 pub mod message;
 #[cfg(unix)]
 pub mod server;

@@ -170,3 +170,47 @@ fn is_address(text: &str) -> bool {
 
 pub(super) const LEFT_OUT: &str = "…";
 const AROUND: [char; 13] = ['(', ')', '[', ']', '<', '>', '"', '\'', ',', '.', ';', ':', '!'];
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    /// Names that nobody may see.
+    const NAMES: [&str; 6] =
+        ["anna", "Geheim", "MUELLER", "b\u{fc}ro", "kuendigung", "\u{130}stanbul"];
+
+    /// What stands around and between names in lines of servers and programs.
+    const BETWEEN: [&str; 24] = [
+        "@", ".", ".ch", ":", "://", "https://", "imap://", "/", "?", "#", "%40", "=", ";", " ",
+        "<", ">", "[", "]:", "]", "\"", ":993", "smtp.", "-", "*",
+    ];
+
+    proptest! {
+        /// However a name is put into a text, it does not come out of it.
+        #[test]
+        fn no_name_is_told(
+            pieces in vec((prop_oneof![select(&NAMES[..]), select(&BETWEEN[..])], any::<bool>()), 1..12),
+        ) {
+            let text: String = pieces
+                .iter()
+                .map(|(piece, upper)| if *upper { piece.to_uppercase() } else { (*piece).to_owned() })
+                .collect();
+            let mut stand_ins = StandIns::default();
+            let told = [
+                stand_ins.free(&text),
+                stand_ins.url(&text),
+                stand_ins.permission(&text),
+                stand_ins.host(&text),
+                stand_ins.name(&text),
+            ];
+            for told in told {
+                let lower = told.to_lowercase();
+                for name in NAMES {
+                    prop_assert!(!lower.contains(&name.to_lowercase()), "{} of {}", told, text);
+                }
+            }
+        }
+    }
+}

@@ -13,5 +13,7 @@ pub mod oauthbearer;
 pub mod plain;
 pub mod xoauth2;
 
+#[cfg(all(any(test, all(fuzzing, feature = "rsasl")), feature = "gateway"))]
+pub mod differential;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz_logic;

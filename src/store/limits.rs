@@ -81,6 +81,10 @@ pub fn network(text: &str) -> Option<IpNet> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn shown(text: &str) -> Option<String> {
@@ -142,5 +146,29 @@ mod tests {
         let lift = LimitChange { protocols: Some(Vec::new()), networks: None };
         let after = lift.apply(before.clone());
         assert_eq!((after.protocols.len(), &after.networks), (0, &before.networks));
+    }
+
+    proptest! {
+        /// A network permits what has its leading bits, in whatever spelling either comes.
+        #[test]
+        fn a_network_is_its_leading_bits(
+            base in any::<u32>(), other in any::<u32>(), length in 0..=32u8, near in 0..=32u32,
+            written_as_v6: bool, asked_as_v6: bool,
+        ) {
+            // Near enough that both answers come about.
+            let asked = base ^ other.checked_shr(near).unwrap_or_default();
+            let (base, asked) = (Ipv4Addr::from(base), Ipv4Addr::from(asked));
+            let written = match written_as_v6 {
+                true => format!("{}/{}", base.to_ipv6_mapped(), length + 96),
+                false => format!("{base}/{length}"),
+            };
+            let limits =
+                PasswordLimits { networks: vec![network(&written).unwrap()], ..Default::default() };
+            let address =
+                if asked_as_v6 { asked.to_ipv6_mapped().into() } else { IpAddr::from(asked) };
+            let differ = (base.to_bits() ^ asked.to_bits()).leading_zeros();
+            let expected = differ >= u32::from(length);
+            prop_assert_eq!(limits.permit("imap", address).is_ok(), expected, "{} {}", written, address);
+        }
     }
 }

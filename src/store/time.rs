@@ -19,3 +19,19 @@ pub(super) fn from_millis(millis: i64) -> SystemTime {
     // Only a damaged row holds a time that the operating system cannot express.
     time.unwrap_or(UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever stands in a row is a time, and a time that was kept comes back to the millisecond.
+        #[test]
+        fn times_come_back(millis in any::<i64>(), small in -4_000_000_000_000..4_000_000_000_000i64) {
+            let _ = to_millis(from_millis(millis));
+            prop_assert_eq!(to_millis(from_millis(small)), small);
+        }
+    }
+}

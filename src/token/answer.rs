@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use zeroize::Zeroizing;
+use serde_json::{Map, Value};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     Cause, CertificateFault, TokenErrorKind,
@@ -169,71 +169,66 @@ fn sorted(response: &Response) -> Result<Answer, Failure> {
     }
 }
 
-#[derive(Deserialize)]
-struct Success {
-    access_token: Option<Lenient<String>>,
-    token_type: Option<Lenient<String>>,
-    expires_in: Option<Seconds>,
-    refresh_token: Option<Lenient<String>>,
-    /// Google's name for it; Keycloak's has no `token`.
-    #[serde(alias = "refresh_expires_in")]
-    refresh_token_expires_in: Option<Seconds>,
-    id_token: Option<Lenient<String>>,
-    scope: Option<Lenient<String>>,
-}
+/// An answer's members. One that has an odd type or comes twice must not cost the others, least of all a
+/// new refresh token.
+struct Members(Map<String, Value>);
 
-/// A member that is read where it has the type it should have: an odd one must not cost the others,
-/// least of all a new refresh token.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum Lenient<T> {
-    Fit(T),
-    Odd(serde::de::IgnoredAny),
-}
+impl Members {
+    /// `None`: no JSON object. The parser's own words may quote the body, so they are dropped.
+    fn read(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok().map(Self)
+    }
 
-impl<T> Lenient<T> {
-    pub(super) fn fit(self) -> Option<T> {
-        match self {
-            Self::Fit(value) => Some(value),
-            Self::Odd(_) => None,
+    /// `null` says nothing.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => None,
+        }
+    }
+
+    /// RFC 6749 wants a number; some providers send it as a string.
+    fn seconds(&mut self, name: &str) -> Option<f64> {
+        match self.take(name)? {
+            Value::Number(seconds) => seconds.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }
     }
 }
 
-/// RFC 6749 wants a number; some providers send it as a string.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Seconds {
-    Number(f64),
-    Text(String),
-    Other(serde::de::IgnoredAny),
-}
-
-impl Seconds {
-    fn value(&self) -> Option<f64> {
-        match self {
-            Self::Number(seconds) => Some(*seconds),
-            Self::Text(text) => text.trim().parse().ok(),
-            Self::Other(_) => None,
+impl Drop for Members {
+    fn drop(&mut self) {
+        for value in self.0.values_mut() {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
         }
     }
 }
 
 fn read_success(body: &[u8]) -> Result<Answer, Failure> {
-    // The parser's own words may quote the body, so they are dropped.
-    let success: Success = serde_json::from_slice(body).map_err(|_| nonsense())?;
+    let mut members = Members::read(body).ok_or_else(nonsense)?;
     // Whatever it looks like: it goes into a form only, and lost it would cost the sign-in.
-    let refresh_token = success.refresh_token.and_then(Lenient::fit);
+    let refresh_token = members.text("refresh_token");
     let refresh_token = refresh_token.filter(|text| !text.is_empty()).map(Secret::new);
-    let access_token = success.access_token.and_then(Lenient::fit);
+    let access_token = members.text("access_token");
     let Some(access_token) = access_token.filter(|text| is_token(text)) else {
         return Err(Failure { rotated: refresh_token, ..nonsense() });
     };
     let access_token = Secret::new(access_token);
     // Without a type it can only be this one; with an odd one it is another.
-    let is_bearer = success
-        .token_type
-        .is_none_or(|kind| kind.fit().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")));
+    let is_bearer = members
+        .take("token_type")
+        .is_none_or(|kind| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")));
     if !is_bearer {
         return Err(Failure {
             kind: TokenErrorKind::Configuration,
@@ -242,10 +237,12 @@ fn read_success(body: &[u8]) -> Result<Answer, Failure> {
             ..Failure::passing("gives out tokens of another type than Bearer", false)
         });
     }
-    let lifetime = lifetime(success.expires_in.as_ref());
-    let id_token = success.id_token.and_then(Lenient::fit).map(Secret::new);
-    let scope = success.scope.and_then(Lenient::fit);
-    let window = window(success.refresh_token_expires_in.as_ref());
+    let lifetime = lifetime(members.seconds("expires_in"));
+    let id_token = members.text("id_token").map(Secret::new);
+    let scope = members.text("scope");
+    // Google's name for it, and Keycloak's.
+    let window = members.seconds("refresh_token_expires_in");
+    let window = window.or_else(|| members.seconds("refresh_expires_in")).and_then(window_of);
     Ok(Answer { access_token, refresh_token, lifetime, window, id_token, scope })
 }
 
@@ -261,46 +258,36 @@ fn nonsense() -> Failure {
     }
 }
 
-fn lifetime(expires_in: Option<&Seconds>) -> Duration {
+fn lifetime(expires_in: Option<f64>) -> Duration {
     expires_in
-        .and_then(Seconds::value)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .map_or(USUAL_LIFETIME, |lifetime| lifetime.min(LONGEST_LIFETIME))
 }
 
 /// Zero stands for a token without an end.
-fn window(expires_in: Option<&Seconds>) -> Option<Duration> {
-    let window = Duration::try_from_secs_f64(expires_in?.value()?).ok()?;
+fn window_of(expires_in: f64) -> Option<Duration> {
+    let window = Duration::try_from_secs_f64(expires_in).ok()?;
     (window >= Duration::from_secs(1)).then(|| window.min(LONGEST_LIFETIME))
-}
-
-/// RFC 6749 section 5.2, with what Microsoft adds to it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ErrorBody {
-    error: Option<Lenient<String>>,
-    /// Never shown: only the number at its beginning is read.
-    error_description: Option<Lenient<String>>,
-    error_codes: Option<Lenient<Vec<Lenient<u32>>>>,
-    trace_id: Option<Lenient<String>>,
 }
 
 /// Sorts an answer that is none.
 pub(super) fn read_error(response: &Response) -> Failure {
     let status = response.status;
-    let body: Option<ErrorBody> = serde_json::from_slice(&response.body).ok();
-    let body = body.unwrap_or_default();
-    let error = body.error.and_then(Lenient::fit).filter(|error| is_code(error));
-    let codes = body.error_codes.and_then(Lenient::fit).unwrap_or_default();
-    let mut codes: Vec<u32> = codes.into_iter().filter_map(Lenient::fit).collect();
+    // RFC 6749 section 5.2, with what Microsoft adds to it.
+    let mut body = Members::read(&response.body).unwrap_or_else(|| Members(Map::new()));
+    let error = body.text("error").filter(|error| is_code(error));
+    let codes = body.take("error_codes");
+    let codes = codes.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut codes: Vec<u32> = codes.iter().filter_map(|it| it.as_u64()?.try_into().ok()).collect();
     if codes.is_empty() {
-        codes.extend(body.error_description.and_then(Lenient::fit).as_deref().and_then(code_in));
+        // Never shown: only the number at its beginning is read.
+        codes.extend(body.text("error_description").as_deref().and_then(code_in));
     }
     let mut failure = sort(status, error.as_deref(), &codes);
     failure.origin = Origin::Answer(status);
     failure.any_code = codes.first().copied();
     failure.retry_after = response.retry_after;
-    failure.trace_id = body.trace_id.and_then(Lenient::fit).filter(|id| is_trace_id(id));
+    failure.trace_id = body.text("trace_id").filter(|id| is_trace_id(id));
     failure
 }
 
@@ -401,6 +388,20 @@ mod tests {
         match read(&response(status, body)) {
             Ok(_) => panic!("{status} {body} was taken for a token"),
             Err(failure) => failure,
+        }
+    }
+
+    #[test]
+    fn what_comes_twice_costs_nothing_else() {
+        for (more, window) in [
+            (r#""refresh_token_expires_in":90,"refresh_expires_in":60"#, Some(90)),
+            (r#""refresh_expires_in":60,"refresh_token_expires_in":null"#, Some(60)),
+            (r#""access_token":"a","expires_in":1,"expires_in":2"#, None),
+        ] {
+            let body = format!(r#"{{"access_token":"a","refresh_token":"r",{more}}}"#);
+            let answer = success(&body);
+            assert_eq!(answer.refresh_token.unwrap().expose(), b"r", "{body}");
+            assert_eq!(answer.window.map(|it| it.as_secs()), window, "{body}");
         }
     }
 

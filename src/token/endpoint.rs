@@ -30,6 +30,9 @@ mod client;
 mod http;
 mod sign_in;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use self::http::fuzz_retry_after;
+
 /// What tells HTTP clients apart.
 type Route = (Option<PathBuf>, Option<Url>);
 

@@ -18,8 +18,9 @@ pub(super) struct Printed {
 /// The names that Microsoft's, Google's and other tools use.
 #[derive(Deserialize)]
 struct Document {
-    #[serde(alias = "accessToken")]
-    access_token: String,
+    access_token: Option<String>,
+    #[serde(rename = "accessToken")]
+    access_token_in_camel_case: Option<String>,
     expires_in: Option<Time>,
     /// By the azure CLI: seconds since 1970.
     expires_on: Option<Time>,
@@ -67,10 +68,11 @@ pub(super) fn read(output: &Secret, now: SystemTime) -> Result<Printed, String> 
         return Ok(Printed { token: token(text)?, lifetime: None });
     }
     // The parser's own words may quote the token, so they are dropped.
-    let document: Document = serde_json::from_slice(text)
-        .map_err(|_| "brings JSON without an access_token or accessToken".to_owned())?;
+    let missing = || "brings JSON without an access_token or accessToken".to_owned();
+    let document: Document = serde_json::from_slice(text).map_err(|_| missing())?;
     let lifetime = lifetime(&document, now);
-    let token = Secret::new(document.access_token);
+    let token = document.access_token.or(document.access_token_in_camel_case);
+    let token = token.map(Secret::new).ok_or_else(missing)?;
     Ok(Printed { token: self::token(token.expose())?, lifetime })
 }
 
@@ -119,6 +121,7 @@ mod tests {
             (r#""access_token":"t","expires_in":1800"#, Some(1800)),
             (r#""access_token":"t","expires_in":"1800""#, Some(1800)),
             (r#""access_token":"t","expires_in":null"#, None),
+            (r#""access_token":"t","accessToken":"t","expires_in":60"#, Some(60)),
             (r#""access_token":"t","expires_in":[1]"#, None),
             (
                 r#""accessToken":"t","expires_on":1800000600,"expiresOn":"2027-01-15 09:10:00.0""#,

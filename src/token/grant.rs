@@ -184,6 +184,8 @@ const CLOCK_SLACK: Duration = Duration::from_secs(60);
 mod tests {
     use std::time::UNIX_EPOCH;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(seconds: u64) -> SystemTime {
@@ -279,5 +281,28 @@ mod tests {
         oauth.grant = config::Grant::ServiceAccount { key_file: "k".into(), subject: "u".into() };
         assert_ne!(purpose(&oauth), before);
         assert!(before.ends_with("|password|u"), "{before}");
+    }
+
+    proptest! {
+        /// Two sums about one thing: the keeper's moment is where a login's question has its answer.
+        #[test]
+        fn a_token_falls_short_when_it_is_said_to(
+            lifetime in 0..=40_000_000_000u64,
+            percent in any::<u8>(),
+            now in 0..=50_000_000_000u64,
+        ) {
+            let begin = at(0);
+            let moment = |millis| begin + Duration::from_millis(millis);
+            let token =
+                AccessToken { secret: Secret::new("t"), obtained: begin, expires: moment(lifetime) };
+            let (fresh, brief) = falls_short(begin, token.expires, percent);
+            prop_assert!(begin <= fresh && fresh <= brief && brief <= token.expires.max(fresh));
+            let now = moment(now);
+            let (is_fresh, is_brief) =
+                (Need::Fresh(percent).is_met(&token, now), Need::Brief(percent).is_met(&token, now));
+            prop_assert_eq!(is_fresh, now <= fresh && now < token.expires);
+            prop_assert_eq!(is_brief, now <= brief && now < token.expires);
+            prop_assert!(!is_brief || now < token.expires);
+        }
     }
 }

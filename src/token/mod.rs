@@ -38,6 +38,8 @@ mod cause;
 mod endpoint;
 mod external;
 mod external_answer;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
 mod grant;
 mod history;
 mod import;

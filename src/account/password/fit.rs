@@ -69,3 +69,54 @@ pub const MAX_PASSWORD: usize = 256;
 
 const MAX_NAME: usize = 64;
 pub(super) const MAX_PASSWORDS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{
+        proto::{imap, pop3},
+        sasl::{
+            base64,
+            exchange::{Mechanism, Progress, begin},
+            plain,
+        },
+    };
+
+    /// With the octets that mean something to one protocol or another.
+    fn octet() -> impl Strategy<Value = u8> {
+        prop_oneof![any::<u8>(), prop::sample::select(b" \t\"\\{}+=*\0\r\n".as_slice())]
+    }
+
+    proptest! {
+        /// What can be a password can be sent, and arrives, whatever the protocol and the form.
+        #[test]
+        fn what_is_fit_can_be_sent(password in vec(octet(), 0..40)) {
+            let secret = Secret::new(password.as_slice());
+            if fit("name", &secret).is_err() {
+                return Ok(());
+            }
+            let escaped: Vec<u8> = password
+                .iter()
+                .flat_map(|&it| if b"\"\\".contains(&it) { vec![b'\\', it] } else { vec![it] })
+                .collect();
+            let literal = [format!("{{{}}}\r\n", password.len()).as_bytes(), &password].concat();
+            for spelled in [[b"\"", escaped.as_slice(), b"\""].concat(), literal] {
+                let arguments = [b" u ", spelled.as_slice(), b"\r\n"].concat();
+                let (_, read) = imap::syntax::login(&arguments).unwrap();
+                prop_assert_eq!(read.expose(), password.as_slice());
+            }
+            let line = [b"PASS ", password.as_slice()].concat();
+            let (_, rest) = pop3::syntax::verb(&line).unwrap();
+            prop_assert_eq!(pop3::syntax::argument(rest), password.as_slice());
+            let message = base64::encode(&[b"\0u\0", password.as_slice()].concat());
+            let Progress::Complete { password: read, .. } = begin(Mechanism::Plain, Some(&message))
+            else {
+                return Err(TestCaseError::fail("PLAIN was not read"));
+            };
+            prop_assert_eq!(read.expose(), password.as_slice());
+            prop_assert!(plain::initial_response("u", &secret).is_some());
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! account that is not carried over.
 
 mod accounts;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
 mod ini;
 mod listeners;
 mod plan;
@@ -61,6 +63,8 @@ pub enum ReadError {
     },
     /// Neither a server nor an account is in it.
     Nothing,
+    /// It is about the other file, in which the tokens are.
+    Cache(Box<Self>),
 }
 
 impl fmt::Display for ReadError {
@@ -72,6 +76,7 @@ impl fmt::Display for ReadError {
                 write!(f, "line {line} is neither a [section] nor an option = value")
             }
             Self::NotIni { line: None } => f.write_str("is not a file of [sections] with options"),
+            Self::Cache(error) => error.fmt(f),
             Self::Nothing => f.write_str(
                 "has no section such as [IMAP-1993] and none such as [me@example.com]: name the file that \
                  email-oauth2-proxy is started with (emailproxy.config)",
@@ -90,7 +95,7 @@ impl std::error::Error for ReadError {}
 pub fn read(content: &[u8], cache: Option<&[u8]>) -> Result<Installation, ReadError> {
     let mut ini = parse(content)?;
     if let Some(cache) = cache {
-        ini.add(parse(cache)?);
+        ini.add(parse(cache).map_err(|error| ReadError::Cache(Box::new(error)))?);
     }
     let mut installation = Installation::default();
     listeners::read(&ini, &mut installation);

@@ -110,7 +110,7 @@ fn derive(password: &Secret, salt: &[u8], iterations: NonZeroU32) -> Zeroizing<[
 }
 
 /// One Fernet token: version, time, initial vector, ciphertext, signature.
-fn decrypt(key: &[u8; 32], token: &str) -> Option<Secret> {
+pub(super) fn decrypt(key: &[u8; 32], token: &str) -> Option<Secret> {
     let token = URL_SAFE.decode(token.trim()).ok()?;
     let (signing, encryption) = key.split_at_checked(16)?;
     let (signed, signature) = token.split_at_checked(token.len().checked_sub(32)?)?;
@@ -126,6 +126,14 @@ fn decrypt(key: &[u8; 32], token: &str) -> Option<Secret> {
     let context = DecryptionContext::Iv128(FixedLength::from(vector));
     let plain = cipher.decrypt(&mut plain, context).ok()?;
     Some(Secret::new(&*plain))
+}
+
+/// The token of which `signed` is all but the signature.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_sign(key: &[u8; 32], signed: &[u8]) -> String {
+    let (signing, _) = key.split_at(16);
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, signing), signed);
+    URL_SAFE.encode([signed, signature.as_ref()].concat())
 }
 
 pub(super) fn salt(text: Option<&str>) -> Vec<u8> {

@@ -354,6 +354,13 @@ fn must_hold(data: &[u8]) {
     }
 }
 
+#[test]
+fn a_mistake_in_the_file_of_tokens_is_that_file_s() {
+    let error = read(b"[a@b]\n", Some(b"[IMAP-1993\n")).unwrap_err();
+    assert_eq!(error, ReadError::Cache(Box::new(ReadError::NotIni { line: Some(1) })));
+    assert_eq!(error.to_string(), "line 1 is neither a [section] nor an option = value");
+}
+
 proptest! {
     #[test]
     fn any_octets(data: Vec<u8>) {

@@ -3,8 +3,8 @@
 
 use nom::{
     IResult, Parser,
-    bytes::complete::take_while1,
-    character::complete::{char, space0},
+    bytes::complete::{take_while, take_while1},
+    character::complete::char,
     combinator::{all_consuming, opt},
     sequence::{preceded, terminated},
 };
@@ -79,8 +79,9 @@ pub fn no_arguments(rest: &[u8]) -> bool {
 pub fn auth(rest: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     // Whether it is good base64 is decided when it is decoded: the answer differs.
     let word = || preceded(char(' '), take_while1(|octet: u8| octet.is_ascii_graphic()));
+    let spaces = take_while(|octet| octet == b' ');
     let parsed: IResult<_, _> =
-        all_consuming(terminated((word(), opt(word())), space0)).parse(rest);
+        all_consuming(terminated((word(), opt(word())), spaces)).parse(rest);
     parsed.ok().map(|(_, parsed)| parsed)
 }
 
@@ -145,6 +146,7 @@ mod tests {
             (" plain AHRpbQB4", Some(("plain", Some("AHRpbQB4")))),
             (" PLAIN ", Some(("PLAIN", None))),
             (" PLAIN a ", Some(("PLAIN", Some("a")))),
+            (" PLAIN a\t", None),
             (" PLAIN  a", None),
             (" PLAIN a b", None),
             ("  PLAIN", None),

@@ -151,6 +151,16 @@ fn retry_after(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
     until.duration_since(sent.unwrap_or(now)).ok()
 }
 
+/// [`retry_after`] of these two values.
+#[cfg(any(test, fuzzing))]
+pub(in crate::token) fn fuzz_retry_after(written: &[u8], date: &[u8]) -> Option<Duration> {
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in [(http::header::RETRY_AFTER, written), (http::header::DATE, date)] {
+        headers.extend(http::HeaderValue::from_bytes(value).ok().map(|value| (name, value)));
+    }
+    retry_after(&headers, SystemTime::UNIX_EPOCH)
+}
+
 /// Appends without leaving copies of a secret behind in memory that was given back.
 fn grow(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     if body.capacity() - body.len() < chunk.len() {

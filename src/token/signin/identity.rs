@@ -8,7 +8,6 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::super::answer::Lenient;
 use crate::{config::OAuthConfig, proto::text::printable, secret::Secret, store::Identity};
 
 /// What an id_token says (OpenID Connect Core section 2), as far as anybody here asks.
@@ -25,6 +24,23 @@ struct Claims {
     email: Option<Lenient<String>>,
     email_verified: Option<Verified>,
     upn: Option<Lenient<String>>,
+}
+
+/// A claim that is read where it has the type it should have: an odd one must not cost the others.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient<T> {
+    Fit(T),
+    Odd(serde::de::IgnoredAny),
+}
+
+impl<T> Lenient<T> {
+    fn fit(self) -> Option<T> {
+        match self {
+            Self::Fit(value) => Some(value),
+            Self::Odd(_) => None,
+        }
+    }
 }
 
 /// Some providers send it as a string.
@@ -100,7 +116,8 @@ fn claims(id_token: &Secret) -> Option<Claims> {
     let mut parts = id_token.expose().split(|octet| *octet == b'.');
     let payload = parts.nth(1)?;
     let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).ok()?);
-    serde_json::from_slice(&payload).ok()
+    // RFC 7519 section 3: an object. A list of the same values would be read as well.
+    payload.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(&payload).ok())?
 }
 
 fn person(claims: Claims) -> Person {

@@ -9,7 +9,8 @@ use http::{Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::{Semaphore, mpsc, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -189,7 +190,7 @@ impl Server {
         stop.run_until_cancelled(accepting).await;
     }
 
-    async fn serve(self, stream: TcpStream) {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
         let asked = CancellationToken::new();
         let service = service_fn(|request| {
             asked.cancel();
@@ -235,6 +236,30 @@ impl Server {
             None => page::failed("This sign-in has ended without a result."),
         })
     }
+}
+
+/// Serves one connection without a port: what arrived, if anything did, and then this outcome.
+#[cfg(any(test, fuzzing))]
+pub(super) async fn serve_one<S>(gate: Gate, stream: S, outcome: Outcome) -> Option<Returned>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (sender, mut arrived) = mpsc::channel(1);
+    let (end, shown) = watch::channel(None);
+    let server = Server {
+        gate: Arc::new(gate),
+        sender,
+        shown,
+        tasks: TaskTracker::new(),
+        permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        stop: CancellationToken::new(),
+    };
+    let ending = async {
+        let returned = arrived.recv().await;
+        end.send_replace(Some(outcome));
+        returned
+    };
+    tokio::join!(server.serve(stream), ending).1
 }
 
 async fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {

@@ -32,6 +32,8 @@ pub use paste::{PasteFlow, Pasted};
 
 mod authorization;
 mod device;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_logic;
 mod identity;
 mod keep;
 mod landing;

@@ -43,6 +43,16 @@ impl PasteFlow {
         }
     }
 
+    /// What the text is, without going on with it.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn fuzz_read(
+        &self,
+        pasted: &Secret,
+        issuer: Option<&str>,
+    ) -> Result<Returned, &'static str> {
+        self.read(pasted, issuer)
+    }
+
     fn read(&self, pasted: &Secret, issuer: Option<&str>) -> Result<Returned, &'static str> {
         let text = std::str::from_utf8(pasted.expose()).map_err(|_| NO_TEXT)?;
         // Windows shells put the mark before what they pipe.

@@ -27,6 +27,8 @@
 
 mod commands;
 
+#[cfg(all(any(test, fuzzing), feature = "demo"))]
+pub mod differential;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz_logic;
 #[cfg(test)]

@@ -21,6 +21,8 @@
 
 mod commands;
 
+#[cfg(all(any(test, fuzzing), feature = "gateway"))]
+pub mod differential;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz_logic;
 #[cfg(test)]

@@ -22,6 +22,8 @@ mod guard;
 mod outstanding;
 mod server;
 
+#[cfg(all(any(test, fuzzing), feature = "demo"))]
+pub mod differential;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz_logic;
 #[cfg(test)]
