@@ -15,7 +15,15 @@ fn run(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
 #[track_caller]
 fn check_mistake(folder: &Path, arguments: &[&str], expected: &str) {
     let failure = run(folder, arguments).unwrap_err();
-    assert_eq!((failure.text.as_str(), failure.code), (expected, 2));
+    // Commands that are named are of use here with these words only.
+    let (config, state) = (folder.join("saslgate.toml"), folder.join("state"));
+    let place = format!(" --config {} --state {}", config.display(), state.display());
+    let place = format!("\n(Commands named here need at their end:{place})");
+    let expected = match expected.contains("`saslgate ") {
+        true => format!("{expected}{place}"),
+        false => expected.to_owned(),
+    };
+    assert_eq!((failure.text, failure.code), (expected, 2));
 }
 
 fn folder() -> tempfile::TempDir {

@@ -18,6 +18,7 @@ pub(crate) fn hold_folder(folder: &Path) -> io::Result<Option<File>> {
     hold(folder, PATIENCE)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the system tells nobody within a bounded time")]
 fn hold(folder: &Path, patience: Duration) -> io::Result<Option<File>> {
     if cfg!(windows) {
         return Ok(None);
