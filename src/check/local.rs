@@ -32,7 +32,9 @@ impl Check<'_> {
         let served = self.served();
         if findings.is_empty() && passwords.is_empty() {
             findings.push(Finding::LocalPasswordMissing);
-        } else if findings.is_empty() && !passwords.iter().any(|it| is_of_use(&it.limits, &served))
+        } else if findings.is_empty()
+            && !served.is_empty()
+            && !passwords.iter().any(|it| is_of_use(&it.limits, &served))
         {
             let names = passwords.iter().map(|it| it.name.clone()).collect();
             findings.push(Finding::LocalPasswordsShutOut { names });

@@ -23,7 +23,7 @@ pub struct World {
 
 /// Generous where the machine may be busy, short where a plan waits for the end.
 const HEAD: &str = "[deadlines]\nverdict = \"55s\"\nupstream_answer = \"20s\"\ntoken = \"20s\"\nfailed_login_delay = \"10ms\"\n\
-    linger = \"15s\"\nshutdown = \"5s\"\n[limits]\nconnections_per_listener = 2000\nlogin_failures = 1\n";
+    linger = \"15s\"\nimap_idle = \"30s\"\npop3_idle = \"30s\"\nsmtp_idle = \"15s\"\nshutdown = \"5s\"\n[limits]\nconnections_per_listener = 2000\nlogin_failures = 1\n";
 
 impl World {
     pub async fn new(seed: u64) -> Self {
