@@ -117,7 +117,13 @@ impl Listener {
         } else {
             gateway.ports.shortage.over();
         }
-        let room = is_short.then(|| gateway.ports.make_room());
+        if is_short && descriptors::half_of_reserve_is_left(&socket) {
+            debug!(connection = number, client = %address, "descriptors are short, cut off");
+            return;
+        }
+        // A crowd that is sent away anyway costs nobody else their place.
+        let is_crowd = self.shared.load().is_crowd(&config.limits, address.ip());
+        let room = is_short.then(|| !is_crowd && gateway.ports.make_room());
         let place =
             Shared::admit(&self.shared, gateway, &config.limits, number, address.ip(), room);
         self.tell_of_crowd(&terms, address);

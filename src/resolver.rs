@@ -4,13 +4,14 @@
 //! other name anything.
 //!
 //! Some name servers drop the question for IPv6 addresses, and the system then waits for it before it
-//! tells the IPv4 ones that it has. So after a second both families are asked for apart, and the first
-//! answer of all is taken (RFC 8305 section 3).
+//! tells the IPv4 ones that it has. So after a second both families are asked for apart; whichever comes first
+//! waits a moment for the other, since a host may have no use for one of them (RFC 8305 section 3).
 
 use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
+    pin::pin,
     sync::{LazyLock, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -96,7 +97,7 @@ impl LookUps {
         Self { look_up, under_way }
     }
 
-    /// The first answer with an address in it, or else the one on both families.
+    /// The answer on both families; where that is late, what each family has.
     async fn first_answer(&'static self, host: &str) -> io::Result<Vec<IpAddr>> {
         let ask = |family| self.ask(Question { host: host.to_owned(), family });
         let apart = async |family| {
@@ -107,11 +108,21 @@ impl LookUps {
                 _ => std::future::pending().await,
             }
         };
+        let mut any = pin!(ask(Family::Any));
+        let (mut v6, mut v4) = (pin!(apart(Family::V6)), pin!(apart(Family::V4)));
+        let (mut found, late) = tokio::select! {
+            found = &mut any => return found.map_err(|(kind, text)| io::Error::new(kind, text)),
+            found = &mut v6 => (found, Family::V4),
+            found = &mut v4 => (found, Family::V6),
+        };
+        // The other one alone may be of use here.
+        let other = async { if late == Family::V4 { v4.await } else { v6.await } };
         tokio::select! {
-            found = ask(Family::Any) => found.map_err(|(kind, text)| io::Error::new(kind, text)),
-            found = apart(Family::V6) => Ok(found),
-            found = apart(Family::V4) => Ok(found),
+            Ok(both) = &mut any => return Ok(both),
+            rest = other => found.extend(rest),
+            () = sleep(OTHER_FAMILY) => {}
         }
+        Ok(found)
     }
 
     /// Waits for the answer of all threads that were sent for it. While none comes, another one is sent
@@ -207,6 +218,8 @@ static LOOK_UPS: LazyLock<LookUps> =
 
 /// How long both families are waited for together.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long one family waits for the other.
+const OTHER_FAMILY: Duration = Duration::from_secs(1);
 /// After this, one more thread is sent for the same answer.
 const AGAIN: Duration = Duration::from_secs(2);
 const THREADS_PER_QUESTION: usize = 4;
@@ -223,6 +236,7 @@ mod tests {
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
 
     fn look_ups(look_up: fn(&Question) -> io::Result<Vec<IpAddr>>) -> &'static LookUps {
         Box::leak(Box::new(LookUps::new(look_up, Mutex::default())))
@@ -262,6 +276,24 @@ mod tests {
         assert!(addresses.iter().any(|it| it.ip().is_loopback() && it.port() == 143));
         let v4 = of_the_system(&Question { host: "localhost".into(), family: Family::V4 }).unwrap();
         assert!(v4.contains(&HERE) && v4.iter().all(IpAddr::is_ipv4));
+    }
+
+    /// A host may have no use for the family that is answered first.
+    #[tokio::test]
+    async fn one_family_waits_a_moment_for_the_other() {
+        static GATE: Gate = Gate::new();
+        static V6_CAME: Gate = Gate::new();
+        let look_ups = look_ups(|question| {
+            match question.family {
+                Family::Any => GATE.pass(),
+                Family::V6 => V6_CAME.open(),
+                Family::V4 => V6_CAME.pass(),
+            }
+            Ok(vec![if question.family == Family::V6 { THERE } else { HERE }])
+        });
+        let found = look_ups.first_answer("both").await.unwrap();
+        GATE.open();
+        assert!(found.contains(&HERE) && found.contains(&THERE), "{found:?}");
     }
 
     #[tokio::test]

@@ -59,7 +59,7 @@ pub async fn dial(host: &str, port: u16, deadlines: &Deadlines) -> Result<TcpStr
     let addresses = resolved.map_err(|_| DialError::Timeout)?.map_err(DialError::Resolve)?;
     let addresses = interleave(addresses);
     let stream = timeout_at(until, race(addresses)).await.map_err(|_| DialError::Timeout)??;
-    // Without these two a dead peer is noticed by nobody; a failure to set them is no reason to
+    // Without them a dead peer is noticed by nobody; a failure to set them is no reason to
     // refuse the mail.
     let _ = prepare(&stream, deadlines.tcp);
     Ok(stream)
@@ -74,7 +74,8 @@ pub async fn dial(host: &str, port: u16, deadlines: &Deadlines) -> Result<TcpStr
 pub fn prepare(stream: &TcpStream, waits: TcpWaits) -> io::Result<()> {
     let TcpWaits { keepalive, unanswered } = waits;
     stream.set_nodelay(true)?;
-    bound_unsent(stream)?;
+    // Where the system does not know it, the others are set all the same.
+    let _ = bound_unsent(stream);
     let interval = (keepalive / 4).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
     // Elsewhere their number does.
     let probes = unanswered.saturating_sub(keepalive).as_secs() / interval.as_secs().max(1);

@@ -1,20 +1,22 @@
 //! Wrong logins of late, and what more of them cost. The hard thing is that the owner must not pay for a
-//! guesser: whoever sends a right password never waits for its answer, and nothing is ever refused for long.
+//! guesser: whoever sends a right password never waits for its answer, nor, where it was right since the start, for
+//! a place. Only a first right one may have to wait for others' guesses at the same name, and be told to try again.
 //!
 //! | what | who pays |
 //! |---|---|
 //! | the answer to a wrong login comes later, the more there were of late: for this name from this site, for any name from it, for this name from strangers | whoever sent it |
-//! | few guesses at a name at once: from one site, and from all strangers together; a wrong one keeps its place until its answer is due, whether its connection waits for that or not | who sends a password that nobody has seen right since the start |
+//! | few guesses at a name at once: from one site, and from all strangers together; the same password again is none, and a wrong one keeps its place until its answer is due, whether its connection waits for that or not | who sends a password that nobody has seen right since the start |
 //!
 //! A stranger is a site from which none of the account's passwords was used last. On loopback everybody
-//! has one address, so there nobody waits for a place. Names are counted as they were typed, known here or
+//! may have any address, so there all are one site, and nobody waits for a place. Names are counted as they were typed, known here or
 //! not, and each part of `dom\user\shared` by itself: what is counted together tells nothing of accounts. The
-//! first of several parts may be the Windows domain of a whole office, and weighs less.
+//! first of several parts, where a backslash follows and no `@` is in it, may be the Windows domain of a whole office, and
+//! weighs less. (Of `*@example.ch` each mailbox is a name of its own: one password tried at all of them counts by site.)
 
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -26,7 +28,10 @@ use tokio::{
 
 use super::SEPARATORS;
 pub use super::worker::Lane;
-use crate::upstream::{is_loopback, site};
+use crate::{
+    secret::Secret,
+    upstream::{is_loopback, site},
+};
 
 /// What is known of guesses.
 #[derive(Debug, Default)]
@@ -43,7 +48,8 @@ struct State {
     scores: HashMap<Subject, Score>,
     /// Of `scores`, oldest first.
     order: VecDeque<Subject>,
-    places: HashMap<Subject, usize>,
+    /// Guesses under way: how many with each password.
+    places: HashMap<Subject, HashMap<u64, usize>>,
 }
 
 /// What guesses are counted by.
@@ -57,6 +63,8 @@ enum Subject {
     Site(IpAddr),
     /// A name, from all strangers.
     Name(u64),
+    /// A part before others, from all strangers.
+    NamePrefix(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +113,10 @@ impl Asker {
     }
 
     fn names(&self) -> impl Iterator<Item = Subject> {
-        let parts = if self.stranger && !self.loopback { self.parts.as_slice() } else { &[] };
-        parts.iter().map(|part| Subject::Name(*part))
+        let counts = self.stranger && !self.loopback;
+        let prefix = self.prefix.filter(|_| counts).map(Subject::NamePrefix);
+        let parts = if counts { self.parts.as_slice() } else { &[] };
+        prefix.into_iter().chain(parts.iter().map(|part| Subject::Name(*part)))
     }
 }
 
@@ -116,16 +126,22 @@ impl Guesses {
         let login = String::from_utf8_lossy(login).to_lowercase();
         let parts = login.split(SEPARATORS).take(PARTS).map(|part| self.names.hash_one(part));
         let mut parts: Vec<u64> = parts.collect();
-        let prefix = (parts.len() > 1).then(|| parts.remove(0));
-        Asker { site: site(address), loopback: is_loopback(address), prefix, parts, stranger: true }
+        // As an account is found: only a backslash ends a Windows domain, which has no `@`.
+        let first = login.find(SEPARATORS).and_then(|at| login.split_at_checked(at));
+        let is_domain = first.is_some_and(|(it, rest)| rest.starts_with('\\') && !it.contains('@'));
+        let prefix = is_domain.then(|| parts.remove(0));
+        let loopback = is_loopback(address);
+        let site = if loopback { Ipv4Addr::LOCALHOST.into() } else { site(address) };
+        Asker { site, loopback, prefix, parts, stranger: true }
     }
 
     /// A place for a password that nobody has seen right yet; `None`: there was none in time.
-    pub async fn turn(self: &Arc<Self>, asker: &Asker) -> Option<Turn> {
+    pub async fn turn(self: &Arc<Self>, asker: &Asker, password: &Secret) -> Option<Turn> {
+        let guess = self.names.hash_one(password.expose());
         timeout(PATIENCE, async {
             loop {
                 let left = self.left.notified();
-                if let Some(turn) = self.try_turn(asker) {
+                if let Some(turn) = self.try_turn(asker, guess) {
                     return turn;
                 }
                 left.await;
@@ -135,20 +151,23 @@ impl Guesses {
         .ok()
     }
 
-    fn try_turn(self: &Arc<Self>, asker: &Asker) -> Option<Turn> {
+    fn try_turn(self: &Arc<Self>, asker: &Asker, guess: u64) -> Option<Turn> {
         let mut held: Vec<Subject> =
             if asker.loopback { Vec::new() } else { asker.pairs().chain(asker.names()).collect() };
         held.dedup();
         let mut state = self.state();
-        let in_use = |subject| state.places.get(subject).copied().unwrap_or_default();
-        if held.iter().any(|subject| in_use(subject) >= most(subject)) {
+        let is_full = |subject: &Subject| {
+            let guesses = state.places.get(subject);
+            guesses.is_some_and(|it| it.len() >= most(subject) && !it.contains_key(&guess))
+        };
+        if held.iter().any(is_full) {
             return None;
         }
         for subject in &held {
-            *state.places.entry(*subject).or_default() += 1;
+            *state.places.entry(*subject).or_default().entry(guess).or_default() += 1;
         }
         drop(state);
-        Some(Turn { guesses: Arc::clone(self), held })
+        Some(Turn { guesses: Arc::clone(self), held, guess })
     }
 
     /// Notes a wrong login. Returns how many times the usual delay its answer is worth.
@@ -162,6 +181,7 @@ impl Guesses {
                 Subject::Pair(..) => 1,
                 Subject::Prefix(..) | Subject::Site(_) => PER_SITE,
                 Subject::Name(_) => PER_NAME,
+                Subject::NamePrefix(_) => PER_NAME * PER_SITE,
             };
             worth = worth.max(state.count(subject, now) / weight);
         }
@@ -180,13 +200,29 @@ impl State {
         self.scores.insert(subject, Score { wrong, at: now });
         if before.is_none() {
             self.order.push_back(subject);
-            if self.order.len() > SUBJECTS
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.scores.remove(&oldest);
+            if self.order.len() > SUBJECTS {
+                self.forget_one(now);
             }
         }
         wrong
+    }
+}
+
+impl State {
+    /// The oldest, unless more is known of it than one wrong login: whoever is under attack now is not forgotten for
+    /// names that were made up.
+    fn forget_one(&mut self, now: Instant) {
+        for _ in 0..SPARED {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if self.scores.get(&oldest).is_none_or(|score| score.now(now) <= 1) {
+                self.scores.remove(&oldest);
+                return;
+            }
+            self.order.push_back(oldest);
+        }
+        if let Some(oldest) = self.order.pop_front() {
+            self.scores.remove(&oldest);
+        }
     }
 }
 
@@ -195,6 +231,8 @@ impl State {
 pub struct Turn {
     guesses: Arc<Guesses>,
     held: Vec<Subject>,
+    /// Its password, by a key that dies with the process.
+    guess: u64,
 }
 
 impl Turn {
@@ -217,11 +255,15 @@ impl Drop for Turn {
         }
         let mut state = self.guesses.state();
         for subject in &self.held {
-            if let Some(count) = state.places.get_mut(subject) {
+            let Some(guesses) = state.places.get_mut(subject) else { continue };
+            if let Some(count) = guesses.get_mut(&self.guess) {
                 *count -= 1;
                 if *count == 0 {
-                    state.places.remove(subject);
+                    guesses.remove(&self.guess);
                 }
+            }
+            if guesses.is_empty() {
+                state.places.remove(subject);
             }
         }
         drop(state);
@@ -234,10 +276,11 @@ fn most(subject: &Subject) -> usize {
         Subject::Pair(..) => AT_A_NAME,
         Subject::Prefix(..) | Subject::Site(_) => AT_A_PREFIX,
         Subject::Name(_) => OF_STRANGERS,
+        Subject::NamePrefix(_) => OF_STRANGERS * 4,
     }
 }
 
-/// Guesses of one site at one name at once: mail programs open several connections with one password.
+/// Guesses of one site at one name at once: mail programs of an office may have several passwords that were right once.
 const AT_A_NAME: usize = 8;
 /// The same of what stands before others, which may be everybody's domain.
 const AT_A_PREFIX: usize = 64;
@@ -252,8 +295,10 @@ const MOST: u32 = 15;
 /// Wrong ones that are remembered, and with that the minutes until all is forgotten: for the largest share, a
 /// few hours.
 const REMEMBERED: u32 = MOST * PER_NAME * 2;
-/// Bounds the memory. Whoever would push out what is known of a name pays for each with an evaluation.
+/// Bounds the memory. An evaluation pushes out a few.
 const SUBJECTS: usize = 16_384;
+/// How many that are being guessed at are spared in a row.
+const SPARED: usize = 8;
 /// Of a login name.
 const PARTS: usize = 4;
 /// Parts of the evaluations on loopback.

@@ -14,6 +14,10 @@ fn wrong(guesses: &Guesses, times: usize, login: &[u8], from: [u8; 4]) -> u32 {
     (0..times).map(|_| guesses.wrong(&asker)).max().unwrap()
 }
 
+fn guess(number: usize) -> Secret {
+    Secret::new(number.to_string())
+}
+
 /// A site of a botnet.
 fn bot(number: u8) -> [u8; 4] {
     [198, 51, 100, number]
@@ -47,6 +51,11 @@ async fn a_name_in_other_clothes_is_the_same_name() {
     for other in [&b"ANNA"[..], b"dom\\anna", b"other\\Anna", b"dom/anna/info"] {
         assert!(wrong(&guesses, 1, other, HOME) > 5, "{other:?}");
     }
+    // A made-up mailbox behind it is no other name.
+    wrong(&guesses, 5, ANNA, HOME);
+    for other in [&b"anna@example.ch\\r1@x.y"[..], b"anna@example.ch/r2"] {
+        assert!(wrong(&guesses, 1, other, HOME) > 5, "{other:?}");
+    }
     // What stands before may be everybody's domain.
     let names = (0..20).map(|number| format!("corp\\user{number}"));
     let worth = names.map(|name| wrong(&guesses, 1, name.as_bytes(), bot(9))).max();
@@ -58,18 +67,20 @@ async fn a_name_in_other_clothes_is_the_same_name() {
 async fn a_wrong_guess_keeps_its_place_whatever_becomes_of_its_connection() {
     let guesses = guesses();
     let asker = guesses.asker(ANNA, HOME.into());
-    for _ in 0..AT_A_NAME {
-        guesses.turn(&asker).await.unwrap().pay(Duration::from_secs(20));
+    for number in 0..AT_A_NAME {
+        guesses.turn(&asker, &guess(number)).await.unwrap().pay(Duration::from_secs(20));
     }
     let began = Instant::now();
-    assert!(guesses.turn(&asker).await.is_none());
+    assert!(guesses.turn(&asker, &guess(99)).await.is_none());
+    // The same wrong one again, of a mail program that nobody has told the new one, takes no place from others.
+    assert!(guesses.turn(&asker, &guess(0)).await.is_some());
     assert_eq!(began.elapsed(), PATIENCE);
     // Others are not concerned: another name, another site, this machine.
     for (login, from) in [(&b"bob"[..], HOME), (ANNA, bot(1)), (ANNA, HERE)] {
-        assert!(guesses.try_turn(&guesses.asker(login, from.into())).is_some());
+        assert!(guesses.try_turn(&guesses.asker(login, from.into()), 99).is_some());
     }
     // It becomes free when the answers are due.
-    assert!(guesses.turn(&asker).await.is_some());
+    assert!(guesses.turn(&asker, &guess(99)).await.is_some());
     assert_eq!(began.elapsed(), Duration::from_secs(20));
     sleep(Duration::from_secs(1)).await;
     assert!(guesses.state().places.is_empty());
@@ -80,11 +91,28 @@ async fn strangers_together_get_few_and_the_owners_site_is_none() {
     let guesses = guesses();
     for number in 0..OF_STRANGERS {
         let asker = guesses.asker(ANNA, bot(u8::try_from(number).unwrap()).into());
-        guesses.turn(&asker).await.unwrap().pay(Duration::from_secs(30));
+        guesses.turn(&asker, &guess(number)).await.unwrap().pay(Duration::from_secs(30));
     }
     let stranger = guesses.asker(ANNA, bot(200).into());
-    assert!(guesses.try_turn(&stranger).is_none());
-    assert!(guesses.try_turn(&stranger.as_stranger(false)).is_some());
+    assert!(guesses.try_turn(&stranger, 99).is_none());
+    assert!(guesses.try_turn(&stranger.as_stranger(false), 99).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn made_up_names_push_out_nobody_who_is_guessed_at() {
+    let guesses = guesses();
+    wrong(&guesses, 5, ANNA, HOME);
+    for number in 0..2 * SUBJECTS {
+        wrong(&guesses, 1, number.to_string().as_bytes(), bot(1));
+    }
+    assert_eq!(wrong(&guesses, 1, ANNA, HOME), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_of_loopback_is_one_site() {
+    let guesses = guesses();
+    wrong(&guesses, 5, ANNA, HERE);
+    assert_eq!(wrong(&guesses, 1, ANNA, [127, 5, 6, 7]), 6);
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,7 +136,13 @@ impl Attempt<'_> {
                 Err(self.wrong(guess))
             }
             (_, Err(error)) => {
-                warn!(connection = self.client.number, "cannot check a local password: {error}");
+                warn!(
+                    connection = self.client.number,
+                    client = %self.client.address,
+                    protocol = %self.client.protocol,
+                    login = %printable(&credentials.login),
+                    "cannot check a local password: {error}"
+                );
                 Err(NotOpened { refusal: refuse::store_unavailable(), cause: Cause::Unchecked })
             }
         }
@@ -157,7 +163,7 @@ impl Attempt<'_> {
             Err(error) => return (Err(error), None),
         };
         let asker = guesses.asker(&credentials.login, origin.address).as_stranger(stranger);
-        let Some(turn) = guesses.turn(&asker).await else {
+        let Some(turn) = guesses.turn(&asker, password).await else {
             let text = "too many wrong logins of this name are waiting; try again";
             return (Err(StoreError::Unavailable(text.to_owned())), None);
         };
@@ -168,7 +174,10 @@ impl Attempt<'_> {
     fn wrong(&self, guess: Option<(Asker, Turn)>) -> NotOpened {
         let delay = self.client.deadlines.failed_login_delay;
         let times = guess.map_or(1, |(asker, turn)| {
-            let times = self.gateway.guesses.wrong(&asker);
+            // However long a delay is configured: nobody waits longer for another one's guesses than that.
+            let most = LONGEST_DELAY.as_millis() / delay.as_millis().max(1);
+            let most = u32::try_from(most).unwrap_or(u32::MAX).max(1);
+            let times = self.gateway.guesses.wrong(&asker).min(most);
             turn.pay(delay.saturating_mul(times));
             times
         });
@@ -360,3 +369,6 @@ fn printable(login: &[u8]) -> String {
 }
 
 const LOGGED_LOGIN: usize = 100;
+
+/// The answer to a wrong login comes no later, unless the configuration says so. Mail programs wait for about a minute.
+const LONGEST_DELAY: Duration = Duration::from_secs(30);

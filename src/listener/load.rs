@@ -49,6 +49,12 @@ pub(super) enum Admission {
 }
 
 impl Load {
+    /// Whether there are as many from this address as may be. On loopback everybody has the same address.
+    pub(super) fn is_crowd(&self, limits: &Limits, address: IpAddr) -> bool {
+        let from_here = self.per_address.get(&site(address)).copied().unwrap_or_default();
+        !is_loopback(address) && from_here >= limits.connections_per_address
+    }
+
     pub(super) fn admit(
         &mut self,
         limits: &Limits,
@@ -56,9 +62,7 @@ impl Load {
         address: IpAddr,
         evicted: CancellationToken,
     ) -> Admission {
-        let from_here = self.per_address.get(&site(address)).copied().unwrap_or_default();
-        // On loopback everybody has the same address.
-        let crowd = !is_loopback(address) && from_here >= limits.connections_per_address;
+        let crowd = self.is_crowd(limits, address);
         // Only one that is let in pushes another out: a crowd must not cost others their place.
         if crowd || !self.make_room(limits.connections_per_listener) {
             self.crowd.sent_away += 1;

@@ -15,8 +15,11 @@ pub(crate) fn raise_limit() {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let wanted = hard.min(ENOUGH);
     if soft < wanted {
-        // What cannot be raised is what we have.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard);
+        // macOS has a lower bound for one process, and says so only by refusing.
+        if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_err() && soft < MODEST {
+            // What cannot be raised is what we have.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(MODEST), hard);
+        }
     }
 }
 
@@ -74,6 +77,21 @@ pub(crate) fn are_used_up(error: &io::Error) -> bool {
     }
 }
 
+/// Whether even that is half gone: then there is not a word for this connection.
+pub(crate) fn half_of_reserve_is_left(socket: &TcpStream) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsRawFd as _;
+        let number = u64::try_from(socket.as_raw_fd()).unwrap_or_default();
+        limit().is_some_and(|limit| number.saturating_add(reserve(limit) / 2) >= limit)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = socket;
+        false
+    }
+}
+
 #[cfg(unix)]
 fn reserve(limit: u64) -> u64 {
     (limit / 4).min(LARGEST_RESERVE)
@@ -87,6 +105,9 @@ pub(crate) const REMEDY: &str = "raise LimitNOFILE= in the service's unit, or `u
 /// which takes minutes where it is a billion.
 #[cfg(unix)]
 const ENOUGH: u64 = 65_536;
+/// macOS's OPEN_MAX.
+#[cfg(unix)]
+const MODEST: u64 = 10_240;
 #[cfg(unix)]
 const LARGEST_RESERVE: u64 = 256;
 

@@ -115,9 +115,8 @@ impl ImapUpstream {
         let state = mem::replace(&mut self.state, State::Rejected);
         let next = match response(line) {
             None => Err(protocol("a response outside the grammar")),
-            Some(Response::Continuation(_) | Response::Status { tag: Some(_), .. })
-                if self.reader.had_begun(self.asked) =>
-            {
+            // A refusal that comes early is one all the same: nobody gains by it.
+            Some(ref early) if lets_on(early) && self.reader.had_begun(self.asked) => {
                 Err(protocol("an answer that came before the question"))
             }
             Some(Response::Continuation(challenge)) => self.handle_continuation(state, challenge),
@@ -384,6 +383,15 @@ impl Upstream for ImapUpstream {
 
     fn into_residue(self: Box<Self>) -> BytesMut {
         self.reader.into_residue()
+    }
+}
+
+/// Whether it would have us go on.
+fn lets_on(response: &Response<'_>) -> bool {
+    match response {
+        Response::Continuation(_) => true,
+        Response::Status { tag: Some(_), answer } => answer.condition == Condition::Ok,
+        Response::Status { tag: None, .. } | Response::Capability(_) | Response::Data => false,
     }
 }
 

@@ -104,7 +104,6 @@ fn an_answer_that_comes_before_the_question_is_none() {
     for (list, early, told) in [
         ("SASL-IR AUTH=XOAUTH2", "G1 OK in", " dXNlcj11AWF1dGg9QmVhcmVyIHRva2VuAQE="),
         ("AUTH=XOAUTH2", "+", ""),
-        ("AUTH=XOAUTH2", "G1 NO not you", ""),
     ] {
         check(&format!(
             "S: * OK [CAPABILITY {list}] hi
@@ -114,6 +113,22 @@ fn an_answer_that_comes_before_the_question_is_none() {
              C: G1 AUTHENTICATE XOAUTH2{told}
              = Reject(Protocol {{ fault: \"an answer that came before the question\" }})"
         ));
+    }
+    // A refusal is one whenever it comes.
+    check(
+        "S: * OK [CAPABILITY AUTH=XOAUTH2] hi
+         = Ready
+         S: G1 NO not you
+         [login u]
+         C: G1 AUTHENTICATE XOAUTH2
+         = Reject(Busy { text: \"not you\" })",
+    );
+    // Some send it behind their error challenge, without waiting for our empty line.
+    let script =
+        "S: * OK [CAPABILITY SASL-IR AUTH=XOAUTH2] hi\n[login u]\nS: + e30=\\r\\nG1 NO not you";
+    for cut in [1, usize::MAX] {
+        let log = play(options(false, None), script, cut);
+        assert!(log.ends_with("= Reject(Credential { text: \"not you\" })\n"), "{log}");
     }
     let go_ahead = "S: * OK [CAPABILITY STARTTLS] hi\\r\\nG1 OK begin";
     let log = play(options(true, None), go_ahead, usize::MAX);
