@@ -67,9 +67,14 @@ const COMMON: &[&str] = &[
     "GNUPGHOME",
     "GPG_TTY",
     "HOME",
+    "KRB5CCNAME",
     "LANG",
     "LANGUAGE",
+    "LOCALE_ARCHIVE",
     "LOGNAME",
+    "NIX_SSL_CERT_FILE",
+    // Those that name a proxy may hold its password.
+    "NO_PROXY",
     "PASSWORD_STORE_DIR",
     "PATH",
     "SHELL",
@@ -91,6 +96,7 @@ const COMMON: &[&str] = &[
     "XDG_RUNTIME_DIR",
     "XDG_SESSION_TYPE",
     "XDG_STATE_HOME",
+    "no_proxy",
 ];
 
 const COMMON_ON_WINDOWS: &[&str] = &[
