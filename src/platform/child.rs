@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_program_gets_what_it_needs_and_nothing_of_ours() {
-        for name in ["PATH", "HOME", "LANG", "LC_ALL", "XDG_RUNTIME_DIR", "DISPLAY"] {
+        for name in ["PATH", "HOME", "LANG", "LC_ALL", "XDG_RUNTIME_DIR", "DISPLAY", "NO_PROXY"] {
             assert!(is_common(name), "{name}");
         }
         for name in [
@@ -139,6 +139,7 @@ mod tests {
             "CREDENTIALS_DIRECTORY",
             "NOTIFY_SOCKET",
             "CLIENT_SECRET",
+            "HTTPS_PROXY",
             "LC",
             "€",
         ] {
