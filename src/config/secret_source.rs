@@ -13,7 +13,10 @@ use std::{
 };
 
 use super::{Secrets, mistake::SourceFile, text::SecretText};
-use crate::{platform, secret::Secret};
+use crate::{
+    platform::{self, reach},
+    secret::Secret,
+};
 
 /// Reads each source once, however many accounts share it.
 pub(super) struct SecretReader {
@@ -146,7 +149,11 @@ fn run(words: &[String], patience: Duration) -> Result<Secret, String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("names no program: write [\"program\", \"argument\", …]".into());
     };
-    let fault = |error: io::Error| format!("the program {program} cannot be run: {error}");
+    let fault = |error: io::Error| {
+        let confined = error.kind() == io::ErrorKind::PermissionDenied && reach::left().is_some();
+        let remedy = if confined { format!("; {}", reach::REMEDY) } else { String::new() };
+        format!("the program {program} cannot be run: {error}{remedy}")
+    };
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()

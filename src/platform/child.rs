@@ -67,9 +67,14 @@ const COMMON: &[&str] = &[
     "GNUPGHOME",
     "GPG_TTY",
     "HOME",
+    "KRB5CCNAME",
     "LANG",
     "LANGUAGE",
+    "LOCALE_ARCHIVE",
     "LOGNAME",
+    "NIX_SSL_CERT_FILE",
+    // Those that name a proxy may hold its password.
+    "NO_PROXY",
     "PASSWORD_STORE_DIR",
     "PATH",
     "SHELL",
@@ -91,6 +96,7 @@ const COMMON: &[&str] = &[
     "XDG_RUNTIME_DIR",
     "XDG_SESSION_TYPE",
     "XDG_STATE_HOME",
+    "no_proxy",
 ];
 
 const COMMON_ON_WINDOWS: &[&str] = &[
@@ -125,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_program_gets_what_it_needs_and_nothing_of_ours() {
-        for name in ["PATH", "HOME", "LANG", "LC_ALL", "XDG_RUNTIME_DIR", "DISPLAY"] {
+        for name in ["PATH", "HOME", "LANG", "LC_ALL", "XDG_RUNTIME_DIR", "DISPLAY", "NO_PROXY"] {
             assert!(is_common(name), "{name}");
         }
         for name in [
@@ -133,6 +139,7 @@ mod tests {
             "CREDENTIALS_DIRECTORY",
             "NOTIFY_SOCKET",
             "CLIENT_SECRET",
+            "HTTPS_PROXY",
             "LC",
             "€",
         ] {

@@ -9,21 +9,36 @@
 /// # Errors
 /// The operating system does not let us; in words.
 pub(crate) fn keep_private() -> Result<(), String> {
-    #[cfg(unix)]
-    no_core_file().map_err(|error| format!("core dumps cannot be switched off: {error}"))?;
-    #[cfg(target_os = "linux")]
-    nix::sys::prctl::set_dumpable(false).map_err(|error| {
-        format!("other processes of this user can look into this one's memory: {error}")
-    })?;
-    Ok(())
+    // Each door by itself, whatever came of the other.
+    let core_file = no_core_file();
+    let look = no_look();
+    core_file.and(look)
 }
 
 #[cfg(unix)]
-fn no_core_file() -> nix::Result<()> {
+fn no_core_file() -> Result<(), String> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    // A service manager that has set it may not let us do so again.
-    if getrlimit(Resource::RLIMIT_CORE)? == (0, 0) {
-        return Ok(());
-    }
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)
+    let set = match getrlimit(Resource::RLIMIT_CORE) {
+        // A service manager that has set it may not let us do so again.
+        Ok((0, 0)) => Ok(()),
+        _ => setrlimit(Resource::RLIMIT_CORE, 0, 0),
+    };
+    set.map_err(|error| format!("core dumps cannot be switched off: {error}"))
+}
+
+#[cfg(not(unix))]
+fn no_core_file() -> Result<(), String> {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn no_look() -> Result<(), String> {
+    nix::sys::prctl::set_dumpable(false).map_err(|error| {
+        format!("other processes of this user can look into this one's memory: {error}")
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn no_look() -> Result<(), String> {
+    Ok(())
 }

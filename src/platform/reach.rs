@@ -5,6 +5,7 @@
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -13,20 +14,33 @@ use std::{
 /// Given up for good, so it is set once.
 static REACH: OnceLock<Reach> = OnceLock::new();
 
-/// The folders, without links in their names.
+/// The folders, as the kernel knows them: one that was made again under its name is another one.
 #[derive(Debug)]
-pub(crate) struct Reach(Vec<PathBuf>);
+pub(crate) struct Reach(BTreeSet<(u64, u64)>);
 
 impl Reach {
+    /// Of those folders that are there.
     pub(crate) fn new(folders: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self(folders.into_iter().map(|it| resolved(&it)).collect())
+        Self(folders.into_iter().filter_map(|it| identity(&it)).collect())
     }
 
     /// Whether the file lies in one of them, wherever links lead.
     pub(crate) fn covers(&self, file: &Path) -> bool {
-        let file = resolved(file);
-        self.0.iter().any(|folder| file.starts_with(folder))
+        resolved(file).ancestors().filter_map(identity).any(|it| self.0.contains(&it))
     }
+}
+
+/// The device and the number there; to look at these is never given up.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let seen = fs::metadata(path).ok()?;
+    Some((seen.dev(), seen.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 /// What is left, if something was given up.
@@ -75,5 +89,23 @@ mod tests {
         assert!(!reach.covers(&inside.join("out/file")));
         assert!(!reach.covers(&outside.join("file")));
         assert!(!reach.covers(&folder.path().join("inside too")));
+    }
+
+    #[test]
+    fn a_folder_that_was_made_again_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let [kept, missing] = ["kept", "missing"].map(|it| folder.path().join(it));
+        fs::create_dir(&kept).unwrap();
+        let reach = Reach::new([kept.clone(), missing.clone()]);
+        assert!(reach.covers(&kept.join("file")));
+        assert!(!reach.covers(&missing.join("file")));
+        // Moved and not removed, so that its number stays taken, as a rule for it does.
+        let moved = folder.path().join("moved");
+        fs::rename(&kept, &moved).unwrap();
+        for made in [&kept, &missing] {
+            fs::create_dir(made).unwrap();
+            assert!(!reach.covers(&made.join("file")));
+        }
+        assert!(reach.covers(&moved.join("file")));
     }
 }

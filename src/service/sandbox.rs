@@ -5,12 +5,16 @@
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
 
-use std::{collections::BTreeSet, env, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use tracing::{info, warn};
 
 use crate::{
-    config::{Config, ExternalToken, Loaded, Paths, Sandbox},
+    config::{Config, ExternalToken, Loaded, Paths, Sandbox, written_files},
     platform::reach,
 };
 
@@ -29,7 +33,8 @@ impl Needs {
     /// Those of a configuration that was read at these places.
     pub fn of(paths: &Paths, loaded: &Loaded) -> Self {
         let mut files = named_files(loaded);
-        files.insert(paths.config.clone());
+        files.extend(written_files(paths));
+        files.insert(paths.config.with_file_name("accounts.d"));
         Self {
             files,
             state_folder: loaded.config.state_folder.clone(),
@@ -37,21 +42,57 @@ impl Needs {
         }
     }
 
-    /// The folders to be read: as they are named, since links in them change, and where these lead now.
+    /// The folders to be read, those that are there.
     fn folders(&self) -> BTreeSet<PathBuf> {
         let system = SYSTEM_FILES.iter().map(PathBuf::from);
-        let roots = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(env::var_os);
-        let files = self.files.iter().cloned().chain(system).chain(roots.map(PathBuf::from));
-        let named = files.flat_map(|file| {
-            let file = std::path::absolute(&file).unwrap_or(file);
-            [std::fs::canonicalize(&file).ok(), Some(file)].into_iter().flatten()
-        });
-        let folders = named.filter_map(|file| {
-            if file.is_dir() { Some(file) } else { file.parent().map(PathBuf::from) }
-        });
-        folders.chain(SYSTEM_FOLDERS.iter().map(PathBuf::from)).collect()
+        let roots = env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        let more = env::var_os("SSL_CERT_DIR").unwrap_or_default();
+        let files = self.files.iter().cloned().chain(system).chain(roots);
+        let files = files.chain(env::split_paths(&more).filter(|it| !it.as_os_str().is_empty()));
+        let named = files.flat_map(|file| places(&file)).filter_map(|it| nearest(&it));
+        // Of these nothing above: that may be all that a system has.
+        let system = SYSTEM_FOLDERS.iter().map(PathBuf::from).filter(|it| it.exists());
+        named.chain(system).collect()
     }
 }
+
+/// Where a file lies as it is named, where it lies now, and beside where each link on the way leads: what renews a
+/// certificate may put a folder there and switch the link.
+fn places(file: &Path) -> Vec<PathBuf> {
+    let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let mut places = vec![place(&path)];
+    for _ in 0..MAX_LINKS {
+        let links = path.ancestors().filter_map(|it| Some((it, fs::read_link(it).ok()?)));
+        let Some((link, target)) = links.last() else { break };
+        let (Some(folder), Ok(rest)) = (link.parent(), path.strip_prefix(link)) else { break };
+        let target = folder.join(target);
+        places.extend(target.parent().filter(|it| !is_root(it)).map(PathBuf::from));
+        // By its components, or a slash at the end would follow the next link.
+        path = target.join(rest).components().collect();
+        places.push(place(&path));
+    }
+    places
+}
+
+/// The folder that stays when the file is replaced; that of all folders is no place.
+fn place(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !path.is_dir() && !is_root(folder) => folder.to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+/// Itself, or what is there of the way to it: there can be a rule for that alone.
+fn nearest(place: &Path) -> Option<PathBuf> {
+    place.ancestors().find(|it| it.exists()).filter(|it| !is_root(it)).map(PathBuf::from)
+}
+
+fn is_root(path: &Path) -> bool {
+    fs::canonicalize(path).is_ok_and(|it| it.parent().is_none())
+}
+
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;
 
 /// All that values name, the ones that other systems write later included.
 fn named_files(loaded: &Loaded) -> BTreeSet<PathBuf> {
