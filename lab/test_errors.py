@@ -33,6 +33,8 @@ ROWS = [
     ("invalid_client", 700213, "configuration", "no federated credential that fits"),
     ("invalid_client", 700024, "configuration", "not valid at this time"),
     ("unauthorized_client", 700016, "configuration", "does not know the application in this tenant"),
+    ("unauthorized_client", 7000112, "policy", "application is disabled"),
+    ("invalid_grant", 50105, "policy", "not assigned to the application"),
     ("invalid_request", 90002, "configuration", "tenant does not exist"),
     ("invalid_grant", 50034, "configuration", "does not know the user"),
     ("invalid_request", 50011, "configuration", "redirect address"),

@@ -164,10 +164,15 @@ class Shared(Case):
     def test_the_command_says_whose_password_it_sets(self):
         anna = self.account(ANNA, aliases=["anna"], shared=[INFO])
         self.start(anna)
-        self.assertIn(f'The password "default" of {ANNA} is set', self.gateway.command(
-            "account", "password", f"anna\\{INFO}", stdin=anna.password("through the shared one")
+        name = f"anna\\{INFO}"
+        # Anna's own is not replaced by the way.
+        self.gateway.command("account", "password", name, stdin="another", fails=True)
+        self.opens("imap", ANNA, anna.password(ANNA), ANNA)
+        through = anna.password("through the shared one")
+        self.assertIn(f'The password "shared" of {ANNA} is set', self.gateway.command(
+            "account", "password", name, "--name", "shared", stdin=through
         ))
-        self.opens("imap", ANNA, anna.password("through the shared one"), ANNA)
+        self.opens("imap", ANNA, through, ANNA)
 
     def test_a_reload_with_a_shorter_list_ends_its_sessions_only(self):
         anna = self.account(ANNA, "client_credentials", aliases=["anna"], shared=[INFO, SALES])
