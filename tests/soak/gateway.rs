@@ -214,20 +214,20 @@ impl Gateway {
 
     /// Of its memory what is its own, now; and the most that it ever had in all (VmHWM). In kibioctets.
     pub fn memory(&self) -> (u64, u64) {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let value = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|it| it.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+            line.unwrap().split_whitespace().next().unwrap().parse().unwrap()
         };
         (value("RssAnon:"), value("VmHWM:"))
     }
 
     /// CPU time that it has used, in ticks.
     pub fn work(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        let behind_name = stat.rsplit(')').next().unwrap_or_default();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let (_, behind_name) = stat.rsplit_once(')').unwrap();
         let fields: Vec<&str> = behind_name.split_whitespace().collect();
-        [11, 12].iter().filter_map(|&at| fields.get(at)?.parse::<u64>().ok()).sum()
+        [11, 12].iter().map(|&at| fields[at].parse::<u64>().unwrap()).sum()
     }
 
     /// Leaves the folder where it is, and says where.
