@@ -1,5 +1,6 @@
 """What the tests share: one world for the whole run, made by __main__."""
 
+import leftovers
 from process import free_port
 from world import World, provider_client
 
@@ -50,6 +51,7 @@ _world = None
 
 def open_world():
     global _world
+    leftovers.remove()
     _world = World(CLIENTS)
     _world.__enter__()
 

@@ -207,7 +207,10 @@ class Flood(Guesses):
         """They go as others come, the oldest first; sessions stay; the log tells it once."""
         anna, _ = self.accounts()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+        if hard != resource.RLIM_INFINITY and hard < 2000:
+            self.skipTest(f"needs 2000 file descriptors (ulimit -H -n: {hard})")
+        enough = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         self.start("idle", [anna], "[limits]\nconnections_per_listener = 100\n" + HOUR)
         session = self.imap()

@@ -1,6 +1,7 @@
 """Clocks that jump, machines that sleep, providers that have had enough: nothing is lost, and nobody is stormed."""
 
 import json
+import os
 import signal
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -39,10 +40,8 @@ class Clocks(unittest.TestCase):
             "clock@lab.test", "public", self.upstream.port, grant="refresh_token", signed_in=False,
             settings={"token_url": f'"{self.endpoint.url("clock")}"'},
         )
-        self.clock = world.path(f"clock-{len(Gateway.all)}.txt")
-        self.set_clock("+0")
         self.gateway = Sleepless(world, f"clock-{len(Gateway.all)}", [self.account], settings=SETTINGS, ca=made.ca)
-        self.gateway.clock = self.clock
+        self.set_clock("+0")
         self.enterContext(self.gateway)
         self.gateway.command("account", "import-token", self.account.login, stdin=self.issued[0])
 
@@ -56,8 +55,9 @@ class Clocks(unittest.TestCase):
         return grant
 
     def set_clock(self, offset):
-        with open(self.clock, "w", encoding="ascii") as file:
-            file.write(offset + "\n")
+        # Never half of it: it is read at any moment.
+        self.gateway.write("clock.new", offset + "\n")
+        os.replace(os.path.join(self.gateway.folder, "clock.new"), os.path.join(self.gateway.folder, "clock"))
 
     def logged_in(self):
         client = self.enterContext(RawImap(self.gateway.port("imap")))
@@ -143,14 +143,12 @@ class Throttled(unittest.TestCase):
 
 
 class Sleepless(Gateway):
-    """Its wall clock is what a file says, at every look."""
-
-    clock = None
+    """Its wall clock is what a file says, at every look: one beside its configuration, since it gives up most others."""
 
     def start(self, **options):
         faketime = {
-            "LD_PRELOAD": libfaketime(), "FAKETIME_TIMESTAMP_FILE": self.clock, "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "LD_PRELOAD": libfaketime(), "FAKETIME_TIMESTAMP_FILE": os.path.join(self.folder, "clock"),
+            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         super().start(variables=faketime, **options)
 

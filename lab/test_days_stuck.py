@@ -162,6 +162,8 @@ class Stuck(unittest.TestCase):
 
     def test_whoever_stops_before_a_login_is_sent_away(self):
         """In a line, a literal, an exchange, a handshake, or by never reading the answers; or drips."""
+        if self.descriptors is None:
+            self.skipTest("root alone sees how many files the gateway has open: it hides from its own user")
         gateway = self.rig.gateway
         # All ends are the gateway's.
         wait_until(lambda: descriptors(gateway.pid) <= self.descriptors, "all descriptors given back", patience=60)
@@ -265,4 +267,8 @@ def ends(client):
 
 
 def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """How many files a process has open; nothing where that is not to be seen."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except PermissionError:
+        return None

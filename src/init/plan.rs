@@ -173,5 +173,5 @@ fn list(texts: &[String]) -> String {
 }
 
 const REMARK: usize = 58;
-/// With `.toml.new`, or `.client-secret`, and room to spare; file systems take 255.
+/// With `.toml.new-` and 16 digits, or `.client-secret`, and room to spare; file systems take 255.
 const LONGEST_NAME: usize = 200;

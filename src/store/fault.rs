@@ -53,7 +53,7 @@ impl Fault {
         let folder = folder.display();
         StoreError::Unusable(format!(
             "Every user of this machine may put other files in the place of the store and its key, in \
-             {folder}. Close it: chmod 700 {folder}"
+             {folder}. Close it: chmod 700 {folder}, or name a folder below it with --state"
         ))
     }
 

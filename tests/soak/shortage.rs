@@ -110,8 +110,17 @@ async fn fill(stage: &Stage, inside: &mut Vec<(String, Wire)>) -> usize {
 }
 
 async fn recovers(stage: &Stage) {
-    wait_until("descriptors are free again", || stage.gateway.descriptors() < 50);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    wait_until("descriptors are free again", || {
+        stage.gateway.descriptors().is_none_or(|count| count < 50)
+    });
+    // It is over when a connection comes for which there is enough, and some time has passed since there was not.
+    let over = timeout(Duration::from_secs(60), async {
+        while stage.gateway.logged(OVER) == 0 {
+            let mut wire = stage.connect(Protocol::Imap, LocalTls::None).await;
+            let _ = timeout(Duration::from_millis(200), wire.line()).await;
+        }
+    });
+    assert!(over.await.is_ok(), "{:?}", stage.gateway.log());
     for (number, protocol) in Protocol::ALL.into_iter().enumerate() {
         let mut wire = stage.connect(protocol, LocalTls::None).await;
         assert!(is_greeting(&wire.line().await.unwrap()));
