@@ -17,7 +17,11 @@ use rcgen::{
 };
 use rustls::pki_types::ServerName;
 
-use super::{Failure, Global, terminal::say};
+use super::{
+    Failure, Global,
+    publish::{sweep, temporary_beside},
+    terminal::say,
+};
 use crate::{
     config::{DEFAULT_CERTIFICATE, DEFAULT_KEY, Paths},
     platform::{self, OWNER_ONLY},
@@ -164,17 +168,15 @@ pub(super) fn unwritten(path: &Path, error: &io::Error) -> Failure {
 
 /// Replaces the file in one step: the daemon may read it at any moment. `mode` counts on Unix.
 pub(super) fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    sweep(path);
+    let temporary = temporary_beside(path)?;
     let mut file = platform::create_new(&temporary, mode)?;
-    file.write_all(content.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    let renamed = file.write_all(content.as_bytes()).and_then(|()| file.sync_all());
+    let renamed = renamed.and_then(|()| fs::rename(&temporary, path));
+    if renamed.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    renamed?;
     platform::sync_folder_of(path)
 }
 

@@ -49,7 +49,7 @@ pub(super) fn publish(path: &Path, content: &[u8], mode: u32) -> io::Result<Publ
 }
 
 /// A name of its own for each attempt: another process may be at the same file.
-fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     let mut end = [0; 8];
     rand::fill(&mut end).map_err(|_| io::Error::other("no random numbers"))?;
     let mut temporary = OsString::from(path);
@@ -59,7 +59,7 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
 
 /// Removes what a run that was killed has left beside this file: it may hold a secret. Only what has long been
 /// there: the rest may be another process's that is at it just now.
-fn sweep(path: &Path) {
+pub(super) fn sweep(path: &Path) {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
     else {
         return;
