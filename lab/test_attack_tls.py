@@ -144,7 +144,7 @@ class UpstreamSide(unittest.TestCase):
                 said = running[name][1].log()
                 self.assertEqual("CIPHER is" in said, name.startswith("good"), (name, said))
                 self.assertNotIn("Upstream-Password", said)
-        reasons = {"expired": "expired", "other-name": "another name", "other-authority": "not its key", "tls1.0": "TLS"}
+        reasons = {"expired": "expired", "other-name": "another name", "other-authority": "another CA of that name", "tls1.0": "TLS"}
         for name, why in reasons.items():
             line = next(line for line in gateway_lines(gateway) if f"account={name}@lab.test" in line)
             self.assertIn(why, line)

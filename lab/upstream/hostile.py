@@ -8,6 +8,7 @@ CUT, HANG, or a function of the conversation. In octets, %T is the tag of the co
 response in which it came.
 """
 
+import errno
 import re
 
 from upstream import CUT, HANG, Conversation, Left, RecordingUpstream
@@ -91,8 +92,12 @@ class HostileConversation(Conversation):
 
     def begin_tls(self, verb):
         if re.search(GO_AHEAD[self.protocol], self.say(verb)):
-            # What was injected is on its way; the client may leave now.
-            self.start_tls()
+            # What was injected is on its way; the client may leave now, and may have left already.
+            try:
+                self.start_tls()
+            except OSError as error:
+                if error.errno != errno.ENOTCONN:
+                    raise
 
     def authenticate(self, verb, initial):
         if not initial:
