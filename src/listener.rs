@@ -117,10 +117,6 @@ impl Listener {
         } else {
             gateway.ports.shortage.over();
         }
-        if is_short && descriptors::half_of_reserve_is_left(&socket) {
-            debug!(connection = number, client = %address, "descriptors are short, cut off");
-            return;
-        }
         // A crowd that is sent away anyway costs nobody else their place.
         let is_crowd = self.shared.load().is_crowd(&config.limits, address.ip());
         let room = is_short.then(|| !is_crowd && gateway.ports.make_room());

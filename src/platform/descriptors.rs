@@ -77,21 +77,6 @@ pub(crate) fn are_used_up(error: &io::Error) -> bool {
     }
 }
 
-/// Whether even that is half gone: then there is not a word for this connection.
-pub(crate) fn half_of_reserve_is_left(socket: &TcpStream) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::fd::AsRawFd as _;
-        let number = u64::try_from(socket.as_raw_fd()).unwrap_or_default();
-        limit().is_some_and(|limit| number.saturating_add(reserve(limit) / 2) >= limit)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = socket;
-        false
-    }
-}
-
 #[cfg(unix)]
 fn reserve(limit: u64) -> u64 {
     (limit / 4).min(LARGEST_RESERVE)
