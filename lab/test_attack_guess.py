@@ -6,6 +6,7 @@ that nothing here can pass by waiting.
 """
 
 import base64
+import itertools
 import re
 import resource
 import socket
@@ -39,6 +40,9 @@ def base64_of(text):
     return base64.b64encode(text.encode()).decode()
 
 
+GUESSES = itertools.count()
+
+
 class Guesses(unittest.TestCase):
     def start(self, name, accounts, settings, address=None):
         """`address`: listens there as well."""
@@ -63,9 +67,9 @@ class Guesses(unittest.TestCase):
         return client
 
     def guess(self, login, address="127.0.0.1", port=None):
-        """A wrong login that nobody waits for."""
+        """A wrong login that nobody waits for; each is another guess."""
         client = self.imap(address, port)
-        client.send(f"g LOGIN {login} wrong\r\n")
+        client.send(f"g LOGIN {login} wrong{next(GUESSES)}\r\n")
         return client
 
     def wait_for_wrong(self, count):
