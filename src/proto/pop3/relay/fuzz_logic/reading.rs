@@ -105,7 +105,9 @@ impl Reading for Server {
     }
 
     fn is_between_commands(&self) -> bool {
-        self.line.is_empty()
+        // Behind QUIT all is dropped, also where a bare LF ends it, which is no end to this one.
+        let quits = self.line.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"QUIT"));
+        self.line.is_empty() || quits && self.line.ends_with(b"\n")
     }
 }
 
