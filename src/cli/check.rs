@@ -150,7 +150,8 @@ fn look(args: &CheckArgs, global: &Global) -> Result<Light, Failure> {
         } else {
             write_out(text::summaries(&checks, language).as_bytes())?;
         }
-        Ok(checks.iter().map(|it| it.report.light()).max().unwrap_or(Light::Green))
+        // Of whom nothing was checked, nothing is known to be green.
+        Ok(checks.iter().map(|it| it.report.light()).max().unwrap_or(Light::Yellow))
     })?
 }
 

@@ -58,7 +58,7 @@ pub(super) fn text(
     language: Language,
 ) -> Result<String, Failure> {
     let account = |it| account(it, language);
-    let light = checks.iter().map(|it| it.report.light()).max().unwrap_or(Light::Green);
+    let light = checks.iter().map(|it| it.report.light()).max().unwrap_or(Light::Yellow);
     let object = Object {
         version: env!("CARGO_PKG_VERSION"),
         language,
