@@ -25,7 +25,8 @@ pub(super) struct Load {
     per_address: HashMap<IpAddr, usize>,
     /// Before login, oldest first: connection numbers grow.
     before_login: BTreeMap<u64, CancellationToken>,
-    /// Whose password was right, while their mail server is asked.
+    /// Whose password was right, from then on to their end: while their mail server is asked they may still have to log
+    /// in once more.
     sheltered: HashMap<u64, CancellationToken>,
     crowd: Crowd,
 }
